@@ -1,0 +1,166 @@
+"""params.yaml as frozen records: an unknown key or a wrong value is an error that names the place and the nearest word."""
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from itm.errors import ParamsError, did_you_mean
+from itm.types import Resume, SplitName
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataParams(_Record):
+    """Which data sets, how many of their images, and how they are split."""
+
+    sets: tuple[str, ...] = ()
+    max_images: int | None = Field(None, ge=2)
+    splits: dict[SplitName, float] = {"train": 0.6, "val": 0.2, "test": 0.2}
+    seed: int = Field(0, ge=0)
+
+    @field_validator("splits")
+    @classmethod
+    def _shares(cls, shares: dict[str, float]) -> dict[str, float]:
+        if min(shares.values(), default=0) < 0 or not abs(sum(shares.values()) - 1) <= 1e-6:  # not a number is neither
+            raise ValueError(f"shares must not be negative and add up to 1; these add up to {sum(shares.values()):g}")
+        if not shares.get("train"):
+            raise ValueError("train needs a share above 0")
+        return shares
+
+
+class ZooParams(_Record):
+    """Which models: names or wildcards of the zoo file first, of timm after."""
+
+    file: Path | None = None
+    models: tuple[str, ...] = Field(("*",), min_length=1)
+
+
+class ExtractParams(_Record):
+    """How embeddings are computed."""
+
+    batch_size: int = Field(64, ge=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    device: str = "auto"
+    decode_workers: int | Literal["auto"] = "auto"
+    resume: Resume = "only-missing"
+
+    @field_validator("decode_workers")
+    @classmethod
+    def _not_negative(cls, workers: int | str) -> int | str:
+        if isinstance(workers, int) and workers < 0:
+            raise ValueError("must be 0 or more, or 'auto'")
+        return workers
+
+
+class ScoreParams(_Record):
+    """Which scores on which splits, and what the intervals are made of."""
+
+    names: tuple[str, ...] = ("itm", "itm_eta0", "logme", "knn", "linear_probe")
+    rank_by: str = "itm"
+    splits: tuple[SplitName, ...] = Field(("train", "val"), min_length=1)
+    options: dict[str, dict[str, Any]] = {}
+    draws: int = Field(5, ge=2, le=100)
+    seed: int = Field(12357, ge=0)
+
+    @model_validator(mode="after")
+    def _rank_by_is_computed(self) -> "ScoreParams":
+        if self.rank_by not in self.names:
+            raise ValueError(f"rank_by is {self.rank_by!r}, which is not among the scores computed: {', '.join(self.names)}")
+        return self
+
+
+class RunnerParams(_Record):
+    """Who does the work: `inline` is the library alone, the others are Prefect task runners."""
+
+    kind: Literal["inline", "threads", "processes"] = "threads"
+    workers: int = Field(2, ge=1)
+
+
+class TrackParams(_Record):
+    """Where MLflow keeps its runs; no URI turns tracking off."""
+
+    uri: str | None = "sqlite:///data/mlflow.db"
+    artifacts: str = "data/mlruns"
+
+
+class Params(_Record):
+    """Everything params.yaml can say."""
+
+    data: DataParams = DataParams()
+    zoo: ZooParams = ZooParams()
+    extract: ExtractParams = ExtractParams()
+    score: ScoreParams = ScoreParams()
+    runner: RunnerParams = RunnerParams()
+    track: TrackParams = TrackParams()
+    store: Path = Path("data")
+
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+
+def read_yaml(path: Path, record: type[Parsed]) -> Parsed:
+    """Read a YAML file into `record`.
+
+    Raises
+    ------
+    ParamsError
+        If the file is missing, is no text, is not YAML, or holds an unknown key or a wrong value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path}: is not a text file; it must be YAML.") from error
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}).") from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    return parse(values or {}, record, str(path))
+
+
+def parse(values: Any, record: type[Parsed], where: str) -> Parsed:
+    """Turn plain values into `record`; `where` opens the message of the ParamsError raised otherwise."""
+    try:
+        return record.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError("\n".join(f"{where}: {_explain(e, record)}" for e in error.errors())) from None
+
+
+def with_overrides(params: Params, **changes: dict[str, Any]) -> Params:
+    """Return `params` with some values of some sections replaced and everything checked again.
+
+    >>> with_overrides(Params(), score={"draws": 3}).score.draws
+    3
+    """
+    values = params.model_dump()
+    for section, change in changes.items():
+        values[section] = values[section] | {k: v for k, v in change.items() if v is not None}
+    return parse(values, Params, "options")
+
+
+def _explain(error: Any, record: type[BaseModel]) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(record, error["loc"][:-1])
+        return f"unknown key {place!r}{did_you_mean(str(error['loc'][-1]), known) or '.'} Known here: {', '.join(known)}."
+    return f"{place or 'value'}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r})."
+
+
+def _known_keys(record: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
+    for part in place:
+        if isinstance(part, str) and part in record.model_fields:
+            annotation = record.model_fields[part].annotation
+            inner = [annotation, *getattr(annotation, "__args__", ())]
+            record = next((a for a in inner if isinstance(a, type) and issubclass(a, BaseModel)), record)
+    return list(record.model_fields)
+
+
+def find_params(path: Path | None) -> Params:
+    """Read `path`, or params.yaml of the working directory where there is one, or take the defaults."""
+    chosen = path or Path("params.yaml")
+    return read_yaml(chosen, Params) if path or chosen.exists() else Params()

@@ -1,0 +1,191 @@
+"""The only code that knows paths and file formats of the store: write beside, check, rename.
+
+A reader therefore sees a whole file or none, and every page of a table carries a checksum, so that it sees no changed one
+either. What a killed writer leaves behind carries its process number in its name, and `sweep` removes it once that process is
+gone.
+"""
+
+import json
+import logging
+import os
+import re
+import socket
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itm.errors import StoreError
+from itm.keys import content_key, slug
+
+log = logging.getLogger(__name__)
+
+_TEMPORARY = re.compile(r"\.tmp-(?P<host>.+?)-(?P<pid>\d+)-(?P<process>[0-9a-f]{8})-\d+-.+")
+_PROCESS = uuid.uuid4().hex[:8]  # a restarted container gives a new process the number and host name of the killed one
+_numbers = count()
+LONGEST = 150  # letters of a folder's name; file systems take 255, and what is written beside needs some of them
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where everything lies: what is kept between runs below `root`, what one ranking says below `results`."""
+
+    root: Path
+    ranking_name: str | None = None
+
+    @property
+    def results(self) -> Path:
+        """Return the folder of one ranking: the root itself, or a folder of its own for a ranking with a name."""
+        if self.ranking_name is None:
+            return self.root
+        name = slug(self.ranking_name)
+        short = name if len(name) <= LONGEST else f"{name[:LONGEST]}~{content_key(name)[:16]}"
+        return self.root / "rankings" / short
+
+    def raw(self, name: str) -> Path:
+        """Return the folder of images that this library draws or unpacks itself."""
+        return self.root / "raw" / slug(name)
+
+    def index(self, data: str) -> Path:
+        """Return the Parquet index of a data set."""
+        return self.root / "indexes" / f"{slug(data)}.parquet"
+
+    def features(self, data: str, model: str, key: str) -> Path:
+        """Return the feature file of a (model, data) pair with this content key."""
+        return self.root / "cache" / "features" / slug(data) / f"{slug(model)}-{key[:16]}.parquet"
+
+    def score(self, data: str, model: str, score: str, key: str) -> Path:
+        """Return the file of one score on one pair with this content key."""
+        return self.root / "cache" / "scores" / slug(data) / slug(model) / f"{slug(score)}-{key[:16]}.json"
+
+    @property
+    def scores(self) -> Path:
+        """Return the long table of all scores and failures."""
+        return self.results / "scores" / "scores.parquet"
+
+    @property
+    def ranking(self) -> Path:
+        """Return the ranking record."""
+        return self.results / "scores" / "ranking.json"
+
+    @property
+    def reports(self) -> Path:
+        """Return the folder of the page and its figures."""
+        return self.results / "reports"
+
+    def sweep(self) -> int:
+        """Remove what killed writers of this host left half-written, and return how many there were."""
+        left: list[Path] = []
+        for where, folders, files in os.walk(self.root):  # passes over folders that others rename meanwhile
+            left += [Path(where, name) for name in (*folders, *files) if _is_abandoned(name)]
+            folders[:] = [name for name in folders if not name.startswith(".tmp-")]
+        for path in left:
+            log.warning("removing %s, left half-written by a process that is gone", path)
+            _remove(path)
+        return len(left)
+
+
+def write_beside(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file or folder beside `path`, then rename it into place.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written to or the disk is full; `path` is then what it was before.
+    """
+    temporary = path.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{_PROCESS}-{next(_numbers)}-{path.name}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        _flush(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or allow writing there."
+        ) from error
+    finally:
+        _remove(temporary)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as readable JSON with sorted keys, so that equal values give equal bytes."""
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+    write_beside(path, lambda temporary: _write_text(temporary, text))
+
+
+def read_json(path: Path) -> Any:
+    """Read what `write_json` wrote.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: is damaged ({error}); remove it and run again.") from error
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write a table of ordinary columns as Parquet; equal tables give equal bytes."""
+    arrow = table.rechunk().to_arrow()  # polars itself writes no checksums
+    write_beside(path, lambda temporary: pq.write_table(arrow, temporary, write_page_checksum=True, store_schema=False))
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a Parquet table.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return pl.DataFrame(file.read())
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: is missing.") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: is damaged or cannot be read ({error}); remove it and run again.") from error
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _flush(path: Path) -> None:
+    """Bring a file's bytes to the disk before its name says that it is whole."""
+    if path.is_file():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # it must not hide another error; what stays is found by the next sweep
+        rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_abandoned(name: str) -> bool:
+    match = _TEMPORARY.fullmatch(name)
+    if match is None or match["host"] != socket.gethostname():
+        return False
+    if int(match["pid"]) == os.getpid():
+        return match["process"] != _PROCESS
+    try:
+        os.kill(int(match["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,0 +1,172 @@
+"""The frozen records that travel between the steps: small, picklable, holding paths and never arrays."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Resume = Literal["always", "never", "only-missing", "only-cache"]
+SplitName = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class DataRef:
+    """An ingested data set: where its index lies and what the index says."""
+
+    name: str
+    source: str
+    index: Path
+    hash: str
+    classes: tuple[str, ...]
+    images: int
+    set_aside: dict[str, int] = field(default_factory=dict)  # reason kind -> images
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a model wants its images; `None` leaves the value to timm's own configuration of the model."""
+
+    input_size: int | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    crop: float | None = None
+    interpolation: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A model before its weights are read: enough to build it in another process."""
+
+    name: str
+    architecture: str | None = None
+    factory: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    checkpoint: Path | None = None
+    pretrained: bool = False
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    family: str = ""
+    pretraining: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a model without looking at the data."""
+
+    parameters: int
+    gmacs: float | None
+    width: int
+    input_size: int
+    family: str
+    pretraining: str
+
+
+@dataclass(frozen=True)
+class Features:
+    """A finished feature file of one (model, data) pair."""
+
+    path: Path
+    key: str
+    model: str
+    weights: str
+    data: str
+    data_hash: str
+    rows: int
+    facts: Facts
+    images_per_second: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """The value of one score on one pair, its draws, and what its interval is made of."""
+
+    data: str
+    data_hash: str
+    model: str
+    weights: str
+    score: str
+    value: float
+    draws: tuple[float, ...]
+    seconds: float
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A pair, a model or a data set that gave no value, and why."""
+
+    data: str
+    model: str
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything one (model, data) pair came to."""
+
+    data: str
+    model: str
+    features: Features | None
+    scores: tuple[Score, ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score's value with its 95 % interval, and the draws both come from."""
+
+    value: float
+    low: float
+    high: float
+    draws: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RankedModel:
+    """One line of a ranking. A failed model has no rank, no estimate, and a reason."""
+
+    model: str
+    status: Literal["ranked", "failed"]
+    rank: int | None = None
+    tie_group: int | None = None
+    estimate: Estimate | None = None
+    scores: dict[str, Estimate] = field(default_factory=dict)
+    weights: str | None = None
+    facts: Facts | None = None
+    images_per_second: float | None = None
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataRanking:
+    """The ranking of the whole pool on one data set; a data set that failed has a reason and only failed rows."""
+
+    data: str
+    source: str
+    hash: str
+    images: int
+    classes: tuple[str, ...]
+    set_aside: dict[str, int]
+    rows: tuple[RankedModel, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoreFacts:
+    """What a score is, in words a reader of the report understands."""
+
+    name: str
+    summary: str
+    meaning: str
+    value_range: str
+    paper: str
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What ranking.json holds: every data set's ranking, what the scores mean, and where all of it comes from."""
+
+    rank_by: str
+    data_sets: tuple[DataRanking, ...]
+    scores: tuple[ScoreFacts, ...]
+    provenance: dict[str, Any]
