@@ -1,0 +1,69 @@
+"""The index of a data set as a table: the same images give the same bytes, wherever and whenever it is written."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from itm.data.rows import Row
+from itm.errors import StoreError
+from itm.store import read_table, write_table
+from itm.types import DataRef
+
+log = logging.getLogger(__name__)
+
+SCHEMA: dict[str, type[pl.DataType]] = {
+    "id": pl.String,
+    "path": pl.String,
+    "label": pl.Int64,
+    "class_name": pl.String,
+    "split": pl.String,
+    "width": pl.Int64,
+    "height": pl.Int64,
+    "status": pl.String,
+    "kind": pl.String,
+    "reason": pl.String,
+}
+
+
+def read_index(data: DataRef) -> pl.DataFrame:
+    """Read the index of a data set: all images looked at; those to use have the status `ok`.
+
+    Raises
+    ------
+    StoreError
+        If the index is missing or damaged.
+    """
+    return read_table(data.index)
+
+
+def write_index(path: Path, rows: Sequence[Row], classes: Sequence[str], before: pl.DataFrame | None) -> None:
+    """Write the rows as a table, unless that is what lies there already."""
+    labels = {name: label for label, name in enumerate(classes)}
+    columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA if name not in ("label", "status")}
+    columns["label"] = [labels[row.class_name] for row in rows]
+    columns["status"] = ["ok" if row.ok else "set aside" for row in rows]
+    table = pl.DataFrame({name: columns[name] for name in SCHEMA}, schema=SCHEMA)
+    if before is None or not before.equals(table):
+        write_table(path, table)
+
+
+def index_before(index: Path) -> pl.DataFrame | None:
+    """Return the index as an earlier call left it; None where there is none, or one that is damaged or of another version."""
+    if not index.exists():
+        return None
+    try:
+        before = read_table(index)
+    except StoreError as error:
+        log.warning("writing the index again: %s", error)
+        return None
+    return before if before.schema == pl.Schema(SCHEMA) else None
+
+
+def known_sizes(before: pl.DataFrame | None) -> dict[str, tuple[int, int]]:
+    """Return the sizes of images that decoded; those that did not are tried again, since a newer Pillow may read them."""
+    if before is None:
+        return {}
+    decoded = before.filter(pl.col("width").is_not_null())
+    return {id_: (width, height) for id_, width, height in decoded.select("id", "width", "height").iter_rows()}

@@ -1,0 +1,54 @@
+"""Real image files for the tests of the ingest step."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from itm.data import ingest
+from itm.params import DataParams
+from itm.store import Store
+from itm.types import DataRef
+
+Paint = Callable[..., Path]
+Ingest = Callable[..., DataRef]
+
+
+@pytest.fixture
+def paint() -> Paint:
+    """Write a picture of noise; the same number gives the same bytes."""
+
+    def write(path: Path, number: int, side: int = 12) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def petals(tmp_path: Path, paint: Paint) -> Path:
+    """Return a folder of two classes with ten different images each."""
+    folder = tmp_path / "petals"
+    for number in range(20):
+        paint(folder / ("daisy", "rose")[number % 2] / f"{number:02d}.png", number)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return an empty store."""
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def take(store: Store) -> Ingest:
+    """Ingest a folder or a source's text with some data parameters."""
+
+    def call(source: object, **params: object) -> DataRef:
+        return ingest(str(source), DataParams.model_validate(params), store)
+
+    return call
