@@ -1,0 +1,72 @@
+"""What timm's pre-trained models are called: ``architecture.tag``, never less, so that a name keeps its weights."""
+
+import logging
+from typing import Any
+
+from itm.errors import ModelError, did_you_mean
+from itm.zoo.timm_gate import timm
+
+log = logging.getLogger(__name__)
+
+
+def is_wildcard(pattern: str) -> bool:
+    """Say whether `pattern` can stand for several names."""
+    return any(sign in pattern for sign in "*?[")
+
+
+def timm_names(pattern: str) -> list[str]:
+    """Return the names of timm's pre-trained models that `pattern`, exact or a wildcard, stands for.
+
+    An architecture alone stands for its default tag, and a name timm has given up for its new one.
+
+    Raises
+    ------
+    ModelError
+        If there is none; the message says why and names the nearest.
+    """
+    if is_wildcard(pattern):
+        names: list[str] = timm.list_models(pattern, pretrained=True)
+        if not names:
+            raise ModelError(f"no pre-trained model of timm matches {pattern!r}.")
+        return names
+    name: str = timm.models.get_deprecated_models().get(pattern) or pattern
+    if name != pattern:
+        log.info("timm calls %s %s today", pattern, name)
+    architecture, _, tag = name.partition(".")
+    check_architecture(architecture)
+    tagged: list[str] = timm.list_models(f"{architecture}.*", pretrained=True)
+    if name in tagged:
+        return [name]
+    if tag:
+        tags = ", ".join(known.partition(".")[2] for known in tagged) or "none"
+        raise ModelError(f"timm has no weights {tag!r} for {architecture}{did_you_mean(name, tagged)} Tags it has: {tags}.")
+    default = timm.models.get_pretrained_cfg(architecture)
+    if default is None or not default.has_weights:
+        raise ModelError(f"timm has no pre-trained weights for {architecture}; give your own as `checkpoint` in a zoo file.")
+    return [f"{architecture}.{default.tag}" if default.tag else architecture]
+
+
+def check_architecture(name: str) -> None:
+    """Raise a ModelError that names the nearest one if timm knows no such architecture (a tag may follow it)."""
+    architecture = name.partition(".")[0]
+    if not timm.is_model(architecture):
+        near = did_you_mean(name, [*timm.list_models(), *timm.list_models(pretrained=True)])
+        raise ModelError(f"timm {timm.__version__} has no model {name!r}{near or '.'}")
+
+
+def timm_config(name: str) -> dict[str, Any]:
+    """Return timm's configuration of an architecture, with or without a tag; empty for one that has none.
+
+    Raises
+    ------
+    ModelError
+        If the architecture has no such tag.
+    """
+    models: Any = timm.models  # its own type hints are too loose here
+    name = models.get_deprecated_models().get(name) or name
+    try:
+        config = models.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tagged = timm.list_models(f"{name.partition('.')[0]}.*", pretrained=True)
+        raise ModelError(f"timm has no {name!r}{did_you_mean(name, tagged) or '.'}") from error
+    return {} if config is None else dict(config.to_dict())

@@ -1,0 +1,104 @@
+"""A team's own model code."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from itm.errors import ModelError
+from itm.types import ModelRef
+from itm.zoo.load import build, skeleton
+
+
+def of(factories: Path, function: str, **arguments: Any) -> ModelRef:
+    return ModelRef(
+        f"{function}.v1", factory=f"{factories}:{function}", arguments=arguments, checkpoint=factories.with_name("w.pth")
+    )
+
+
+def test_a_factory_builds_what_its_file_says(factories: Path) -> None:
+    """A module of the team's own class is built with its arguments and filled with its weights."""
+    weights = {
+        "stem.weight": torch.rand(4, 3, 3, 3),
+        "stem.bias": torch.rand(4),
+        "head.weight": torch.rand(2, 4),
+        "head.bias": torch.rand(2),
+    }
+    torch.save(weights, factories.with_name("w.pth"))
+    built = build(of(factories, "small", width=4, classes=2))
+    assert not built.training
+    assert all(torch.equal(tensor, weights[key]) for key, tensor in built.state_dict().items())
+
+
+def test_an_edited_file_counts_at_once_and_leaves_nothing_behind(factories: Path) -> None:
+    """The file is imported again when its bytes change, however soon, and no bytecode is written beside it."""
+    code = factories.read_text()
+    for width in (6, 7):
+        factories.write_text(code.replace("width=8, classes=3):\n    return", f"width={width}, classes=3):\n    return"))
+        weights = {"stem.weight": torch.rand(width, 3, 3, 3), "stem.bias": torch.rand(width)}
+        torch.save({**weights, "head.weight": torch.rand(3, width), "head.bias": torch.rand(3)}, factories.with_name("w.pth"))
+        assert build(of(factories, "small")).state_dict()["stem.bias"].shape == (width,)
+    assert not (factories.parent / "__pycache__").exists()
+
+
+def test_a_file_that_stays_the_same_is_imported_once(factories: Path) -> None:
+    """Two models of one file share its classes, so whatever the file registers is registered once."""
+    torch.save({}, factories.with_name("w.pth"))
+    first, second = (skeleton(of(factories, "small", width=width)) for width in (2, 3))
+    assert type(first) is type(second)
+
+
+def test_threads_never_see_a_file_half_imported(factories: Path) -> None:
+    """Two models of one slow file, built at once, both find their function."""
+    factories.write_text(f"import time; time.sleep(0.3)\n{factories.read_text()}")
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(skeleton, [of(factories, "small"), of(factories, "reads_numbers")]))
+    assert type(made[0]) is type(made[1])
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "told"),
+    [
+        ("smal", {}, r"has no function 'smal'; did you mean 'small'\? It has: small, through_timm"),
+        ("small", {"widht": 3}, "does not take the argument 'widht'; did you mean 'width'"),
+        ("small", {"width": "wide"}, "cannot be built: TypeError"),
+        ("through_timm", {"num_clases": 3}, "does not take the argument 'num_clases'"),
+        ("no_module", {}, "returned a dict, not a torch.nn.Module"),
+        ("no_embeddings", {}, "made a Linear without forward_features and forward_head"),
+        ("no_pre_logits", {}, "whose forward_head does not take `pre_logits`"),
+    ],
+)
+def test_a_wrong_factory_is_explained(factories: Path, function: str, arguments: dict[str, Any], told: str) -> None:
+    """Wrong names, arguments and results are errors that say which and what was expected."""
+    torch.save({}, factories.with_name("w.pth"))
+    with pytest.raises(ModelError, match=told):
+        build(of(factories, function, **arguments))
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("def small(:", "SyntaxError"),
+        ("import no_such_package", "No module named 'no_such_package'"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("import sys; sys.exit(3)", "SystemExit"),
+    ],
+)
+def test_a_file_that_does_not_run_is_explained(factories: Path, code: str, told: str) -> None:
+    """Whatever the file does at import becomes an error with its path, and no half-imported module stays."""
+    torch.save({}, factories.with_name("w.pth"))
+    factories.write_text(code)
+    with pytest.raises(ModelError, match=rf"factories\.py: cannot be imported: .*{told}"):
+        build(of(factories, "small"))
+    assert not any(getattr(module, "__file__", None) == str(factories) for module in sys.modules.values())
+
+
+def test_a_missing_file_is_named(factories: Path) -> None:
+    """A factory whose file has gone is an error."""
+    torch.save({}, factories.with_name("w.pth"))
+    factories.unlink()
+    with pytest.raises(ModelError, match="no such file"):
+        build(of(factories, "small"))

@@ -1,0 +1,250 @@
+"""timm's own weights: from the cache, from a hub, or an error that says how to bring them. No test leaves this machine."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+import torch
+
+from itm.errors import ModelError
+from itm.keys import file_hash
+from itm.params import ZooParams
+from itm.types import ModelRef
+from itm.zoo.load import build, weights_hash
+from itm.zoo.resolve import resolve
+
+Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
+Embeddings = Callable[..., torch.Tensor]
+NAME = "test_resnet.r160_in1k"
+REVISION = "0" * 40
+OFFLINE = f"""
+import json, time
+from itm.errors import ModelError
+from itm.types import ModelRef
+from itm.zoo.load import build, weights_hash
+
+def timms(name):
+    return ModelRef(name, architecture=name, pretrained=True)
+
+start = time.perf_counter()
+try:
+    build(timms("resnet18.a1_in1k"))
+    missing = ""
+except ModelError as error:
+    missing = str(error)
+print(json.dumps({{
+    "missing": missing,
+    "seconds": time.perf_counter() - start,
+    "hash": weights_hash(timms({NAME!r})),
+    "bias": build(timms({NAME!r})).fc.bias.tolist(),
+}}))
+"""
+
+
+def timms(name: str) -> ModelRef:
+    return ModelRef(name, architecture=name, pretrained=True)
+
+
+def into_cache(cache: Path, name: str, file: Path, called: str = "model.safetensors") -> Path:
+    """Lay a weight file where huggingface_hub would have put it after a download."""
+    folder = cache / f"models--timm--{name}"
+    path = folder / "snapshots" / REVISION / called
+    path.parent.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(REVISION)
+    path.write_bytes(file.read_bytes())
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give this process an empty cache and no network; huggingface_hub has read its environment already."""
+    path = tmp_path / "hub"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return path
+
+
+class Hub(BaseHTTPRequestHandler):
+    """A hub of one file, or one that answers everything with an error."""
+
+    files: dict[str, bytes]
+    status: int
+    error: str
+
+    def do_HEAD(self) -> None:
+        content = self.files.get(self.path.rpartition("/")[2]) if self.status == 200 else None
+        self.send_response(self.status if content is not None or self.status != 200 else 404)
+        self.send_header("Content-Length", str(len(content or b"")))
+        if content is None:
+            self.send_header("X-Error-Code", self.error or "EntryNotFound")
+        else:
+            self.send_header("ETag", '"etag"')
+            self.send_header("X-Repo-Commit", REVISION)
+        self.end_headers()
+        if content and self.command == "GET":
+            self.wfile.write(content)
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    """Put a real server in the place of the Hugging Face hub."""
+    del cache  # only has to be there
+    handler = type("OneHub", (Hub,), {"files": {}, "status": 200, "error": ""})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    constants, address = huggingface_hub.constants, f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    yield handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_offline_the_environment_decides(tmp_path: Path, saved: Saved) -> None:
+    """With HF_HUB_OFFLINE=1 a model in HF_HOME is built by timm, and a missing one fails at once, saying how to bring it."""
+    model, module = saved()
+    assert model.checkpoint is not None
+    path = into_cache(tmp_path / "hub", NAME, model.checkpoint)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    for other in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        environment.pop(other, None)
+    done = subprocess.run([sys.executable, "-c", OFFLINE], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    for part in ("model.safetensors", "timm/resnet18.a1_in1k", "HF_HUB_OFFLINE", "hf download", "HF_HOME", "zoo file"):
+        assert part in told["missing"]
+    assert told["seconds"] < 2
+    assert told["hash"] == file_hash(path)
+    assert told["bias"] == module.state_dict()["fc.bias"].tolist()
+
+
+def test_a_resolved_timm_model_is_loaded_from_the_cache(cache: Path, saved: Saved, embeddings: Embeddings) -> None:
+    """From the name to the module: resolved, found in the cache, loaded by timm, in evaluation mode."""
+    model, module = saved()
+    assert model.checkpoint is not None
+    into_cache(cache, NAME, model.checkpoint)
+    (found,), failures = resolve(ZooParams(models=("test_resnet",)))
+    assert failures == []
+    built = build(found)
+    assert not built.training
+    assert torch.equal(embeddings(built), embeddings(module))
+
+
+def test_older_repositories_hold_a_pickle(cache: Path, saved: Saved, embeddings: Embeddings, tmp_path: Path) -> None:
+    """Where the cache holds pytorch_model.bin and no safetensors, that is loaded and hashed."""
+    _, module = saved()
+    torch.save(module.state_dict(), tmp_path / "w.bin")
+    path = into_cache(cache, NAME, tmp_path / "w.bin", "pytorch_model.bin")
+    assert weights_hash(timms(NAME)) == file_hash(path)
+    assert torch.equal(embeddings(build(timms(NAME))), embeddings(module))
+
+
+def test_timms_changes_to_foreign_checkpoints_apply(cache: Path, saved: Saved) -> None:
+    """Weights of a vision transformer for 160 pixels are fitted to 64, as timm does it."""
+    model, _ = saved("test_vit")
+    assert model.checkpoint is not None
+    into_cache(cache, "test_vit.r160_in1k", model.checkpoint)
+    own = ModelRef("small", architecture="test_vit.r160_in1k", pretrained=True, arguments={"img_size": 64})
+    built: Any = build(own)
+    assert built.patch_embed.img_size == (64, 64)
+
+
+def test_a_local_file_stands_in_for_the_hub(saved: Saved, embeddings: Embeddings, cache: Path) -> None:
+    """`pretrained: true` with a checkpoint loads timm's own weights from that file, and its hash is theirs."""
+    model, module = saved()
+    assert model.checkpoint is not None
+    local = ModelRef(NAME, architecture=NAME, pretrained=True, checkpoint=model.checkpoint)
+    assert weights_hash(local) == file_hash(model.checkpoint)
+    assert torch.equal(embeddings(build(local)), embeddings(module))
+    assert not cache.exists()
+
+
+def test_a_random_head_on_pretrained_weights_is_refused(cache: Path, saved: Saved) -> None:
+    """timm would draw a new head where the number of classes differs; without a head it loads."""
+    model, _ = saved()
+    assert model.checkpoint is not None
+    into_cache(cache, NAME, model.checkpoint)
+    with pytest.raises(ModelError, match="head of random weights"):
+        build(ModelRef(NAME, architecture=NAME, pretrained=True, arguments={"num_classes": 7}))
+    headless: Any = build(ModelRef(NAME, architecture=NAME, pretrained=True, arguments={"num_classes": 0}))
+    assert headless.num_classes == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"<html>", "is a web page"), (b"", "is empty"), (b"garbage!" * 20, "is damaged or no weight file")]
+)
+def test_damaged_files_in_the_cache_are_explained(cache: Path, tmp_path: Path, content: bytes, told: str) -> None:
+    """A cached file that is no weights is an error that names it."""
+    (tmp_path / "w").write_bytes(content)
+    path = into_cache(cache, NAME, tmp_path / "w")
+    with pytest.raises(ModelError, match=told) as caught:
+        build(timms(NAME))
+    assert str(path) in str(caught.value)
+
+
+def test_weights_of_another_model_in_the_cache_are_refused(cache: Path, saved: Saved) -> None:
+    """A cached file that does not fit is an error of the model, not a crash."""
+    model, _ = saved("test_vit")
+    assert model.checkpoint is not None
+    into_cache(cache, NAME, model.checkpoint)
+    with pytest.raises(ModelError, match=rf"{NAME}.*cannot be built"):
+        build(timms(NAME))
+
+
+def test_missing_weights_are_downloaded_once(hub: type[Hub], saved: Saved, embeddings: Embeddings) -> None:
+    """Where the network is allowed, weights are fetched, and the next look finds them without asking."""
+    model, module = saved()
+    assert model.checkpoint is not None
+    hub.files = {"model.safetensors": model.checkpoint.read_bytes()}
+    assert weights_hash(timms(NAME)) == file_hash(model.checkpoint)
+    hub.status = 404
+    assert torch.equal(embeddings(build(timms(NAME))), embeddings(module))
+
+
+def test_a_repository_without_safetensors_is_asked_for_the_pickle(hub: type[Hub], saved: Saved, tmp_path: Path) -> None:
+    """A hub that knows only pytorch_model.bin gives that."""
+    _, module = saved()
+    torch.save(module.state_dict(), tmp_path / "w.bin")
+    hub.files = {"pytorch_model.bin": (tmp_path / "w.bin").read_bytes()}
+    assert weights_hash(timms(NAME)) == file_hash(tmp_path / "w.bin")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(404, "EntryNotFound"), (404, "RepoNotFound"), (404, "RevisionNotFound"), (401, "RepoNotFound"), (403, "")],
+)
+def test_whatever_the_hub_answers_is_a_model_error(hub: type[Hub], status: int, error: str) -> None:
+    """A refusal of any kind fails this model alone, with what the hub said and how to bring the file."""
+    hub.status, hub.error = status, error
+    with pytest.raises(ModelError, match=rf"cannot be downloaded \(.*{status}.*hf download timm/{NAME}"):
+        build(timms(NAME))
+
+
+def test_weights_outside_the_hub_come_from_torchs_cache(cache: Path, tmp_path: Path) -> None:
+    """The few models timm fetches by URL are looked up where torch keeps such files, and say so where they are missing."""
+    del cache
+    name = "gcvit_xxtiny.in1k"
+    with pytest.raises(ModelError, match=r"gcvit_xxtiny\S+\.pth is missing and https://.*TORCH_HOME"):
+        weights_hash(timms(name))
+    (folder := tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
+    (path := folder / "gcvit_xxtiny_224_nvidia-d1d86009.pth").write_bytes(b"weights")
+    assert weights_hash(timms(name)) == file_hash(path)

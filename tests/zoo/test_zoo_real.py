@@ -1,0 +1,63 @@
+"""Real third-party checkpoints through the zoo file: published networks, custom factories, weights in half precision."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from itm.params import ZooParams
+from itm.types import ModelRef
+from itm.zoo.facts import facts, preprocessing, preprocessing_without_weights, transform
+from itm.zoo.load import build, weights_hash
+from itm.zoo.resolve import resolve
+
+ROOT = Path(__file__).parents[2]
+REAL = ROOT.parent / "shared" / "real"
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not REAL.is_dir(), reason="the real checkpoints are not beside the project, in ../shared/real"),
+]
+Embeddings = Callable[..., torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[ModelRef]:
+    """Return the models of the zoo file that the benchmark's script writes."""
+    path = tmp_path_factory.mktemp("real") / "zoo.yaml"
+    subprocess.run([sys.executable, ROOT / "benchmarks" / "real_zoo.py", REAL, path], check=True, capture_output=True)
+    found, failures = resolve(ZooParams(file=path))
+    assert failures == []
+    return found
+
+
+def test_all_thirteen_build_strictly_and_give_finite_embeddings(models: list[ModelRef]) -> None:
+    """Every real checkpoint fills its network to the last key, and a real image gives finite, different numbers."""
+    assert len(models) == 13
+    image = Image.open(next((REAL / "sets" / "flowers5").rglob("*.jpg"))).convert("RGB")
+    for model in models:
+        module = build(model)
+        config = preprocessing(model, module)
+        assert preprocessing_without_weights(model) == config
+        pixels = transform(config)(image)[None]
+        with torch.inference_mode():
+            embedding = module.forward_head(module.forward_features(pixels), pre_logits=True)  # type: ignore[operator]
+        known = facts(model, module, config)
+        assert embedding.shape == (1, known.width)
+        assert embedding.isfinite().all()
+        assert embedding.std() > 0
+        assert pixels.shape[-1] == known.input_size == model.preprocessing.input_size
+
+
+def test_parameters_and_origin_are_those_published(models: list[ModelRef]) -> None:
+    """Counted parameters equal those the collection lists, and origins and identities are told apart."""
+    listed = json.loads((REAL / "zoo.json").read_text())
+    for model, told in zip(models, listed.values(), strict=True):
+        module = build(model)
+        known = facts(model, module, preprocessing(model, module))
+        assert (known.parameters, known.pretraining) == (told["params"], told["source"])
+    assert len({weights_hash(model) for model in models}) == len({model.name for model in models}) == 13

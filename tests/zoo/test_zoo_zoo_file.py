@@ -1,0 +1,156 @@
+"""The grammar of the zoo file, through `resolve`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from itm.errors import ParamsError
+from itm.params import ZooParams
+from itm.types import Failure, ModelRef, Preprocessing
+from itm.zoo.resolve import resolve
+
+WriteZoo = Callable[..., Path]
+GOOD = {"name": "good.one", "architecture": "test_resnet", "checkpoint": "w.safetensors"}
+
+
+def read(path: Path, *patterns: str) -> tuple[list[ModelRef], list[Failure]]:
+    return resolve(ZooParams(file=path, models=patterns or ("*",)))
+
+
+def test_every_key_of_an_entry_arrives(write_zoo: WriteZoo, factories: Path) -> None:
+    """What an entry says stands in its ModelRef."""
+    path = write_zoo(
+        {
+            "name": "ours.v1",
+            "factory": "factories.py:small",
+            "arguments": {"width": 4, "sizes": [1, 2]},
+            "checkpoint": "w.pth",
+            "input_size": 32,
+            "mean": [0, 0, 0],
+            "std": [1, 1, 0.5],
+            "crop": 0.9,
+            "interpolation": "bilinear",
+            "family": "ours",
+            "pretraining": "leaves",
+        }
+    )
+    (model,), failures = read(path)
+    assert failures == []
+    assert model == ModelRef(
+        name="ours.v1",
+        factory=f"{factories}:small",
+        arguments={"width": 4, "sizes": [1, 2]},
+        checkpoint=path.parent / "w.pth",
+        preprocessing=Preprocessing(32, (0, 0, 0), (1, 1, 0.5), 0.9, "bilinear"),
+        family="ours",
+        pretraining="leaves",
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ({"architecture": "test_vit", "checkpoint": "leaves.pth"}, "test_vit.leaves"),
+        ({"architecture": "test_vit", "checkpoint": "test_vit.leaves.safetensors"}, "test_vit.leaves"),
+        ({"factory": "factories.py:small", "checkpoint": "leaves.pth"}, "small.leaves"),
+        ({"architecture": "test_vit", "pretrained": True}, "test_vit.r160_in1k"),
+        ({"architecture": "test_vit.r160_in1k", "pretrained": True, "checkpoint": "model.safetensors"}, "test_vit.r160_in1k"),
+    ],
+)
+@pytest.mark.usefixtures("factories")
+def test_the_default_name_is_architecture_and_tag(write_zoo: WriteZoo, entry: dict[str, Any], name: str) -> None:
+    """Without a name a model is called by its architecture or function and its weights."""
+    (model,), failures = read(write_zoo(entry))
+    assert (model.name, failures) == (name, [])
+    assert not model.pretrained or model.architecture == "test_vit.r160_in1k"
+
+
+def test_json_is_a_zoo_file_too(tmp_path: Path) -> None:
+    """YAML reads JSON, so a zoo file may be written by a program."""
+    (tmp_path / "w.safetensors").touch()
+    path = tmp_path / "zoo.json"
+    path.write_text(json.dumps({"models": [GOOD]}))
+    assert [model.name for model in read(path)[0]] == ["good.one"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({**GOOD, "name": "bad.one", "chekpoint": "x"}, "did you mean 'checkpoint'"),
+        ({**GOOD, "name": "bad.one", "checkpoint": "missing.pth"}, "missing.pth is not a file"),
+        ({"name": "bad.one", "checkpoint": "w.safetensors"}, "neither an `architecture` nor a `factory`"),
+        ({**GOOD, "name": "bad.one", "factory": "factories.py:small"}, "both an `architecture` and a `factory`"),
+        ({"name": "bad.one", "architecture": "test_resnet"}, "without a weight file a model has no identity"),
+        ({"name": "bad.one", "factory": "factories.py:small", "pretrained": True}, "has no weights of timm's"),
+        ({"name": "bad.one", "factory": "small", "checkpoint": "w.pth"}, "must be written 'file.py:function'"),
+        ({"name": "bad.one", "factory": "gone.py:small", "checkpoint": "w.pth"}, "gone.py is not a file"),
+        ({"name": "bad.one", "architecture": "test_vit.nope", "pretrained": True}, "no weights 'nope'"),
+        ({"name": "bad.one", "architecture": "test_*", "pretrained": True}, "an entry is one model"),
+        ({**GOOD, "name": "bad.one", "input_size": 0}, "input_size"),
+        ({**GOOD, "name": "bad.one", "std": [1, 0, 1]}, "std.1"),
+        ({**GOOD, "name": "bad.one", "mean": [1, 2]}, "mean"),
+        ({**GOOD, "name": "bad.one", "crop": 1.5}, "crop"),
+        ({**GOOD, "name": "bad.one", "interpolation": "cubic"}, "'bicubic'"),
+    ],
+)
+@pytest.mark.usefixtures("factories")
+def test_a_broken_entry_fails_alone(write_zoo: WriteZoo, entry: dict[str, Any], told: str) -> None:
+    """A broken entry becomes a failure under its name that says what is wrong, and the rest of the file is used."""
+    models, (failure,) = read(write_zoo(entry, GOOD))
+    assert [model.name for model in models] == ["good.one"]
+    assert (failure.model, failure.step) == ("bad.one", "zoo")
+    assert told in failure.reason
+    assert "models[0]" in failure.reason
+    assert "\n" not in failure.reason
+
+
+def test_a_broken_entry_nobody_asked_for_is_left_alone(write_zoo: WriteZoo) -> None:
+    """Whoever names other models is not bothered with it; whoever names it hears why it fails."""
+    path = write_zoo({"architecture": "test_vit", "checkpoint": "missing.pth"}, GOOD)
+    assert read(path, "good.*")[1] == []
+    models, (failure,) = read(path, "test_vit.missing")
+    assert models == []
+    assert "is not a file" in failure.reason
+
+
+def test_an_entry_without_a_readable_name_always_fails(write_zoo: WriteZoo) -> None:
+    """An entry that cannot be named could be any model, so it is reported by its place."""
+    models, failures = read(write_zoo(GOOD, "test_vit", {"arguments": {}}), "good.one")
+    assert [model.name for model in models] == ["good.one"]
+    assert [failure.model for failure in failures] == ["models[1]", "models[2]"]
+
+
+def test_two_models_of_one_name_both_fail(write_zoo: WriteZoo) -> None:
+    """A name that means two models means none, and the failure says where both stand."""
+    models, (failure,) = read(write_zoo(GOOD, {**GOOD, "name": "other"}, {**GOOD, "architecture": "test_vit"}))
+    assert [model.name for model in models] == ["other"]
+    assert failure.model == "good.one"
+    assert "models[0] and models[2] are both named 'good.one'" in failure.reason
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"models: [", "is not valid YAML"),
+        (b"\xff\xfe\x00\x80", "is not a text file"),
+        (b"model: []", "did you mean 'models'"),
+        (b"- name: x", "dictionary"),
+        (b"models: 3", "models"),
+        (b"", "models"),
+    ],
+)
+def test_a_file_that_is_no_zoo_file_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+    """Without a readable list of models there is nothing to go on with."""
+    path = tmp_path / "zoo.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ParamsError, match=told):
+        read(path)
+
+
+def test_a_missing_zoo_file_is_refused(tmp_path: Path) -> None:
+    """A zoo file that is not there is an error that names it."""
+    with pytest.raises(ParamsError, match=r"nowhere\.yaml: cannot be read"):
+        read(tmp_path / "nowhere.yaml")
