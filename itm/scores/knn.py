@@ -1,0 +1,65 @@
+"""kNN: accuracy of a weighted vote of the nearest embeddings, on rows held out.
+
+Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018, sec. 3.4.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from itm.errors import ParamsError
+from itm.scores.contract import Definition, Sample, Split, register
+
+CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class KnnOptions:
+    """How many neighbours vote, and how fast their weight falls with distance."""
+
+    neighbours: int = 20
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        if self.neighbours < 1 or not self.temperature > 0:
+            raise ParamsError(f"knn needs neighbours >= 1 and temperature > 0, not {self.neighbours} and {self.temperature}.")
+
+
+def knn(sample: Sample, splits: Sequence[Split], options: KnnOptions) -> list[float]:
+    """Return the accuracy on each split, a number from 0 to 1.
+
+    The similarity is the cosine; a neighbour's vote weighs exp(similarity / temperature).
+    """
+    features = sample.features.astype(np.float64)
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = features / np.where(norms > 0, norms, 1.0)
+    targets = np.eye(sample.classes)[sample.labels]
+    return [_accuracy(unit, targets, sample.labels, split, options) for split in splits]
+
+
+def _accuracy(unit: np.ndarray, targets: np.ndarray, labels: np.ndarray, split: Split, options: KnnOptions) -> float:
+    count = min(options.neighbours, len(split.learn))
+    right = 0
+    for start in range(0, len(split.judge), CHUNK):
+        rows = split.judge[start : start + CHUNK]
+        similarity = unit[rows] @ unit[split.learn].T
+        nearest = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+        weight = np.exp((np.take_along_axis(similarity, nearest, axis=1) - 1.0) / options.temperature)
+        votes = np.einsum("ik,ikc->ic", weight, targets[split.learn[nearest]])
+        right += int((votes.argmax(axis=1) == labels[rows]).sum())
+    return right / len(split.judge)
+
+
+KNN = register(
+    Definition(
+        name="knn",
+        function=knn,
+        options=KnnOptions(),
+        sampling="held_out",
+        summary="Accuracy of a vote of the 20 nearest embeddings, on rows held out.",
+        meaning="How often an image's nearest neighbours in embedding space have its class. Needs no training at all.",
+        value_range="0 to 1",
+        paper="Wu et al., CVPR 2018",
+    )
+)
