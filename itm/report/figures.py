@@ -1,0 +1,229 @@
+"""Draws a ranking: scores with their intervals, and scores against what a model costs.
+
+Figures are built without pyplot, so drawing needs no display and leaves no global state; every colour comes from `THEME`, which
+the page exchanges for its own in the dark.
+"""
+
+import io
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style as mpl_style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import Bbox
+
+from itm.report import counted, decimals, fixed, in_order, ranked, tie_groups
+from itm.types import DataRanking, Estimate, RankedModel
+
+Point = tuple[float, float]
+WIDTH = 8.4  # inches
+MOST_NAMES = 14  # beside the marks; with more, leaders cross and none can be followed, and the ranks in the marks do
+# Four colours that are told apart with any colour vision and carry white digits; tie groups take them in turn.
+THEME = {
+    "paper": "#ffffff",
+    "ink": "#1c2127",
+    "muted": "#5b6573",
+    "grid": "#dfe3e8",
+    "group-0": "#0067a5",
+    "group-1": "#b34700",
+    "group-2": "#00785a",
+    "group-3": "#96407f",
+}
+GROUP_COLOURS = 4
+_MARKERS = ("o", "s", "D", "^")
+_STYLE = {
+    "axes.edgecolor": THEME["muted"],
+    "axes.facecolor": "none",
+    "axes.labelcolor": THEME["ink"],
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "figure.facecolor": THEME["paper"],
+    "font.size": 10,
+    "grid.color": THEME["grid"],
+    "savefig.dpi": 160,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "itm",
+    "text.color": THEME["ink"],
+    "text.parse_math": False,
+    "xtick.color": THEME["muted"],
+    "ytick.color": THEME["muted"],
+    "ytick.labelcolor": THEME["ink"],
+}
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with mpl_style.context(["default", _STYLE]):
+        yield
+
+
+def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
+    """Draw every model's score with its 95 % interval, best on top, tie groups by colour and mark, failed models below."""
+    rows = in_order(ranking.rows)
+    scored = any(row.estimate for row in rows)
+    places = decimals(row.estimate for row in rows)
+    with _style():
+        figure = Figure(figsize=(WIDTH, 1.1 + 0.3 * max(len(rows), 2)), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_title(f"{_short(ranking.data)}: {rank_by} with 95 % intervals")
+        axes.set_xlabel(f"{rank_by} (higher is better)" if scored else "")
+        axes.xaxis.set_visible(scored)
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        for place, row in enumerate(rows):
+            if row.estimate is None:
+                _beside(axes, place, "no score", THEME["muted"])
+            else:
+                _dot(axes, place, row.estimate, _group(ranking, row))
+                note = "" if row.tie_group is None else f"   tie group {row.tie_group}"
+                text = f"{fixed(row.estimate.value, places)}{note}"
+                _beside(axes, place, text, _colour(_group(ranking, row)))
+        axes.set_yticks(range(len(rows)), [_short(row.model) for row in rows])
+        for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+            label.set_color(THEME["muted"] if row.rank is None else THEME["ink"])
+            label.set_fontweight("bold" if row.rank == 1 else "normal")
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
+    return figure
+
+
+def _dot(axes: Axes, place: int, estimate: Estimate, group: int) -> None:
+    colour = _colour(group)
+    axes.hlines(place, estimate.low, estimate.high, colors=colour, linewidth=9, alpha=0.35)
+    axes.plot([estimate.value], [place], _MARKERS[group % GROUP_COLOURS], color=colour, markersize=4.5)
+
+
+def _beside(axes: Axes, place: int, text: str, colour: str) -> None:
+    axes.text(1.01, place, text, transform=axes.get_yaxis_transform(), va="center", color=colour, fontsize=9)
+
+
+def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
+    """Draw score against GMACs, or against parameters where not every model's GMACs are known; marks carry the ranks.
+
+    The dashed line joins the models that no cheaper one beats. Names stand where there is room, those on the line first,
+    then by rank.
+    """
+    rows = ranked(ranking)
+    known = [(row, row.facts, row.estimate) for row in rows if row.facts and row.estimate]
+    by_gmacs = all(facts.gmacs for _, facts, _ in known)
+    cost = "GMACs per image" if by_gmacs else "million parameters"
+    left_out = f"; {counted(len(rows) - len(known), 'model')} of unknown cost left out" if len(known) < len(rows) else ""
+    with _style():
+        figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_title(f"{_short(ranking.data)}: {rank_by} against {cost}")
+        if not known:
+            axes.text(0.5, 0.5, "No model has both a score and a known cost", transform=axes.transAxes, ha="center")
+            axes.set_axis_off()
+            return figure
+        axes.set(xlabel=f"{cost} (log scale{left_out})", ylabel=f"{rank_by} (higher is better)", xscale="log")
+        axes.grid()
+        axes.set_axisbelow(True)
+        costs = [(facts.gmacs or 0.0) if by_gmacs else facts.parameters / 1e6 for _, facts, _ in known]
+        if min(costs) == max(costs):  # one cost has no range that could be padded
+            axes.set_xlim(costs[0] / 2, costs[0] * 2)
+        points = [(x, estimate.value) for x, (_, _, estimate) in zip(costs, known, strict=True)]
+        front = _front(points)
+        axes.plot(*np.transpose(front), "--", color=THEME["muted"], linewidth=1, zorder=1.5)
+        for (x, y), (row, _, estimate) in zip(points, known, strict=True):
+            group = _group(ranking, row)
+            axes.vlines(x, estimate.low, estimate.high, colors=_colour(group), linewidth=1.5)
+            axes.plot([x], [y], _MARKERS[group % GROUP_COLOURS], color=_colour(group), markersize=13, zorder=3)
+            axes.annotate(str(row.rank), (x, y), ha="center", va="center_baseline", fontsize=8, color=THEME["paper"], zorder=4)
+        axes.margins(x=0.12, y=0.14)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if max(costs) < 1000 * min(costs) else (1.0,)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        named = sorted(zip(points, [row.model for row, _, _ in known], strict=True), key=lambda pair: pair[0] not in front)
+        _name_points(figure, axes, named, front)
+    return figure
+
+
+def _front(points: list[Point]) -> list[Point]:
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or point[1] > front[-1][1]:
+            front.append(point)
+    return front
+
+
+def _name_points(figure: Figure, axes: Axes, named: list[tuple[Point, str]], front: list[Point]) -> None:
+    """Write each name by its point where it covers no mark, no other name and least of the line; without room, leave it out."""
+    figure.draw_without_rendering()  # settles the layout, which the room for a name depends on
+    frame = axes.get_window_extent()
+    side = 14 * figure.dpi / 72
+    marks = axes.transData.transform([point for point, _ in named])
+    taken = [Bbox.from_bounds(x - side / 2, y - side / 2, side, side) for x, y in marks]
+    corners = axes.transData.transform(front)
+    line = np.concatenate([corners[:1], *(np.linspace(a, b, 60) for a, b in itertools.pairwise(corners))])
+    for point, name in named[:MOST_NAMES]:
+        free: list[tuple[int, int, Annotation, Bbox]] = []
+        for order, (offset, horizontal, vertical) in enumerate(_PLACES):
+            leader = {"arrowstyle": "-", "color": THEME["muted"], "linewidth": 0.7} if abs(offset[1]) > 20 else None
+            style: dict[str, Any] = {"ha": horizontal, "va": vertical, "fontsize": 9, "zorder": 5, "arrowprops": leader}
+            label = axes.annotate(_short(name), point, xytext=offset, textcoords="offset points", **style)
+            label.set_in_layout(False)
+            label.get_window_extent()  # moves the words to their place; its own answer would count the leader in
+            box = Text.get_window_extent(label)
+            if frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1) and not box.count_overlaps(taken):
+                covered = np.all((line > box.min) & (line < box.max), axis=1).sum()
+                free.append((int(covered), order, label, box))
+            else:
+                label.remove()
+        free.sort(key=lambda place: place[:2])
+        taken += [box for *_, box in free[:1]]
+        for _, _, label, _ in free[1:]:
+            label.remove()
+
+
+# Where a name may stand: points to the right and up, and how it is aligned there; the far ones get a leader to their mark.
+_PLACES = (
+    ((10, 0), "left", "center"),
+    ((-10, 0), "right", "center"),
+    ((0, 10), "center", "bottom"),
+    ((0, -10), "center", "top"),
+    ((6, 9), "left", "bottom"),
+    ((-6, 9), "right", "bottom"),
+    ((6, -9), "left", "top"),
+    ((-6, -9), "right", "top"),
+    *(((x, y), side, "center") for y in (26, -26, 44, -44) for x, side in ((14, "left"), (-14, "right"))),
+)
+
+
+def _short(name: str) -> str:
+    """Shorten a name that would leave no room to draw in, such as a path; the table beside the figure has it whole."""
+    return name if len(name) <= 56 else f"{name[:30]}…{name[-25:]}"
+
+
+def _group(ranking: DataRanking, row: RankedModel) -> int:
+    groups = tie_groups(ranking)
+    return groups.index(row.tie_group) if row.tie_group in groups else 0
+
+
+def _colour(group: int) -> str:
+    return THEME[f"group-{group % GROUP_COLOURS}"]
+
+
+def as_svg(figure: Figure) -> str:
+    """Return a figure as SVG whose text stays text; the same figure gives the same bytes, with no date among them."""
+    stream = io.StringIO()
+    with _style():
+        figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return stream.getvalue()
+
+
+def as_png(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG picture to `path`, whatever that path ends in."""
+    with _style():
+        figure.savefig(path, format="png", metadata={"Software": None})

@@ -1,0 +1,147 @@
+"""The page in a real browser: it sorts, switches data sets, fits a small screen and asks nobody for anything."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from itm.report.page import write_page
+from tests.report.example import POOL, example_ranking
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install itm-rank[dev]")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on PATH to open the page with")
+
+FAILED = "swin_large_patch4_window12_384.ms_in22k"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    root = hasattr(os, "geteuid") and os.geteuid() == 0  # chromium refuses its sandbox to root
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if root else [], headless=True)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_page(example_ranking(), tmp_path_factory.mktemp("report")).as_uri()
+
+
+@pytest.fixture(params=[{"width": 1400, "height": 900}], ids=["wide"])
+def page(browser: "Browser", address: str, request: pytest.FixtureRequest) -> Iterator["Page"]:
+    """Open the page with the network shut; at the end, nothing was asked of it and the console is empty."""
+    asked: list[str] = []
+    said: list[str] = []
+    context = browser.new_context(viewport=request.param)
+    context.route("**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort())
+    context.set_default_timeout(10_000)
+    opened = context.new_page()
+    opened.on("request", lambda sent: asked.append(sent.url))
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto(address)
+    yield opened
+    context.close()
+    assert [url for url in asked if not url.startswith("file:")] == []
+    assert said == []
+
+
+def _models(page: "Page") -> list[str]:
+    return [name.replace("\n", "") for name in page.locator("#data-1 table.ranking tbody th .model").all_inner_texts()]
+
+
+def _heading(page: "Page", label: str) -> "Locator":
+    return page.locator("#data-1 table.ranking thead th", has=page.get_by_role("button", name=label, exact=True))
+
+
+def test_headings_sort_by_click(page: "Page") -> None:
+    """A click sorts by the number and says so to a screen reader, a second one turns the order; a failed model stays last."""
+    by_rank = [model[0] for model in POOL]
+    assert _models(page) == by_rank
+    heading = _heading(page, "GMACs")
+    assert heading.get_attribute("aria-sort") == "none"
+    heading.get_by_role("button").click()
+    cheapest_first = [model[0] for model in sorted(POOL[:8], key=lambda model: model[2])]
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert _heading(page, "Rank").get_attribute("aria-sort") == "none"
+    assert _models(page) == [*cheapest_first, FAILED]
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert _models(page) == [*cheapest_first[::-1], FAILED]
+
+
+def test_headings_sort_by_key(page: "Page") -> None:
+    """Enter on a heading sorts as a click does: highest speed first, names in the order of the alphabet."""
+    _heading(page, "Images/s").get_by_role("button").press("Enter")
+    assert _models(page)[:2] == ["test_vit.untrained", "mobilenetv3_small_100.lamb_in1k"]
+    _heading(page, "Model").get_by_role("button").press("Enter")
+    assert _models(page) == [*sorted(model[0] for model in POOL[:8]), FAILED]
+
+
+def test_missing_values_sort_after_the_others(page: "Page") -> None:
+    """A ranked model without this score comes after those that have it, in both directions, and before the failed one."""
+    for _ in range(2):
+        _heading(page, "leep").get_by_role("button").click()
+        assert _models(page)[-2:] == ["mobilenetv3_small_100.lamb_in1k", FAILED]
+
+
+def test_tabs_show_one_data_set_at_a_time(page: "Page", address: str) -> None:
+    """A tab shows its data set alone, by click, by arrow key, and by an address that names it."""
+    answers = page.locator(".answer h2")
+    assert [answers.nth(number).is_visible() for number in range(3)] == [True, False, False]
+    page.get_by_role("tab", name="made_textures").click()
+    assert [answers.nth(number).is_visible() for number in range(3)] == [False, True, False]
+    assert page.get_by_role("tab", name="made_textures").get_attribute("aria-selected") == "true"
+    assert page.get_by_role("tabpanel").get_by_text("For made_textures, fine-tune").is_visible()
+    page.keyboard.press("ArrowRight")
+    assert answers.nth(2).is_visible()
+    page.goto("about:blank")
+    page.goto(f"{address}#data-2")
+    assert [answers.nth(number).is_visible() for number in range(3)] == [False, True, False]
+
+
+def test_figures_are_drawn(page: "Page") -> None:
+    """Both figures have a size, a name, and marks in the colour of their tie group, in the second data set as well."""
+    for number, tab in enumerate(("flowers5", "made_textures"), start=1):
+        page.get_by_role("tab", name=tab).click()
+        figures = page.locator(f"#data-{number} svg[role=img]")
+        assert figures.count() == 2
+        for figure in figures.all():
+            size = figure.bounding_box()
+            assert size is not None
+            assert min(size["width"], size["height"]) > 200
+            mark = figure.locator("use[style*='--group-0']").first
+            assert mark.evaluate("mark => getComputedStyle(mark).fill") == "rgb(0, 103, 165)"
+
+
+def test_dark_readers_get_a_dark_page(page: "Page") -> None:
+    """Where a reader prefers dark, page and figures turn dark, and text stays light on it."""
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
+    background = page.locator("#data-1 svg path").first
+    assert background.evaluate("path => getComputedStyle(path).fill") == "rgb(20, 24, 29)"
+    word = page.locator("#data-1 svg text", has_text="flowers5").first
+    assert word.evaluate("word => getComputedStyle(word).fill") == "rgb(232, 235, 239)"
+
+
+@pytest.mark.parametrize("page", [{"width": 400, "height": 800}], indirect=True, ids=["narrow"])
+def test_small_screens_need_no_sideways_scrolling(page: "Page") -> None:
+    """At 400 pixels no data set makes the page wider than the screen, with everything unfolded."""
+    page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_printing_shows_every_data_set(page: "Page") -> None:
+    """On paper, where no tab can be clicked, all data sets are there."""
+    page.emulate_media(media="print")
+    assert all(answer.is_visible() for answer in page.locator(".answer h2").all())
+    assert not page.locator("nav").is_visible()
