@@ -29,6 +29,11 @@ class ScoreError(ItmError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x' or 'y'?"`` for the nearest known words, or an empty string."""
+    """Return what ends a sentence on an unknown word: ``"; did you mean 'x' or 'y'?"``, or a full stop if nothing is near."""
     near = get_close_matches(word, list(known), n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+    return f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else "."
+
+
+def told(error: Exception) -> str:
+    """Return what to tell a user of an error: our own message, or the type and message of one that nobody foresaw."""
+    return str(error) if isinstance(error, ItmError) else f"{type(error).__name__}: {error}"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from itm.errors import ParamsError, did_you_mean
 from itm.types import Resume, SplitName
@@ -42,18 +42,19 @@ class ZooParams(_Record):
 class ExtractParams(_Record):
     """How embeddings are computed."""
 
-    batch_size: int = Field(64, ge=1)
+    batch_size: int | Literal["auto"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
     device: str = "auto"
     decode_workers: int | Literal["auto"] = "auto"
     resume: Resume = "only-missing"
 
-    @field_validator("decode_workers")
+    @field_validator("batch_size", "decode_workers")
     @classmethod
-    def _not_negative(cls, workers: int | str) -> int | str:
-        if isinstance(workers, int) and workers < 0:
-            raise ValueError("must be 0 or more, or 'auto'")
-        return workers
+    def _not_too_small(cls, value: int | str, field: ValidationInfo) -> int | str:
+        least = 1 if field.field_name == "batch_size" else 0
+        if isinstance(value, int) and value < least:
+            raise ValueError(f"must be {least} or more, or 'auto'")
+        return value
 
 
 class ScoreParams(_Record):
@@ -147,7 +148,7 @@ def _explain(error: Any, record: type[BaseModel]) -> str:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = _known_keys(record, error["loc"][:-1])
-        return f"unknown key {place!r}{did_you_mean(str(error['loc'][-1]), known) or '.'} Known here: {', '.join(known)}."
+        return f"unknown key {place!r}{did_you_mean(str(error['loc'][-1]), known)} Known here: {', '.join(known)}."
     return f"{place or 'value'}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r})."
 
 

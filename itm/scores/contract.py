@@ -1,7 +1,7 @@
 """What a score is, which there are, and the one door through which they are computed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -83,7 +83,7 @@ def check_options(name: str, options: dict[str, Any] | None) -> Any:
     Raises
     ------
     ParamsError
-        If an option is unknown to the score or its value is out of range.
+        If an option is unknown to the score, or its value is of the wrong type or out of range.
     """
     definition = get(name)
     known = [field.name for field in fields(definition.options)]
@@ -91,8 +91,12 @@ def check_options(name: str, options: dict[str, Any] | None) -> Any:
         if option not in known:
             near = did_you_mean(option, known)
             raise ParamsError(f"score {name!r} has no option {option!r}{near} Known: {', '.join(known) or 'none'}.")
-    values = {field.name: getattr(definition.options, field.name) for field in fields(definition.options)}
-    return type(definition.options)(**values | (options or {}))
+    for option, value in (options or {}).items():
+        default = getattr(definition.options, option)
+        if not isinstance(value, int | float if isinstance(default, float) else type(default)) or isinstance(value, bool):
+            kind = type(default).__name__
+            raise ParamsError(f"score {name!r}: option {option} is {value!r}; a value of type {kind} is needed.")
+    return replace(definition.options, **(options or {}))
 
 
 def evaluate(

@@ -52,7 +52,7 @@ def load_factory(factory: str) -> Callable[..., object]:
     function = getattr(module, name, None)
     if not callable(function):
         own = [n for n, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == module.__name__]
-        raise ModelError(f"{path} has no function {name!r}{did_you_mean(name, own) or '.'} It has: {', '.join(own) or 'none'}.")
+        raise ModelError(f"{path} has no function {name!r}{did_you_mean(name, own)} It has: {', '.join(own) or 'none'}.")
     made: Callable[..., object] = function
     return made
 

@@ -146,7 +146,7 @@ def _why_not_made(error: Exception, made_by: Callable[..., object]) -> str:
         return f"cannot be built: {type(error).__name__}: {' '.join(str(error).split())[:400]}"
     own = [name for name, p in inspect.signature(made_by).parameters.items() if p.kind is not p.VAR_KEYWORD]
     known = ARGUMENTS if made_by is timm.create_model else own
-    return f"does not take the argument {unknown[1]!r}{did_you_mean(unknown[1], known) or '; check `arguments`.'}"
+    return f"does not take the argument {unknown[1]!r}{did_you_mean(unknown[1], known)}"
 
 
 def _giving_embeddings(module: object, where: str) -> torch.nn.Module:

@@ -64,8 +64,8 @@ def _find(pattern: str, known: Zoo) -> Iterator[ModelRef | Failure]:
     try:
         yield from map(timm_model, timm_names(pattern))
     except ModelError as error:
-        near = did_you_mean(pattern, own)
-        yield _failure(pattern, f"not in the zoo file{near or '.'} In timm: {error}" if own else str(error))
+        reason = f"not in the zoo file{did_you_mean(pattern, own)} In timm: {error}" if own else str(error)
+        yield _failure(pattern, reason)
 
 
 def _failure(name: str, reason: str) -> Failure:

@@ -51,7 +51,7 @@ def check_architecture(name: str) -> None:
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         near = did_you_mean(name, [*timm.list_models(), *timm.list_models(pretrained=True)])
-        raise ModelError(f"timm {timm.__version__} has no model {name!r}{near or '.'}")
+        raise ModelError(f"timm {timm.__version__} has no model {name!r}{near}")
 
 
 def timm_config(name: str) -> dict[str, Any]:
@@ -68,5 +68,5 @@ def timm_config(name: str) -> dict[str, Any]:
         config = models.get_pretrained_cfg(name)
     except RuntimeError as error:
         tagged = timm.list_models(f"{name.partition('.')[0]}.*", pretrained=True)
-        raise ModelError(f"timm has no {name!r}{did_you_mean(name, tagged) or '.'}") from error
+        raise ModelError(f"timm has no {name!r}{did_you_mean(name, tagged)}") from error
     return {} if config is None else dict(config.to_dict())

@@ -64,10 +64,7 @@ def read_zoo_file(path: Path) -> Zoo:
     ParamsError
         If the file cannot be read, is not YAML, or is no mapping with the one key `models`.
     """
-    try:
-        entries = read_yaml(path, _File).models
-    except UnicodeDecodeError as error:
-        raise ParamsError(f"{path}: is not a text file; a zoo file is YAML with a list called 'models'.") from error
+    entries = read_yaml(path, _File).models
     zoo, places = Zoo(), dict[str, str]()
     for number, values in enumerate(entries):
         place = f"models[{number}]"

@@ -63,20 +63,18 @@ def test_better_separated_classes_score_higher(name: str) -> None:
     assert values[0] < values[1] < values[2]
 
 
+@pytest.mark.parametrize("name", sorted(SCALE_FREE))
 def test_scale_of_the_features_does_not_matter(name: str) -> None:
     """Features times a power of two, which no rounding touches, give the same value to the last digits."""
-    if name not in SCALE_FREE:
-        pytest.skip(f"{name} does not promise it")
     features, labels = blobs()
     ids = [f"{i:03d}" for i in range(len(labels))]
     values = [evaluate(name, features * scale, labels, ids=ids).value for scale in (2.0**-6, 1.0, 2.0**9)]
     assert values == pytest.approx([values[1]] * 3, rel=1e-9)
 
 
+@pytest.mark.parametrize("name", sorted(ROTATION_FREE))
 def test_few_images_in_a_wide_rotated_space_score_as_in_their_own(name: str) -> None:
     """64 dimensions of information turned into 2048, for 100 images, change a rotation-free score by less than 1e-6."""
-    if name not in ROTATION_FREE:
-        pytest.skip(f"{name} does not promise it")
     features, labels = blobs(n=100, d=64)
     features = features.astype(np.float64)
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(2048, 64)))[0]
@@ -145,3 +143,10 @@ def test_every_score_says_what_it_is(name: str) -> None:
     assert definition.summary.endswith(".")
     assert len(definition.meaning) > 40
     assert definition.value_range
+
+
+@pytest.mark.parametrize("value", ["many", True, None, 1.5])
+def test_options_of_the_wrong_type_are_refused(value: object) -> None:
+    """A word, a truth value or a fraction where a whole number belongs is an error that names the option."""
+    with pytest.raises(ParamsError, match="option neighbours is"):
+        check_options("knn", {"neighbours": value})

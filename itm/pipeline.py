@@ -1,0 +1,181 @@
+"""The whole way from data sets and a zoo to a ranking, one step after another, with no orchestrator.
+
+A flow that fans the pairs out calls the same steps: `plan`, then extraction and scoring of each pair in any order, `conclude`.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from itm.data import ingest, name_of
+from itm.errors import DataError, ItmError, ParamsError, told
+from itm.extract import device, extract
+from itm.params import Params
+from itm.rank import failed_outcome, rank_data, ranking, scores_table
+from itm.ranking_file import read_ranking, write_ranking
+from itm.report.page import write_page
+from itm.scores import check_options
+from itm.scoring import score
+from itm.store import Store
+from itm.types import DataRef, Failure, ModelRef, Outcome, Ranking
+from itm.zoo.resolve import resolve
+
+log = logging.getLogger(__name__)
+
+THREADS = torch.get_num_threads()  # the cores this process may use, or what OMP_NUM_THREADS says
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which pairs there are, and what failed before the first of them."""
+
+    data_sets: tuple[DataRef, ...]
+    models: tuple[ModelRef, ...]
+    failed_data: tuple[Failure, ...] = ()
+    failed_models: tuple[Failure, ...] = ()
+
+    @property
+    def pairs(self) -> list[tuple[ModelRef, DataRef]]:
+        """Return every model with every data set."""
+        return [(model, data) for data in self.data_sets for model in self.models]
+
+
+def check(params: Params) -> None:
+    """Find what is wrong with the parameters before any work is done.
+
+    Raises
+    ------
+    ParamsError
+        If no data set is named or two have the same name, or a score or one of its options is unknown.
+    """
+    if not params.data.sets:
+        raise ParamsError("no data set is named; give one, for instance `itm rank folder:PATH`, or list them under data.sets.")
+    named: dict[str, str] = {}
+    for source in params.data.sets:
+        try:
+            name = name_of(source)
+        except DataError:
+            continue  # ingest says it again, as the failure of this data set alone
+        if name in named:
+            raise ParamsError(f"{named[name]} and {source} are both named {name!r}; leave one out or write NAME=SOURCE for it.")
+        named[name] = source
+    for name in {*params.score.names, *params.score.options}:
+        check_options(name, params.score.options.get(name))
+
+
+def ingest_all(params: Params, store: Store) -> tuple[tuple[DataRef, ...], tuple[Failure, ...]]:
+    """Ingest every data set of the parameters; one that fails does not stop the others."""
+    found, failures = [], []
+    for source in params.data.sets:
+        try:
+            found.append(ingest(source, params.data, store))
+        except ItmError as error:
+            log.error("%s: %s", source, error)
+            failures.append(Failure(source, "", "ingest", str(error)))
+    return tuple(found), tuple(failures)
+
+
+def plan(params: Params, store: Store) -> Plan:
+    """Check the parameters, clear away what killed runs left, resolve the zoo and ingest the data.
+
+    Raises
+    ------
+    ParamsError
+        If the parameters are wrong as a whole.
+    """
+    check(params)
+    store.sweep()
+    models, failed_models = resolve(params.zoo)
+    for failure in failed_models:
+        log.error("%s: %s", failure.model, failure.reason)
+    data_sets, failed_data = ingest_all(params, store)
+    return Plan(data_sets, tuple(models), failed_data, tuple(failed_models))
+
+
+def share_cores(workers: int) -> None:
+    """Give each of `workers` that compute side by side its share of the cores, in torch and in the matrix library of NumPy."""
+    threads = max(1, THREADS // workers)
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+
+
+def prepare(params: Params) -> None:
+    """Make ready to compute pairs here, one after another.
+
+    Raises
+    ------
+    ParamsError
+        If the device that the parameters ask for is not here. A flow's workers look for it themselves, where they are.
+    """
+    device(params.extract.device)
+    share_cores(1)
+
+
+def run_pair(model: ModelRef, data: DataRef, params: Params, store: Store, show_progress: bool = False) -> Outcome:
+    """Extract and score one pair; whatever goes wrong is in the outcome."""
+    try:
+        features = extract(model, data, params.score.splits, params.extract, store, show_progress)
+    except Exception as error:  # whatever it is, it does not stop the other pairs
+        log.error("%s on %s: %s", model.name, data.name, told(error), exc_info=not isinstance(error, ItmError))
+        return failed_outcome(data.name, model.name, "extract", told(error))
+    scores, failures = score(features, params.score, store, params.extract.resume)
+    return Outcome(data.name, model.name, features, scores, failures)
+
+
+def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: Store) -> Ranking:
+    """Rank what there is, write scores.parquet, ranking.json and the page, and return the ranking."""
+    outcomes = list(outcomes)
+    early = [
+        failed_outcome(data.name, failure.model, failure.step, failure.reason)
+        for data in planned.data_sets
+        for failure in planned.failed_models
+    ]
+    late: list[Outcome] = []
+    data_sets = []
+    by = params.score.rank_by
+    for data in planned.data_sets:
+        data_sets.append(rank_data(data, [o for o in (*outcomes, *early) if o.data == data.name], by))
+    for failure in planned.failed_data:
+        names = [m.name for m in planned.models] + [f.model for f in planned.failed_models]
+        failed = [failed_outcome(failure.data, name, failure.step, failure.reason) for name in names]
+        late += failed
+        data_sets.append(rank_data(_unusable(failure.data, store), failed, by, failure.reason))
+    result = ranking(data_sets, params)
+    write_ranking(result, scores_table(planned.data_sets, [*outcomes, *early, *late]), store)
+    write_page(read_ranking(store), store.reports)  # as read back, so that writing it again gives the same bytes
+    return result
+
+
+def counts(outcomes: Iterable[Outcome]) -> str:
+    """Say how much was computed and how much was found."""
+    outcomes = list(outcomes)
+    features = [outcome.features for outcome in outcomes if outcome.features]
+    scores = [score for outcome in outcomes for score in outcome.scores]
+    failed = sum(bool(outcome.failures) for outcome in outcomes)
+    return (
+        f"extracted {sum(not f.cached for f in features)} pairs ({sum(f.cached for f in features)} cached), "
+        f"computed {sum(not s.cached for s in scores)} scores ({sum(s.cached for s in scores)} cached), "
+        f"{failed} pairs with failures"
+    )
+
+
+def run(params: Params, store: Store, show_progress: bool = False) -> Ranking:
+    """Do everything, one pair after another.
+
+    Raises
+    ------
+    ParamsError
+        If the parameters are wrong as a whole.
+    """
+    prepare(params)
+    planned = plan(params, store)
+    outcomes = [run_pair(model, data, params, store, show_progress) for model, data in planned.pairs]
+    log.info("%s", counts(outcomes))
+    return conclude(planned, outcomes, params, store)
+
+
+def _unusable(source: str, store: Store) -> DataRef:
+    return DataRef(name=source, source=source, index=store.index(source), hash="", classes=(), images=0)

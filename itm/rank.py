@@ -1,0 +1,140 @@
+"""Scores to a ranking: order, 95 % intervals, groups that cannot be told apart, and failures last with their reason."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from itm import scores as registry
+from itm.params import Params
+from itm.scores.contract import HELD_OUT_SHARE, Sampling
+from itm.types import DataRanking, DataRef, Estimate, Failure, Outcome, RankedModel, Ranking, Score, ScoreFacts
+
+CONFIDENCE = 0.95
+SCHEMA = {
+    "data": pl.String,
+    "data_hash": pl.String,
+    "model": pl.String,
+    "weights": pl.String,
+    "score": pl.String,
+    "draw": pl.Int64,
+    "value": pl.Float64,
+    "status": pl.String,
+    "step": pl.String,
+    "reason": pl.String,
+}
+
+
+def half_width(sampling: Sampling, draws: Sequence[float]) -> float:
+    """Return half the 95 % interval of a score whose draws vary as these do.
+
+    Splits and subsets of the same rows overlap, so their plain standard error is far too small. Two corrections are known:
+
+    - held-out accuracies averaged over K random splits: s^2 (1/K + judged / learnt), Nadeau and Bengio, Machine Learning 2003;
+    - values of subsets with d of n rows left out, around the value of all rows: (n - d) / d times their variance, the
+      delete-d jackknife, Shao and Wu, Annals of Statistics 1989.
+    """
+    count = len(draws)
+    variance = float(np.var(draws, ddof=1))
+    if sampling == "held_out":
+        variance *= 1 / count + HELD_OUT_SHARE / (1 - HELD_OUT_SHARE)
+    else:
+        variance *= (1 - HELD_OUT_SHARE) / HELD_OUT_SHARE
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * variance**0.5)
+
+
+def estimate(score: Score) -> Estimate:
+    """Return a score's value with its interval."""
+    half = half_width(registry.get(score.score).sampling, score.draws)
+    return Estimate(score.value, score.value - half, score.value + half, score.draws)
+
+
+def cannot_be_told_apart(sampling: Sampling, one: Estimate, other: Estimate) -> bool:
+    """Say whether the 95 % interval of the difference holds 0; draws pair up, since they are on the same rows."""
+    differences = np.subtract(one.draws, other.draws)
+    return abs(one.value - other.value) <= half_width(sampling, differences.tolist())
+
+
+def rank_data(data: DataRef, outcomes: Iterable[Outcome], rank_by: str, reason: str | None = None) -> DataRanking:
+    """Rank the models of one data set by the score `rank_by`."""
+    sampling = registry.get(rank_by).sampling
+    rows = [_row(outcome, rank_by) for outcome in outcomes]
+    ranked = sorted((r for r in rows if r.estimate), key=lambda r: (-_value(r), r.model))
+    failed = sorted((r for r in rows if not r.estimate), key=lambda r: r.model)
+    placed: list[RankedModel] = []
+    leader, group = None, 0
+    for place, row in enumerate(ranked, start=1):
+        assert row.estimate is not None
+        if leader is None or not cannot_be_told_apart(sampling, leader, row.estimate):
+            leader, group = row.estimate, group + 1
+        placed.append(replace(row, rank=place, tie_group=group))
+    return DataRanking(
+        data=data.name,
+        source=data.source,
+        hash=data.hash,
+        images=data.images,
+        classes=data.classes,
+        set_aside=data.set_aside,
+        rows=(*placed, *failed),
+        reason=reason,
+    )
+
+
+def ranking(data_sets: Iterable[DataRanking], params: Params) -> Ranking:
+    """Put data sets together with what the scores mean and where everything comes from."""
+    described = [registry.get(name) for name in params.score.names]
+    return Ranking(
+        rank_by=params.score.rank_by,
+        data_sets=tuple(data_sets),
+        scores=tuple(ScoreFacts(d.name, d.summary, d.meaning, d.value_range, d.paper) for d in described),
+        provenance={
+            "params": params.model_dump(mode="json", include={"data", "zoo", "extract", "score"}),
+            "packages": {name: version(name) for name in ("itm-rank", "numpy", "scikit-learn", "scipy", "timm", "torch")},
+        },
+    )
+
+
+def scores_table(data_sets: Iterable[DataRef], outcomes: Iterable[Outcome]) -> pl.DataFrame:
+    """Return the long table: a row a value (draw is null) and a row a draw, failures as rows with step and reason."""
+    hashes = {data.name: data.hash for data in data_sets}
+    rows: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        for score in outcome.scores:
+            known = {"data": score.data, "data_hash": score.data_hash, "model": score.model, "weights": score.weights}
+            for draw, value in [(None, score.value), *enumerate(score.draws)]:
+                rows.append(known | {"score": score.score, "draw": draw, "value": value, "status": "ok"})
+        for failure in outcome.failures:
+            known = {"data": outcome.data, "data_hash": hashes.get(outcome.data, ""), "model": outcome.model}
+            rows.append(known | {"status": "failed", "step": failure.step, "reason": failure.reason})
+    table = pl.DataFrame(rows, schema=SCHEMA, orient="row") if rows else pl.DataFrame(schema=SCHEMA)
+    return table.sort("data", "model", "score", "step", "draw", nulls_last=False)
+
+
+def _row(outcome: Outcome, rank_by: str) -> RankedModel:
+    estimates = {score.score: estimate(score) for score in outcome.scores}
+    chosen = estimates.get(rank_by)
+    features = outcome.features
+    return RankedModel(
+        model=outcome.model,
+        status="ranked" if chosen else "failed",
+        estimate=chosen,
+        scores=estimates,
+        weights=features.weights if features else None,
+        facts=features.facts if features else None,
+        images_per_second=features.images_per_second if features else None,
+        failures=outcome.failures,
+    )
+
+
+def _value(row: RankedModel) -> float:
+    assert row.estimate is not None
+    return row.estimate.value
+
+
+def failed_outcome(data: str, model: str, step: str, reason: str) -> Outcome:
+    """Return the outcome of a pair that gave nothing."""
+    return Outcome(data, model, None, (), (Failure(data, model, step, reason),))

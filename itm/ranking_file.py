@@ -1,0 +1,37 @@
+"""scores.parquet and ranking.json, written and read back without anything that computes."""
+
+from dataclasses import asdict
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from itm.errors import StoreError
+from itm.store import Store, read_json, write_json, write_table
+from itm.types import Ranking
+
+VERSION = 1
+
+
+def write_ranking(result: Ranking, table: pl.DataFrame, store: Store) -> None:
+    """Write scores.parquet and ranking.json; equal results give equal bytes."""
+    write_table(store.scores, table)
+    write_json(store.ranking, {"version": VERSION} | asdict(result))
+
+
+def read_ranking(store: Store) -> Ranking:
+    """Read ranking.json back.
+
+    Raises
+    ------
+    StoreError
+        If there is no ranking yet, or it is damaged or from another version.
+    """
+    if not store.ranking.exists():
+        raise StoreError(f"{store.ranking}: there is no ranking yet; run `itm rank` first.")
+    values = read_json(store.ranking)
+    if not isinstance(values, dict) or values.pop("version", None) != VERSION:
+        raise StoreError(f"{store.ranking}: is damaged or from another version; run `itm rank` again.")
+    try:
+        return TypeAdapter(Ranking).validate_python(values)
+    except ValidationError as error:
+        raise StoreError(f"{store.ranking}: is damaged ({error}); run `itm rank` again.") from error

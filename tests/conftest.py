@@ -1,0 +1,44 @@
+"""What tests of several steps need: a store, a small drawn data set, and the embedded zoo."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from itm.data import ingest
+from itm.params import DataParams, ZooParams
+from itm.store import Store
+from itm.types import DataRef, ModelRef
+from itm.zoo.resolve import resolve
+
+settings.register_profile("here", database=None, deadline=None, derandomize=True)  # timings never decide a test
+settings.load_profile("here")
+
+
+@pytest.fixture
+def zoo_file() -> Path:
+    """Return the embedded zoo's file."""
+    return Path(__file__).resolve().parents[1] / "data" / "zoo" / "zoo.yaml"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return an empty store."""
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def shapes(store: Store) -> DataRef:
+    """Return sixty drawn shapes of ten classes, 40 of them to train on, 10 to validate."""
+    return ingest("made:shapes?images=60", DataParams(splits={"train": 0.6, "val": 0.2, "test": 0.2}), store)
+
+
+@pytest.fixture
+def embedded(zoo_file: Path) -> Callable[[str], ModelRef]:
+    """Return a function that gives a model of the embedded zoo by its name."""
+
+    def find(name: str) -> ModelRef:
+        return resolve(ZooParams(file=zoo_file, models=(name,)))[0][0]
+
+    return find

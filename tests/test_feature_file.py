@@ -1,0 +1,127 @@
+"""A feature file gives back what was put in, or an error: its pages carry checksums, its footer says what it is."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from itm.errors import StoreError
+from itm.feature_file import ROW_GROUP, read_description, read_embeddings, write_features
+from itm.types import Facts, Features
+
+IDENTITY = {"extractor": 1, "preprocessing": {"mean": [0.5, 0.5, 0.5]}, "splits": ["train"]}
+
+
+def _write(
+    path: Path, rows: int, width: int = 6, logits: int = 0
+) -> tuple[Features, dict[str, np.ndarray], np.ndarray, list[str]]:
+    generator = np.random.default_rng(rows)
+    columns = {"embedding": generator.normal(size=(rows, width)).astype(np.float32)}
+    if logits:
+        columns["logits"] = generator.normal(size=(rows, logits)).astype(np.float32)
+    facts = Facts(parameters=10, gmacs=None, width=width, input_size=48, family="résnet", pretraining="none")
+    features = Features(path, "k" * 64, "mine@2", "w" * 64, "petals", "d" * 64, rows, facts, 12.5, cached=False)
+    labels, ids = generator.integers(0, 3, rows), [f"{number:064x}" for number in range(rows)]
+    write_features(features, ids, labels, ["train", "val"] * (rows // 2), columns, IDENTITY)
+    return features, columns, labels, ids
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    """Embeddings, labels and ids come back exactly, in order; logits lie beside them in a column of their own width."""
+    path = tmp_path / "features.parquet"
+    features, columns, labels, ids = _write(path, 40, width=6, logits=4)
+    embeddings, found_labels, found_ids = read_embeddings(path)
+    assert embeddings.dtype == np.float32
+    np.testing.assert_array_equal(embeddings, columns["embedding"])
+    np.testing.assert_array_equal(found_labels, labels)
+    assert found_ids == ids
+    table = pq.read_table(path)
+    assert table.column_names == ["id", "label", "split", "embedding", "logits"]
+    assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float>[6]"
+    np.testing.assert_array_equal(np.array(table["logits"].to_pylist(), dtype=np.float32), columns["logits"])
+    assert read_description(path) == (replace(features, cached=True), IDENTITY)
+
+
+def test_rows_lie_in_groups_and_come_back_in_order(tmp_path):
+    """More rows than a row group holds make several, and reading puts them together again."""
+    path = tmp_path / "features.parquet"
+    rows = 2 * ROW_GROUP + 2
+    _, columns, labels, ids = _write(path, rows, width=3)
+    footer = pq.read_metadata(path)
+    assert [footer.row_group(group).num_rows for group in range(footer.num_row_groups)] == [ROW_GROUP, ROW_GROUP, 2]
+    embeddings, found_labels, found_ids = read_embeddings(path)
+    np.testing.assert_array_equal(embeddings, columns["embedding"])
+    np.testing.assert_array_equal(found_labels, labels)
+    assert found_ids == ids
+
+
+def test_the_description_needs_the_footer_alone(tmp_path):
+    """What a file is can be told without reading a row: with every page blanked it is described as before, and not read."""
+    path = tmp_path / "features.parquet"
+    _write(path, 1000)
+    described = read_description(path)
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little") + 8
+    path.write_bytes(whole[:4] + bytes(len(whole) - 4 - footer) + whole[-footer:])
+    assert read_description(path) == described
+    with pytest.raises(StoreError, match="missing or damaged"):
+        read_embeddings(path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_an_error(tmp_path, share):
+    """A file that was cut anywhere is neither described nor read."""
+    path = tmp_path / "features.parquet"
+    _write(path, 100)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(StoreError, match="is damaged or not a feature file"):
+        read_description(path)
+    with pytest.raises(StoreError, match=r"is missing or damaged .*; remove it and run again"):
+        read_embeddings(path)
+
+
+def test_a_flipped_bit_is_never_read_as_a_value(tmp_path):
+    """Anywhere in the file, one flipped bit is an error or changes nothing that is read; in an embedding it is an error."""
+    path = tmp_path / "features.parquet"
+    _, columns, labels, ids = _write(path, 100)
+    whole, described = path.read_bytes(), read_description(path)
+    start = whole.index(columns["embedding"].tobytes())  # the column is stored as it is
+    stop = start + columns["embedding"].nbytes
+    for place in [*range(0, len(whole), 11), *range(start, stop, 101)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with suppress(StoreError):
+            assert read_description(path) == described
+        try:
+            embeddings, found_labels, found_ids = read_embeddings(path)
+        except StoreError:
+            continue
+        assert not start <= place < stop
+        np.testing.assert_array_equal(embeddings, columns["embedding"])
+        np.testing.assert_array_equal(found_labels, labels)
+        assert found_ids == ids
+
+
+def test_another_parquet_file_is_no_feature_file(tmp_path):
+    """A table that something else wrote is refused by both readers."""
+    path = tmp_path / "other.parquet"
+    pq.write_table(pa.table({"id": ["a"], "label": [1], "embedding": [1.0]}), path)
+    with pytest.raises(StoreError, match="not a feature file"):
+        read_description(path)
+    with pytest.raises(StoreError):
+        read_embeddings(path)
+    with pytest.raises(StoreError):
+        read_embeddings(tmp_path / "nowhere.parquet")
+
+
+def test_columns_that_do_not_fit_together_leave_no_file(tmp_path):
+    """With an id less than there are embeddings nothing is written, neither the file nor a part of it."""
+    path = tmp_path / "features.parquet"
+    features, columns, labels, ids = _write(tmp_path / "other.parquet", 10)
+    with pytest.raises(ValueError, match="expected length"):
+        write_features(replace(features, path=path), ids[:-1], labels, ["train"] * 10, columns, IDENTITY)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["other.parquet"]

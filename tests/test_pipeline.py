@@ -1,0 +1,185 @@
+"""From data sets and a zoo to a ranking: whatever fails is a row with its reason, and nothing else changes for it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from itm import pipeline
+from itm.errors import ParamsError
+from itm.params import Params
+from itm.ranking_file import read_ranking
+from itm.store import Store, read_table
+
+LONG, SHORT, TEXTURES = "test_resnet.drawn_long", "test_resnet.drawn_short", "test_efficientnet.textures"
+SOURCE = "made:shapes?images=60"
+MODELS = """
+from torch import nn
+
+
+class Colour(nn.Linear):
+    def forward_features(self, x):
+        return x.mean((2, 3))
+
+    def forward_head(self, x, pre_logits=False):
+        return self(x)
+
+
+class Unmoved(Colour):
+    def to(self, *args, **kwargs):
+        raise MemoryError("not moved")
+
+
+class Unrun(Colour):
+    def forward_features(self, x):
+        assert len(x) == 1, "not run"
+        return x.mean((2, 3))
+
+
+def unmade():
+    raise SystemError("not made")
+
+
+def unmoved():
+    return Unmoved(3, 2)
+
+
+def unrun():
+    return Unrun(3, 2)
+"""
+
+
+@pytest.fixture
+def params(zoo_file: Path, store: Store) -> Params:
+    """Return parameters of a small ranking: one data set, two models, two quick scores."""
+    return Params.model_validate(
+        {
+            "data": {"sets": [SOURCE]},
+            "zoo": {"file": zoo_file, "models": [LONG, SHORT]},
+            "score": {"names": ["knn", "logme"], "rank_by": "knn"},
+            "store": store.root,
+        }
+    )
+
+
+def _changed(params: Params, section: str, **values: object) -> Params:
+    return params.model_copy(update={section: getattr(params, section).model_copy(update=values)})
+
+
+def test_a_ranking_is_computed_once(params, store, caplog):
+    """Every pair is ranked with all scores; the second run computes nothing and writes the same scores."""
+    caplog.set_level("INFO", logger="itm")
+    ranking = pipeline.run(params, store)
+    (data,) = ranking.data_sets
+    assert {row.model: row.status for row in data.rows} == {LONG: "ranked", SHORT: "ranked"}
+    assert [row.rank for row in data.rows] == [1, 2]
+    assert all(set(row.scores) == {"knn", "logme"} and row.facts for row in data.rows)
+    assert "extracted 2 pairs (0 cached), computed 4 scores (0 cached), 0 pairs with failures" in caplog.text
+    scores = store.scores.read_bytes()
+    caplog.clear()
+    again = pipeline.run(params, store)
+    assert "extracted 0 pairs (2 cached), computed 0 scores (4 cached), 0 pairs with failures" in caplog.text
+    assert again == ranking == read_ranking(store)
+    assert store.scores.read_bytes() == scores
+    assert (store.reports / "index.html").is_file()
+
+
+def test_adding_and_removing_a_model_computes_only_what_is_new(params, store, caplog):
+    """A model more is one pair extracted, a model less is gone from the ranking, and the others keep their scores."""
+    caplog.set_level("INFO", logger="itm")
+    before = pipeline.run(params, store)
+    caplog.clear()
+    more = pipeline.run(_changed(params, "zoo", models=(LONG, SHORT, TEXTURES)), store)
+    assert "extracted 1 pairs (2 cached), computed 2 scores (4 cached)" in caplog.text
+    assert {row.model for row in more.data_sets[0].rows} == {LONG, SHORT, TEXTURES}
+    less = pipeline.run(_changed(params, "zoo", models=(SHORT,)), store)
+    assert [row.model for row in less.data_sets[0].rows] == [SHORT]
+    assert set(read_table(store.scores)["model"]) == {SHORT}
+    kept = {row.model: row.scores for row in before.data_sets[0].rows}
+    assert all(row.scores == kept[row.model] for row in (*more.data_sets[0].rows, *less.data_sets[0].rows) if row.model in kept)
+
+
+@pytest.mark.parametrize(
+    "sets", [[SOURCE, SOURCE], ["shapes-images60=digits", SOURCE], ["x=digits", SOURCE, "x=made:textures"]]
+)
+def test_two_data_sets_of_one_name_are_refused_before_any_work(params, store, sets):
+    """They would overwrite each other's index, so nothing is ingested, and the message says how to name one of them."""
+    with pytest.raises(ParamsError, match=r"are both named '(shapes-images60|x)'; leave one out or write NAME=SOURCE"):
+        pipeline.run(_changed(params, "data", sets=tuple(sets)), store)
+    assert not store.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("data", {"sets": ()}, "no data set is named"),
+        ("score", {"names": ("knn", "itn"), "rank_by": "knn"}, "no score 'itn'; did you mean 'itm'"),
+        ("score", {"options": {"knn": {"neighbors": 1}}}, "no option 'neighbors'; did you mean 'neighbours'"),
+        ("zoo", {"file": Path("nowhere.yaml")}, r"nowhere\.yaml: cannot be read"),
+        ("zoo", {"file": None, "models": ("*",)}, r"zoo\.models is '\*' and there is no zoo file"),
+        ("extract", {"device": "cuda:9"}, r"extract\.device is 'cuda:9'"),
+    ],
+)
+def test_what_is_wrong_as_a_whole_is_said_before_any_work(params, store, section, values, message):
+    """A mistake in the parameters costs nothing: no image is drawn or read before it is told."""
+    with pytest.raises(ParamsError, match=message):
+        pipeline.run(_changed(params, section, **values), store)
+    assert not store.root.exists()
+
+
+def test_a_data_set_that_fails_has_every_model_as_a_failed_row(params, store, tmp_path):
+    """The other data sets are ranked; the failed one is in ranking and scores with its reason, once for every model."""
+    missing = f"folder:{tmp_path / 'nowhere'}"
+    ranking = pipeline.run(_changed(params, "data", sets=(missing, SOURCE)), store)
+    by_name = {data.data: data for data in ranking.data_sets}
+    assert {row.status for row in by_name["shapes-images60"].rows} == {"ranked"}
+    assert "no such folder" in (by_name[missing].reason or "")
+    assert {row.model: row.status for row in by_name[missing].rows} == {LONG: "failed", SHORT: "failed"}
+    failed = read_table(store.scores).filter(status="failed")
+    assert failed.select("data", "model", "step").rows() == [(missing, LONG, "ingest"), (missing, SHORT, "ingest")]
+
+
+def test_one_word_of_nonsense_is_a_failed_data_set_too(params, store):
+    """A source that cannot even be parsed does not hide the names of the others."""
+    ranking = pipeline.run(_changed(params, "data", sets=("mode:shapes", SOURCE)), store)
+    reasons = {data.data: data.reason for data in ranking.data_sets}
+    assert reasons["shapes-images60"] is None
+    assert "did you mean 'made'" in (reasons["mode:shapes"] or "")
+
+
+def test_whatever_a_model_raises_is_its_own_row(params, store, tmp_path):
+    """Code of others that raises anything at all, while it is built, moved or run, never stops the other pairs."""
+    (tmp_path / "models.py").write_text(MODELS)
+    checkpoint = params.zoo.file.parent / f"{SHORT}.safetensors"
+    entry = yaml.safe_load(params.zoo.file.read_text())["models"]
+    good = next(model for model in entry if model["name"] == SHORT) | {"checkpoint": str(checkpoint)}
+    torch.save(torch.nn.Linear(3, 2).state_dict(), tmp_path / "linear.pth")
+    own = [
+        {"name": name, "factory": f"models.py:{name}", "checkpoint": "linear.pth"} for name in ("unmade", "unmoved", "unrun")
+    ]
+    (tmp_path / "zoo.yaml").write_text(yaml.safe_dump({"models": [*own, good]}))
+    ranking = pipeline.run(_changed(params, "zoo", file=tmp_path / "zoo.yaml", models=("*",)), store)
+    rows = {row.model: row for row in ranking.data_sets[0].rows}
+    assert rows[SHORT].rank == 1
+    reasons = {name: row.failures[0].reason for name, row in rows.items() if row.status == "failed"}
+    assert set(reasons) == {"unmade", "unmoved", "unrun"}
+    assert "SystemError: not made" in reasons["unmade"]
+    assert reasons["unmoved"] == "MemoryError: not moved"
+    assert "AssertionError: not run" in reasons["unrun"]
+
+
+def test_a_damaged_feature_file_is_rebuilt_with_the_same_scores(params, store, caplog):
+    """After a good run a feature file is cut and one changed: the cut one is built anew, and the scores are what they were."""
+    caplog.set_level("INFO", logger="itm")
+    pipeline.run(params, store)
+    scores = store.scores.read_bytes()
+    for path in (store.root / "cache" / "features").rglob(f"{LONG}*.parquet"):
+        path.write_bytes(path.read_bytes()[:-500])
+    for path in (store.root / "cache" / "scores").rglob("*.json"):
+        path.unlink()
+    caplog.clear()
+    pipeline.run(params, store)
+    assert "is damaged or not a feature file" in caplog.text
+    assert "extracted 1 pairs (1 cached), computed 4 scores (0 cached), 0 pairs with failures" in caplog.text
+    assert store.scores.read_bytes() == scores

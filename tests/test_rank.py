@@ -1,0 +1,125 @@
+"""Order, intervals, groups that cannot be told apart, and the files that hold them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from itm.errors import StoreError
+from itm.params import Params
+from itm.rank import (
+    cannot_be_told_apart,
+    estimate,
+    failed_outcome,
+    half_width,
+    rank_data,
+    ranking,
+    scores_table,
+)
+from itm.ranking_file import read_ranking, write_ranking
+from itm.scores import evaluate
+from itm.store import Store
+from itm.types import DataRef, Failure, Outcome, Score
+
+DATA = DataRef("petals", "folder:petals", Path("petals.parquet"), "d" * 64, ("rose", "tulip"), 100)
+
+
+def scored(model: str, *draws: float, score: str = "itm") -> Outcome:
+    """Return the outcome of a model with these draws."""
+    made = Score("petals", DATA.hash, model, "w" * 64, score, float(np.mean(draws)), draws, 0.1)
+    return Outcome("petals", model, None, (made,), ())
+
+
+def test_better_models_come_first_and_failures_last() -> None:
+    """Models are ordered by value, and one without a value stands at the end with its reason."""
+    outcomes = [scored("b", 0.5, 0.5), failed_outcome("petals", "a", "extract", "no weights"), scored("c", 0.9, 0.9)]
+    rows = rank_data(DATA, outcomes, "itm").rows
+    assert [(row.rank, row.model, row.status) for row in rows] == [
+        (1, "c", "ranked"),
+        (2, "b", "ranked"),
+        (None, "a", "failed"),
+    ]
+    assert rows[2].failures == (Failure("petals", "a", "extract", "no weights"),)
+
+
+def test_a_score_that_failed_beside_the_one_ranked_by_keeps_the_model_in() -> None:
+    """A model whose other score is undefined is ranked, with that failure in its row."""
+    outcome = replace(scored("c", 0.9, 0.8), failures=(Failure("petals", "c", "score knn", "too few rows"),))
+    (row,) = rank_data(DATA, [outcome], "itm").rows
+    assert (row.status, row.failures[0].step) == ("ranked", "score knn")
+
+
+def test_models_whose_draws_differ_by_chance_share_a_group() -> None:
+    """A group holds those that a paired test cannot tell from its best; draws that move together do tell a small gap."""
+    steady = [scored("a", 0.80, 0.70, 0.90, 0.85, 0.75), scored("b", 0.79, 0.69, 0.89, 0.84, 0.74)]
+    assert [row.tie_group for row in rank_data(DATA, steady, "itm").rows] == [1, 2]
+    crossing = [scored("a", 0.80, 0.70, 0.90, 0.85, 0.75), scored("b", 0.70, 0.90, 0.75, 0.80, 0.80)]
+    assert [row.tie_group for row in rank_data(DATA, crossing, "itm").rows] == [1, 1]
+
+
+def test_identical_models_cannot_be_told_apart() -> None:
+    """Two models with the same draws share a group although neither draw varies against the other."""
+    rows = rank_data(DATA, [scored("a", 0.8, 0.7, 0.9), scored("b", 0.8, 0.7, 0.9)], "itm").rows
+    assert [row.tie_group for row in rows] == [1, 1]
+
+
+@pytest.mark.parametrize(("score", "sampling"), [("linear_probe", "held_out"), ("logme", "subset")])
+def test_intervals_hold_the_value_of_other_images_as_often_as_they_say(score: str, sampling: str) -> None:
+    """Over fresh samples of one population, 95 % intervals mostly hold the mean of the values, and are not far too wide."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, 8))
+    found = []
+    for _ in range(60):
+        labels = np.arange(240) % 3
+        result = evaluate(score, rng.normal(size=(240, 8)) * 1.5 + centres[labels], labels)
+        found.append((result.value, half_width(sampling, result.draws)))  # type: ignore[arg-type]
+    values, halves = np.array(found).T
+    held = np.abs(values - values.mean()) <= halves
+    assert held.mean() >= 0.85
+    assert halves.mean() < 6 * values.std()
+
+
+def test_a_lead_of_one_model_over_another_is_symmetric() -> None:
+    """Telling apart does not depend on who is asked first."""
+    one, other = (estimate(scored(m, *d).scores[0]) for m, d in (("a", (0.8, 0.7, 0.9)), ("b", (0.6, 0.7, 0.5))))
+    assert cannot_be_told_apart("held_out", one, other) == cannot_be_told_apart("held_out", other, one)
+
+
+def test_the_long_table_has_a_row_a_value_a_draw_and_a_failure() -> None:
+    """scores.parquet keeps every draw, and a failure as a row with its reason."""
+    table = scores_table([DATA], [scored("b", 0.5, 0.7), failed_outcome("petals", "a", "extract", "no weights")])
+    assert table.select("model", "draw", "value", "status", "reason").rows() == [
+        ("a", None, None, "failed", "no weights"),
+        ("b", None, 0.6, "ok", None),
+        ("b", 0, 0.5, "ok", None),
+        ("b", 1, 0.7, "ok", None),
+    ]
+
+
+def test_a_ranking_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    """ranking.json holds the whole record, and equal rankings are equal bytes."""
+    store, outcomes = Store(tmp_path), [scored("b", 0.5, 0.7), failed_outcome("petals", "a", "extract", "no weights")]
+    written = ranking([rank_data(DATA, outcomes, "itm")], Params())
+    write_ranking(written, scores_table([DATA], outcomes), store)
+    before = store.ranking.read_bytes(), store.scores.read_bytes()
+    assert read_ranking(store) == written
+    write_ranking(read_ranking(store), pl.read_parquet(store.scores), store)
+    assert (store.ranking.read_bytes(), store.scores.read_bytes()) == before
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"version": 7}', '{"version": 1, "rank_by": "itm"}'])
+def test_a_damaged_ranking_is_named(tmp_path: Path, text: str) -> None:
+    """A ranking that cannot be read says so and what to do."""
+    store = Store(tmp_path)
+    store.ranking.parent.mkdir(parents=True)
+    store.ranking.write_text(text)
+    with pytest.raises(StoreError, match="run"):
+        read_ranking(store)
+
+
+def test_no_ranking_yet_says_how_to_get_one(tmp_path: Path) -> None:
+    """Asking for a ranking before there is one names the command."""
+    with pytest.raises(StoreError, match="itm rank"):
+        read_ranking(Store(tmp_path))
