@@ -1,0 +1,261 @@
+"""The command line. Heavy imports stand inside the commands, so that `itm --help` answers at once."""
+
+import logging
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from itm.cli_settings import (
+    BatchSize,
+    Data,
+    Device,
+    MaxImages,
+    Models,
+    ParamsFile,
+    Precision,
+    Resume,
+    Scores,
+    Zoo,
+    errors_told,
+    settings,
+)
+
+if TYPE_CHECKING:
+    from itm.params import Params
+    from itm.store import Store
+    from itm.types import Facts, Failure, Ranking
+
+app = typer.Typer(
+    help="Which pre-trained vision model should I fine-tune for my data?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def rank(
+    data: Data = None,
+    zoo: Zoo = None,
+    model: Models = None,
+    score: Scores = None,
+    by: Annotated[str | None, typer.Option(help="The score that decides the order.")] = None,
+    max_images: MaxImages = None,
+    device: Device = None,
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    resume: Resume = None,
+    runner: Annotated[str | None, typer.Option(help="inline (no Prefect, no tracking), threads or processes.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Pairs computed side by side.")] = None,
+    allow_failures: Annotated[bool, typer.Option(help="Leave with status 0 although something failed.")] = False,
+    params: ParamsFile = None,
+) -> None:
+    """Rank the zoo on data sets: ingest, extract, score, rank, report, track.
+
+    Leaves with status 1 if a model or a data set failed; the rest is ranked all the same.
+    """
+    with errors_told():
+        chosen, store = settings(
+            data,
+            params,
+            zoo,
+            model,
+            data={"max_images": max_images},
+            extract={"device": device, "precision": precision, "batch_size": batch_size, "resume": resume},
+            score={"names": tuple(score) if score else None, "rank_by": by or (score[0] if score else None)},
+            runner={"kind": runner, "workers": workers},
+        )
+        ranking = _run(chosen, store)
+        _print(ranking, store)
+    failed = any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets)
+    if failed and not allow_failures:
+        raise typer.Exit(1)
+
+
+def _run(params: "Params", store: "Store") -> "Ranking":
+    """Hand over to an installed pipeline, or run the library plainly where there is none or `inline` is asked for."""
+    from importlib.metadata import entry_points
+
+    from itm import pipeline
+
+    pipeline.check(params)
+    if params.runner.kind != "inline":
+        for entry in entry_points(group="itm.pipelines"):
+            try:
+                run = entry.load()
+            except ModuleNotFoundError as error:
+                logging.getLogger("itm").warning(
+                    "%s is not installed (%s); running inline, without tracking", entry.name, error
+                )
+                break
+            ranking: Ranking = run(params, store)
+            return ranking
+    return pipeline.run(params, store, show_progress=True)
+
+
+def _print(ranking: "Ranking", store: "Store") -> None:
+    from rich.console import Console
+
+    from itm.report.table import print_ranking
+
+    console = Console()
+    print_ranking(ranking, console)
+    console.print(f"page: {store.reports / 'index.html'}   scores: {store.scores}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def ingest(data: Data = None, max_images: MaxImages = None, params: ParamsFile = None) -> None:
+    """Read data sets, set bad images aside, split, and write the indexes."""
+    with errors_told():
+        chosen, store = settings(data, params, data={"max_images": max_images})
+        from itm.pipeline import check, ingest_all
+
+        check(chosen)
+        store.sweep()
+        found, failures = ingest_all(chosen, store)
+        for ref in found:
+            aside = ", ".join(f"{count} {kind}" for kind, count in ref.set_aside.items()) or "none"
+            typer.echo(f"{ref.name}: {ref.images} images, {len(ref.classes)} classes, set aside: {aside} -> {ref.index}")
+    if failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def extract(
+    data: Data = None,
+    zoo: Zoo = None,
+    model: Models = None,
+    max_images: MaxImages = None,
+    device: Device = None,
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    resume: Resume = None,
+    params: ParamsFile = None,
+) -> None:
+    """Compute the embeddings of every model on every data set, one pass each."""
+    with errors_told():
+        chosen, store = settings(
+            data,
+            params,
+            zoo,
+            model,
+            data={"max_images": max_images},
+            extract={"device": device, "precision": precision, "batch_size": batch_size, "resume": resume},
+        )
+        failed = _extract_and_score(chosen.model_copy(update={"score": chosen.score.model_copy(update={"names": ()})}), store)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(
+    data: Data = None,
+    zoo: Zoo = None,
+    model: Models = None,
+    score: Scores = None,
+    resume: Resume = None,
+    params: ParamsFile = None,
+) -> None:
+    """Compute scores of every pair, extracting what is missing, and print them."""
+    with errors_told():
+        by = {"rank_by": score[0]} if score else {}
+        chosen, store = settings(
+            data, params, zoo, model, extract={"resume": resume}, score={"names": tuple(score) if score else None} | by
+        )
+        failed = _extract_and_score(chosen, store)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _extract_and_score(params: "Params", store: "Store") -> bool:
+    """Run all pairs, print a line each, and say whether anything failed."""
+    from itm import pipeline
+
+    pipeline.prepare(params)
+    planned = pipeline.plan(params, store)
+    failed = bool(planned.failed_data or planned.failed_models)
+    for model, data in planned.pairs:
+        outcome = pipeline.run_pair(model, data, params, store, show_progress=True)
+        if outcome.features and not params.score.names:
+            how = "cached" if outcome.features.cached else f"{outcome.features.images_per_second:.0f} images/s"
+            typer.echo(f"{model.name} on {data.name}: {outcome.features.rows} rows ({how}) -> {outcome.features.path}")
+        for value in outcome.scores:
+            typer.echo(f"{model.name} on {data.name}: {value.score} {value.value:.4f}{' (cached)' if value.cached else ''}")
+        failed |= bool(outcome.failures)
+    return failed
+
+
+@app.command()
+def report(data: Data = None, params: ParamsFile = None) -> None:
+    """Write the page of the last ranking again."""
+    with errors_told():
+        _, store = settings(data, params)
+        from itm.ranking_file import read_ranking
+        from itm.report.page import write_page
+
+        typer.echo(f"page: {write_page(read_ranking(store), store.reports)}")
+
+
+@app.command()
+def show(data: Data = None, params: ParamsFile = None) -> None:
+    """Print the last ranking."""
+    with errors_told():
+        _, store = settings(data, params)
+        from itm.ranking_file import read_ranking
+
+        _print(read_ranking(store), store)
+
+
+@app.command()
+def models(
+    pattern: Annotated[str, typer.Argument(help="Name or wildcard, for instance 'resnet*'.")],
+    zoo: Zoo = None,
+    params: ParamsFile = None,
+) -> None:
+    """List models of the zoo file and of timm, with what is known of them."""
+    with errors_told():
+        from itm.params import find_params
+        from itm.zoo.facts import list_models
+
+        for name, known in list_models(pattern, zoo or find_params(params).zoo.file):
+            typer.echo(f"{name}: {_in_words(known)}")
+
+
+def _in_words(known: "Facts | Failure") -> str:
+    from itm.types import Failure
+
+    if isinstance(known, Failure):
+        return f"cannot be used: {known.reason}"
+    gmacs = "unknown" if known.gmacs is None else f"{known.gmacs:.3g}"
+    size = f"{known.parameters / 1e6:.3g} M parameters, {gmacs} GMACs, width {known.width}, {known.input_size} pixels"
+    return ", ".join(part for part in (size, known.family, known.pretraining) if part)
+
+
+@app.command()
+def scores() -> None:
+    """List the scores and what their numbers mean."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from itm.scores import get, names
+
+    table = Table("score", "meaning", "range", "paper", title="Higher is better for every score", title_justify="left")
+    for name in names():
+        definition = get(name)
+        table.add_row(name, f"{definition.summary} {definition.meaning}", definition.value_range, definition.paper)
+    Console().print(table)
+
+
+@app.command()
+def doctor(zoo: Zoo = None, params: ParamsFile = None) -> None:
+    """Check the installation, devices, weights and tracking; status 1 if something is amiss."""
+    with errors_told():
+        from itm.doctor import examine
+        from itm.params import find_params, with_overrides
+
+        chosen = find_params(params)
+        findings = list(examine(with_overrides(chosen, zoo={"file": zoo, "models": ("*",)}) if zoo else chosen))
+    for finding in findings:
+        typer.secho(f"{'ok  ' if finding.good else 'FAIL'} {finding.what}: {finding.text}", fg=None if finding.good else "red")
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)

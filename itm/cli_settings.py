@@ -1,0 +1,70 @@
+"""What the commands share: their options, how options become parameters, and how errors are told."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from itm.errors import ItmError
+
+if TYPE_CHECKING:
+    from itm.params import Params
+    from itm.store import Store
+
+Data = Annotated[
+    list[str] | None,
+    typer.Argument(help="folder:PATH, csv:PATH, parquet:PATH, digits or made:FAMILY; NAME=SOURCE names it. Default: params."),
+]
+Zoo = Annotated[Path | None, typer.Option(help="Zoo file; without it, the one in params.")]
+Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name or wildcard; may be repeated.")]
+ParamsFile = Annotated[Path | None, typer.Option("--params", help="Parameter file; default: params.yaml where there is one.")]
+MaxImages = Annotated[int | None, typer.Option(help="Sample so many images a data set, balanced over classes.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
+Precision = Annotated[str | None, typer.Option(help="fp32 or bf16.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images a batch; halved by itself when memory runs out.")]
+Resume = Annotated[str | None, typer.Option(help="always, never, only-missing or only-cache.")]
+Scores = Annotated[list[str] | None, typer.Option("--score", help="A score to compute; may be repeated.")]
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Say what is wrong in one line a problem and leave with status 2, instead of a traceback."""
+    try:
+        yield
+    except ItmError as error:
+        for line in str(error).splitlines():
+            typer.secho(f"error: {line}", fg="red", err=True)
+        raise typer.Exit(2) from None
+
+
+def settings(
+    sources: list[str] | None,
+    params: Path | None,
+    zoo: Path | None = None,
+    models: list[str] | None = None,
+    **sections: dict[str, Any],
+) -> "tuple[Params, Store]":
+    """Return the parameters with the options put in, and the store; data sets named here get a ranking of their own."""
+    from itm.data import name_of
+    from itm.params import find_params, with_overrides
+    from itm.store import Store
+
+    chosen = find_params(params)
+    sections["data"] = sections.get("data", {}) | {"sets": tuple(sources) if sources else None}
+    if zoo or models:
+        sections["zoo"] = {"file": zoo, "models": tuple(models) if models else ("*",)}
+    chosen = with_overrides(chosen, **sections)
+    _log_to_terminal()
+    return chosen, Store(chosen.store, "+".join(name_of(source) for source in sources) if sources else None)
+
+
+def _log_to_terminal() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("itm")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)
