@@ -1,0 +1,11 @@
+"""Order, fan-out and schedules of the tasks.
+
+What is set here must be set before Prefect is imported: nothing goes to its makers, and the routine of a run is no news.
+"""
+
+import os
+
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")

@@ -1,0 +1,93 @@
+"""The Prefect flow: the same ranking as the library alone, failures as rows, and a tracked result."""
+
+import logging
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from itm import pipeline
+from itm.params import Params, parse
+from itm.store import Store
+
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+
+MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
+
+
+def parameters(root: Path, folder: Path, **changes: object) -> Params:
+    """Return parameters of a small ranking below `folder`."""
+    values = {
+        "data": {"sets": ["made:shapes?images=60", "made:textures?images=60"]},
+        "zoo": {"file": root / "data" / "zoo" / "zoo.yaml", "models": MODELS},
+        "score": {"names": ["itm", "knn"]},
+        "track": {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/mlruns"},
+        "store": folder,
+    }
+    return parse(values | changes, Params, "test")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_flow_and_the_library_alone_write_the_same_scores(root: Path, tmp_path: Path) -> None:
+    """Threads under Prefect and one step after another give byte-identical scores.parquet."""
+    from flows.rank import run
+
+    by_flow, alone = tmp_path / "flow", tmp_path / "alone"
+    run(parameters(root, by_flow), Store(by_flow))
+    pipeline.run(parameters(root, alone), Store(alone))
+    assert Store(by_flow).scores.read_bytes() == Store(alone).scores.read_bytes()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_processes_write_the_same_scores_too(root: Path, tmp_path: Path) -> None:
+    """Worker processes in place of threads change nothing in the result."""
+    from flows.rank import run
+
+    folder, alone = tmp_path / "processes", tmp_path / "alone"
+    changes = {"data": {"sets": ["made:shapes?images=60"]}}
+    run(parameters(root, folder, runner={"kind": "processes", "workers": 2}, **changes), Store(folder))
+    pipeline.run(parameters(root, alone, **changes), Store(alone))
+    assert Store(folder).scores.read_bytes() == Store(alone).scores.read_bytes()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_tasks_that_fail_become_rows(root: Path, tmp_path: Path) -> None:
+    """A model whose weights are damaged and one whose own code breaks are rows with a reason; the others are ranked."""
+    from flows.rank import run
+
+    (tmp_path / "broken.safetensors").write_bytes(b"not weights")
+    (tmp_path / "strange.py").write_text(
+        "from timm import create_model\n\n\ndef build():\n    model = create_model('test_resnet', num_classes=32)\n"
+        "    model.forward_features = lambda x: {}['nowhere']\n    return model\n"
+    )
+    good = root / "data" / "zoo" / "test_resnet.drawn_long.safetensors"
+    zoo = tmp_path / "zoo.yaml"
+    zoo.write_text(
+        f"models:\n- {{name: good, architecture: test_resnet, arguments: {{num_classes: 32}}, checkpoint: {good}}}\n"
+        "- {name: broken, architecture: test_resnet, checkpoint: broken.safetensors}\n"
+        f"- {{name: strange, factory: 'strange.py:build', checkpoint: {good}, input_size: 48}}\n"
+    )
+    params = parameters(root, tmp_path / "store", zoo={"file": zoo}, data={"sets": ["made:shapes?images=60"]})
+    result = run(params, Store(params.store))
+    assert [(row.model, row.status) for row in result.data_sets[0].rows] == [
+        ("good", "ranked"),
+        ("broken", "failed"),
+        ("strange", "failed"),
+    ]
+    failures = pl.read_parquet(Store(params.store).scores).filter(pl.col("status") == "failed")
+    assert failures["model"].to_list() == ["broken", "strange"]
+    assert "broken.safetensors" in failures["reason"][0]
+    assert "nowhere" in failures["reason"][1]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_ranking_stands_when_tracking_fails(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where MLflow's database cannot be opened, the ranking is written all the same and the log says what happened."""
+    from flows.rank import run
+
+    nowhere = {"uri": "sqlite:////proc/nowhere/mlflow.db", "artifacts": str(tmp_path)}
+    params = parameters(root, tmp_path / "store", track=nowhere, data={"sets": ["made:shapes?images=60"]})
+    with caplog.at_level(logging.ERROR, "itm"):
+        run(params, Store(params.store))
+    assert Store(params.store).ranking.exists()
+    assert "tracking failed" in caplog.text
