@@ -1,0 +1,37 @@
+# `make rank` and `make test` do everything on a machine that has Python 3.11 or newer, make and git.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+# Waiting threads must not spin: two that do take ten times as long on a busy machine. Nothing here reports to anyone.
+export OMP_WAIT_POLICY = passive
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DO_NOT_TRACK = true
+export DVC_NO_ANALYTICS = 1
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
+
+.PHONY: rank test check page ui zoo clean
+
+rank: $(STAMP)            ## rank the embedded zoo on the embedded data
+	dvc repro
+	itm show
+
+test: $(STAMP)            ## check style and types, run all tests
+	ruff check .
+	ruff format --check .
+	mypy
+	pytest -n 2 --dist loadgroup
+
+ui: $(STAMP)              ## compare rankings in the browser
+	mlflow server --backend-store-uri sqlite:///data/mlflow.db --host 127.0.0.1 --port 5000
+
+zoo: $(STAMP)             ## train the embedded zoo again (half an hour)
+	python -m itm.zoo.pretrain
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt torch==2.13.0 -e '.[dev]'
+	touch $@
