@@ -8,11 +8,13 @@ STAMP := .venv/installed
 export OMP_WAIT_POLICY = passive
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK = true
+# A package is compiled when it is first imported, not while it is installed; empty says that the result may be kept.
+export PYTHONDONTWRITEBYTECODE =
 export DVC_NO_ANALYTICS = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
 
-.PHONY: rank test check page ui zoo clean
+.PHONY: rank test picture ui zoo
 
 rank: $(STAMP)            ## rank the embedded zoo on the embedded data
 	dvc repro
@@ -26,6 +28,10 @@ test: $(STAMP)            ## check style and types, run all tests
 
 ui: $(STAMP)              ## compare rankings in the browser
 	mlflow server --backend-store-uri sqlite:///data/mlflow.db --host 127.0.0.1 --port 5000
+
+picture: $(STAMP)         ## take the picture of the README, with a Chromium that is installed
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=1200,1010 --screenshot=docs/ranking.png \
+	  file://$(CURDIR)/data/reports/index.html
 
 zoo: $(STAMP)             ## train the embedded zoo again (half an hour)
 	python -m itm.zoo.pretrain

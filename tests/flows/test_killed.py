@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 
 KILLS = 10
 PARAMS = """
-data: {{sets: ["made:shapes?images=80", "made:strokes?images=80", "made:textures?images=80"]}}
+data: {{sets: ["made:shapes?images=80", "made:textures?images=80"]}}
 zoo: {{file: {zoo}}}
-score: {{names: [itm, logme, linear_probe]}}
+score: {{names: [itm, logme]}}
 store: {store}
 track: {{uri: "sqlite:///{store}/mlflow.db", artifacts: {store}/mlruns}}
 """
