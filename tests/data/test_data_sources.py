@@ -59,7 +59,7 @@ def test_an_index_cannot_reach_out_of_its_folder(petals, paint, take):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("file,label\na.png,x\n", "there is no column 'path' Found: file, label"),
+        ("file,label\na.png,x\n", "there is no column 'path'. Found: file, label"),
         ("path,lable\na.png,x\n", "there is no column 'label'; did you mean 'lable'"),
         ("path,label\na.png,x\nb.png,\n", "row 2 has no label"),
         ("path,label,split\na.png,x,train\nb.png,y,tset\n", "row 2 names the split 'tset'; did you mean 'test'"),
