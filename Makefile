@@ -30,7 +30,7 @@ ui: $(STAMP)              ## compare rankings in the browser
 	mlflow server --backend-store-uri sqlite:///data/mlflow.db --host 127.0.0.1 --port 5000
 
 picture: $(STAMP)         ## take the picture of the README, with a Chromium that is installed
-	chromium --headless --no-sandbox --hide-scrollbars --window-size=1200,1010 --screenshot=docs/ranking.png \
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=1300,1560 --screenshot=docs/ranking.png \
 	  file://$(CURDIR)/data/reports/index.html
 
 zoo: $(STAMP)             ## train the embedded zoo again (half an hour)

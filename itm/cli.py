@@ -239,7 +239,11 @@ def scores() -> None:
 
     from itm.scores import get, names
 
-    table = Table("score", "meaning", "range", "paper", title="Higher is better for every score", title_justify="left")
+    table = Table(title="Higher is better for every score", title_justify="left", expand=True)
+    table.add_column("score", no_wrap=True)
+    table.add_column("meaning", ratio=1)
+    table.add_column("range", max_width=12)
+    table.add_column("paper", max_width=14)
     for name in names():
         definition = get(name)
         table.add_row(name, f"{definition.summary} {definition.meaning}", definition.value_range, definition.paper)

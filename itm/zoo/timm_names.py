@@ -51,7 +51,7 @@ def check_architecture(name: str) -> None:
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         near = did_you_mean(name, [*timm.list_models(), *timm.list_models(pretrained=True)])
-        raise ModelError(f"timm {timm.__version__} has no model {name!r}{near}")
+        raise ModelError(f"timm {timm.__version__} has no model {name!r}{near} `itm models PATTERN` lists what there is.")
 
 
 def timm_config(name: str) -> dict[str, Any]:
