@@ -6,13 +6,13 @@ arXiv 2510.23145, with its divide-and-conquer variational approximation (DVA).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
 from itm.errors import ParamsError, ScoreError
-from itm.scores._evolution import evolve, evolve_backward, mapping, unit_rows, unit_rows_backward
+from itm.scores._evolution import Evolution, InnerLoss, unit_rows, unit_rows_backward
 from itm.scores.contract import Definition, Sample, Split, register
 
 Tensor = torch.Tensor
@@ -21,10 +21,17 @@ LEAK = 0.01  # eta * n / B above which evolving held-out rows towards their own 
 
 @dataclass(frozen=True)
 class ItmOptions:
-    """The published setting; eta = 0 is the control that leaves the embeddings where they are."""
+    """The published setting.
+
+    eta = 0 is the control that leaves the embeddings where they are. `inner_loss` pulls them towards their centres,
+    `mapping_bias` gives the layer that does so a bias, and the score is the `best` or the `last` of the accuracies seen every
+    `judge_every` steps.
+    """
 
     eta: float = 0.5
     recursions: int = 1
+    inner_loss: InnerLoss = "mse"
+    mapping_bias: bool = False
     batch_size: int = 256
     steps: int = 500
     schedule_steps: int = 10_000
@@ -32,6 +39,7 @@ class ItmOptions:
     learning_rate: float = 5e-3
     weight_decay: float = 1e-2
     evaluation: Literal["transferred", "labelled"] = "transferred"
+    pick: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
         for name in ("recursions", "batch_size", "steps", "judge_every", "schedule_steps"):
@@ -44,13 +52,20 @@ class ItmOptions:
                 f"itm: judge_every <= steps <= schedule_steps is needed, "
                 f"not {self.judge_every}, {self.steps}, {self.schedule_steps}."
             )
-        if self.evaluation not in ("transferred", "labelled"):
-            raise ParamsError(f"itm: evaluation is {self.evaluation!r}; it is 'transferred' or 'labelled'.")
+        words = {"inner_loss": get_args(InnerLoss), "evaluation": ("transferred", "labelled"), "pick": ("best", "last")}
+        for name, known in words.items():
+            if getattr(self, name) not in known:
+                raise ParamsError(f"itm: {name} is {getattr(self, name)!r}; it is {' or '.join(map(repr, known))}.")
         if self.evaluation == "labelled" and self.eta * self.recursions / self.batch_size > LEAK:
             raise ParamsError(
                 f"itm: labelled evaluation moves held-out rows to their own labels, and at eta * recursions / batch_size = "
                 f"{self.eta * self.recursions / self.batch_size:.3g} (> {LEAK}) it scores noise as perfect; use 'transferred'."
             )
+
+    @property
+    def evolution(self) -> Evolution:
+        """Return the movement that these options ask for."""
+        return Evolution(self.eta, self.recursions, self.inner_loss, self.mapping_bias)
 
 
 def itm(sample: Sample, splits: Sequence[Split], options: ItmOptions) -> list[float]:
@@ -79,7 +94,7 @@ def itm(sample: Sample, splits: Sequence[Split], options: ItmOptions) -> list[fl
             else:
                 logits = _labelled(features, centres, judge, parameters, options)
             accuracy = (logits.argmax(dim=2) == labels[judge]).double().mean(dim=1)
-            best = torch.maximum(best, accuracy)
+            best = torch.maximum(best, accuracy) if options.pick == "best" else accuracy
     if not all(torch.isfinite(p).all() for p in parameters):
         raise ScoreError("itm diverged: weights are no longer finite; lower learning_rate.")
     return [float(value) for value in best]
@@ -116,10 +131,10 @@ def _gradients(x: Tensor, centres: Tensor, parameters: list[Tensor], options: It
     """Return the gradients of the mean cross-entropy of one batch, x [L, B, D], centres [L, B, C]; no autograd graph."""
     weight, bias, head, offset = parameters
     theta, norm = unit_rows(torch.baddbmm(bias, x, weight))
-    evolved = evolve(theta, centres, options.eta, options.recursions)
+    evolved, kept = options.evolution.forward(theta, centres)
     logits = torch.baddbmm(offset, evolved, head)
     d_logits = (logits.softmax(dim=2) - centres) / x.shape[1]
-    d_theta = evolve_backward(theta, d_logits @ head.transpose(1, 2), options.eta, options.recursions)
+    d_theta = options.evolution.backward(theta, d_logits @ head.transpose(1, 2), kept)
     d_raw = unit_rows_backward(theta, norm, d_theta)
     return [
         x.transpose(1, 2) @ d_raw,
@@ -162,8 +177,8 @@ def _transferred(
     """Return logits [L, N_judge, C] of held-out rows, moved by the map that the learning rows evolved along."""
     theta = _theta(features, parameters)
     learnt = torch.take_along_dim(theta, learn[..., None], dim=1)
-    evolved = torch.take_along_dim(theta, judge[..., None], dim=1)
-    evolved = evolved @ mapping(learnt, centres[learn], options.eta, options.recursions)
+    weight, bias = options.evolution.mapping(learnt, centres[learn])
+    evolved = torch.baddbmm(bias, torch.take_along_dim(theta, judge[..., None], dim=1), weight)
     return torch.baddbmm(parameters[3], evolved, parameters[2])
 
 
@@ -171,7 +186,7 @@ def _labelled(features: Tensor, centres: Tensor, judge: Tensor, parameters: list
     """Return logits [L, N_judge, C] of held-out rows, evolved in batches towards their own classes as the known code does."""
     theta = torch.take_along_dim(_theta(features, parameters), judge[..., None], dim=1)
     batches = zip(theta.split(options.batch_size, dim=1), centres[judge].split(options.batch_size, dim=1), strict=True)
-    evolved = torch.cat([evolve(t, c, options.eta, options.recursions) for t, c in batches], dim=1)
+    evolved = torch.cat([options.evolution.forward(t, c)[0] for t, c in batches], dim=1)
     return torch.baddbmm(parameters[3], evolved, parameters[2])
 
 

@@ -4,10 +4,11 @@ from itertools import pairwise
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from itm.scores._evolution import evolve, evolve_backward, mapping, unit_rows, unit_rows_backward
+from itm.scores._evolution import Evolution, InnerLoss, unit_rows, unit_rows_backward
 
-ETA = 0.7
+LOSSES: tuple[InnerLoss, ...] = ("mse", "cross_entropy", "mae")
 
 
 def problem(rows: int = 40, classes: int = 6, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -18,27 +19,43 @@ def problem(rows: int = 40, classes: int = 6, seed: int = 0) -> tuple[torch.Tens
     return theta, centres
 
 
+def inner_loss(name: InnerLoss, embeddings: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Return the inner loss as torch knows it, a mean over rows and a sum over dimensions."""
+    if name == "mse":
+        return 0.5 * F.mse_loss(embeddings, centres, reduction="sum") / embeddings.shape[1]
+    if name == "mae":
+        return F.l1_loss(embeddings, centres, reduction="sum") / embeddings.shape[1]
+    return F.cross_entropy(embeddings.transpose(1, 2), centres.argmax(dim=2), reduction="sum") / embeddings.shape[1]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("recursions", [1, 3, 20])
-def test_is_gradient_descent_on_the_mapping_layer(recursions: int) -> None:
-    """Theta W, with W moved by real gradient descent from the identity, equals the evolved embeddings to 1e-12."""
+def test_is_gradient_descent_on_the_mapping_layer(loss: InnerLoss, bias: bool, recursions: int) -> None:
+    """A linear layer moved by real gradient descent from the identity gives the evolved embeddings to 1e-12, for every loss."""
     theta, centres = problem()
-    weight = torch.eye(theta.shape[2], dtype=torch.float64).repeat(2, 1, 1).requires_grad_()
+    weight = torch.eye(theta.shape[2], dtype=torch.float64).repeat(2, 1, 1)
+    offset = torch.zeros(2, 1, theta.shape[2], dtype=torch.float64)
     for _ in range(recursions):
-        loss = ((theta @ weight - centres) ** 2).sum() / (2 * theta.shape[1])
-        (gradient,) = torch.autograd.grad(loss, weight)
-        weight = (weight - ETA * gradient).detach().requires_grad_()
-    assert torch.allclose(theta @ weight, evolve(theta, centres, ETA, recursions), atol=1e-12, rtol=0)
-    assert torch.allclose(mapping(theta, centres, ETA, recursions), weight, atol=1e-12, rtol=0)
+        weight, offset = weight.detach().requires_grad_(), offset.detach().requires_grad_()
+        moved = inner_loss(loss, theta @ weight + offset, centres)
+        by_weight, by_offset = torch.autograd.grad(moved, (weight, offset))
+        weight, offset = weight - 0.7 * by_weight, offset - 0.7 * bias * by_offset
+    evolution = Evolution(0.7, recursions, loss, bias)
+    assert torch.allclose(theta @ weight + offset, evolution.forward(theta, centres)[0], atol=1e-12, rtol=0)
+    for found, expected in zip(evolution.mapping(theta, centres), (weight, offset), strict=True):
+        assert torch.allclose(found, expected, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("recursions", [1, 4])
-def test_equals_the_closed_form(recursions: int) -> None:
-    """E_hat + (I - eta C)^n (E - E_hat), with the B x B kernel built for once, gives the same."""
+def test_equals_the_closed_form(recursions: int, bias: bool) -> None:
+    """E_hat + (I - eta C)^n (E - E_hat), with the B x B kernel built for once, gives the same for the mean square."""
     theta, centres = problem()
-    kernel = theta @ theta.transpose(1, 2) / theta.shape[1]
-    power = torch.matrix_power(torch.eye(theta.shape[1], dtype=torch.float64) - ETA * kernel, recursions)
+    kernel = (theta @ theta.transpose(1, 2) + float(bias)) / theta.shape[1]
+    power = torch.matrix_power(torch.eye(theta.shape[1], dtype=torch.float64) - 0.7 * kernel, recursions)
     expected = centres + power @ (theta - centres)
-    assert torch.allclose(evolve(theta, centres, ETA, recursions), expected, atol=1e-13, rtol=0)
+    assert torch.allclose(Evolution(0.7, recursions, bias=bias).forward(theta, centres)[0], expected, atol=1e-13, rtol=0)
 
 
 def test_never_moves_away_from_the_centres() -> None:
@@ -49,7 +66,7 @@ def test_never_moves_away_from_the_centres() -> None:
     assert torch.allclose(values.sum(dim=1), torch.ones(2, dtype=torch.float64))
     assert values.min() > -1e-12
     assert values.max() <= 1
-    lengths = [(evolve(theta, centres, 1.0, n) - centres).norm() for n in range(5)]
+    lengths = [(Evolution(1.0, n).forward(theta, centres)[0] - centres).norm() for n in range(1, 6)]
     assert all(later <= earlier for earlier, later in pairwise(lengths))
 
 
@@ -58,25 +75,39 @@ def test_ends_at_the_projection_onto_theta() -> None:
     theta, centres = problem(rows=12, classes=3)
     span = theta @ torch.linalg.pinv(theta)
     expected = span @ centres + theta - span @ theta
-    assert torch.allclose(evolve(theta, centres, 1.0, 5000), expected, atol=1e-9)
+    assert torch.allclose(Evolution(1.0, 5000).forward(theta, centres)[0], expected, atol=1e-9)
 
 
-def test_eta_zero_moves_nothing() -> None:
+@pytest.mark.parametrize("loss", LOSSES)
+def test_eta_zero_moves_nothing(loss: InnerLoss) -> None:
     """The control leaves the embeddings where they are, to the last bit."""
     theta, centres = problem()
-    assert torch.equal(evolve(theta, centres, 0.0, 5), centres + (theta - centres))
-    assert torch.equal(mapping(theta, centres, 0.0, 5), torch.eye(6, dtype=torch.float64).expand(2, 6, 6))
+    control = Evolution(0.0, 5, loss)
+    assert torch.equal(control.forward(theta, centres)[0], theta)
+    assert torch.equal(control.backward(theta, centres, []), centres)
+    assert torch.equal(control.mapping(theta, centres)[0], torch.eye(6, dtype=torch.float64).expand(2, 6, 6))
 
 
-def test_backward_is_that_of_autograd_with_a_constant_kernel() -> None:
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("bias", [False, True])
+def test_backward_is_that_of_autograd_with_a_constant_kernel(loss: InnerLoss, bias: bool) -> None:
     """The analytic gradients through the evolution and the row normalisation equal autograd's to 1e-12."""
     _, centres = problem()
     raw = torch.randn(2, 40, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(5), requires_grad=True)
     theta = raw / raw.norm(dim=2, keepdim=True)
-    step = torch.eye(40, dtype=torch.float64) - ETA * (theta @ theta.transpose(1, 2)).detach() / 40
-    evolved = centres + torch.matrix_power(step, 3) @ (theta - centres)
+    kernel = (theta @ theta.transpose(1, 2) + float(bias)).detach() / 40
+    evolved = theta
+    for _ in range(3):
+        residual = {
+            "mse": evolved - centres,
+            "cross_entropy": evolved.softmax(dim=2) - centres,
+            "mae": (evolved - centres).sign(),
+        }[loss]
+        evolved = evolved - 0.7 * kernel @ residual
     upstream = torch.randn(2, 40, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
     (expected,) = torch.autograd.grad(evolved, raw, upstream)
     unit, norm = unit_rows(raw.detach())
-    gradient = unit_rows_backward(unit, norm, evolve_backward(unit, upstream, ETA, 3))
+    evolution = Evolution(0.7, 3, loss, bias)
+    _, kept = evolution.forward(unit, centres)
+    gradient = unit_rows_backward(unit, norm, evolution.backward(unit, upstream, kept))
     assert torch.allclose(gradient, expected, atol=1e-12, rtol=0)
