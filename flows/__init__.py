@@ -8,4 +8,7 @@ import os
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault(
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL"
+)  # the table tells what failed; the server has the rest
 os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")

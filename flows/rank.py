@@ -24,24 +24,28 @@ log = logging.getLogger("itm.flow")
 
 
 @flow(name="rank", validate_parameters=False)
-def rank_flow(params: Params, store: Store) -> Ranking:
-    """Rank every model on every data set; a task that fails becomes a row, and nothing is waited for in vain."""
+def rank_flow(params: Params, store: Store) -> tuple[Ranking, str]:
+    """Rank every model on every data set; a task that fails becomes a row, and nothing is waited for in vain.
+
+    Returns the ranking, and what kept it from being tracked.
+    """
     planned = ingest(params, store)
-    submitted = []
-    for model, data in planned.pairs:
-        features: Any = extract_pair.submit(model, data, params, store)  # a task takes a future for its result
-        submitted.append((model, data, features, score_pair.submit(features, params, store)))
-    outcomes = [_outcome(*pair) for pair in submitted]
+    # All extractions stand in the queue before the first scoring, which would hold a worker while it waits for its features.
+    extracted: list[Any] = [extract_pair.submit(model, data, params, store) for model, data in planned.pairs]
+    scored = [score_pair.submit(features, params, store) for features in extracted]
+    outcomes = [_outcome(*pair, *futures) for pair, *futures in zip(planned.pairs, extracted, scored, strict=True)]
     log.info("%s", counts(outcomes))
     result = rank(planned, outcomes, params, store)
+    problem = ""
     if params.track.uri:
-        state = track(result, params.track, store, return_state=True)
+        state = track(result, params.tracking, store, return_state=True)
         if not state.is_completed():
-            log.error("tracking failed, the ranking itself is in %s: %s", store.ranking, _reason(state))
-    return result
+            problem = f"{_reason(state)} (the ranking itself is in {store.ranking})"
+            log.error("not tracked: %s", problem)
+    return result, problem
 
 
-def run(params: Params, store: Store) -> Ranking:
+def run(params: Params, store: Store) -> tuple[Ranking, str]:
     """Run the flow with the runner that the parameters name; this is the door of `itm rank`."""
     share_cores(params.runner.workers)
     return rank_flow.with_options(task_runner=_task_runner(params.runner))(params, store)

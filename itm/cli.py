@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itm.cli_settings import (
+    AllowFailures,
     BatchSize,
     Data,
     Device,
@@ -13,6 +14,7 @@ from itm.cli_settings import (
     Models,
     ParamsFile,
     Precision,
+    RankingName,
     Resume,
     Scores,
     Zoo,
@@ -47,7 +49,8 @@ def rank(
     resume: Resume = None,
     runner: Annotated[str | None, typer.Option(help="inline (no Prefect, no tracking), threads or processes.")] = None,
     workers: Annotated[int | None, typer.Option(help="Pairs computed side by side.")] = None,
-    allow_failures: Annotated[bool, typer.Option(help="Leave with status 0 although something failed.")] = False,
+    allow_failures: AllowFailures = False,
+    quiet: Annotated[bool, typer.Option(help="Leave the table to `itm show`.")] = False,
     params: ParamsFile = None,
 ) -> None:
     """Rank the zoo on data sets: ingest, extract, score, rank, report, track.
@@ -65,15 +68,21 @@ def rank(
             score={"names": tuple(score) if score else None, "rank_by": by or (score[0] if score else None)},
             runner={"kind": runner, "workers": workers},
         )
-        ranking = _run(chosen, store)
-        _print(ranking, store)
+        ranking, problem = _run(chosen, store)
+        if not quiet:
+            _print(ranking, store)
+        if problem:
+            typer.secho(f"not tracked: {problem}", fg="red", err=True)
     failed = any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets)
     if failed and not allow_failures:
         raise typer.Exit(1)
 
 
-def _run(params: "Params", store: "Store") -> "Ranking":
-    """Hand over to an installed pipeline, or run the library plainly where there is none or `inline` is asked for."""
+def _run(params: "Params", store: "Store") -> "tuple[Ranking, str]":
+    """Hand over to an installed pipeline, or run the library plainly where there is none or `inline` is asked for.
+
+    Returns the ranking, and what kept it from being tracked.
+    """
     from importlib.metadata import entry_points
 
     from itm import pipeline
@@ -88,9 +97,9 @@ def _run(params: "Params", store: "Store") -> "Ranking":
                     "%s is not installed (%s); running inline, without tracking", entry.name, error
                 )
                 break
-            ranking: Ranking = run(params, store)
-            return ranking
-    return pipeline.run(params, store, show_progress=True)
+            ranked: tuple[Ranking, str] = run(params, store)
+            return ranked
+    return pipeline.run(params, store, show_progress=True), ""
 
 
 def _print(ranking: "Ranking", store: "Store") -> None:
@@ -100,23 +109,29 @@ def _print(ranking: "Ranking", store: "Store") -> None:
 
     console = Console()
     print_ranking(ranking, console)
-    console.print(f"page: {store.reports / 'index.html'}   scores: {store.scores}", soft_wrap=True, highlight=False)
+    again = f"   again: itm show {store.ranking_name}" if store.ranking_name else ""
+    console.print(f"page: {store.reports / 'index.html'}   scores: {store.scores}{again}", soft_wrap=True, highlight=False)
 
 
 @app.command()
-def ingest(data: Data = None, max_images: MaxImages = None, params: ParamsFile = None) -> None:
+def ingest(
+    data: Data = None, max_images: MaxImages = None, allow_failures: AllowFailures = False, params: ParamsFile = None
+) -> None:
     """Read data sets, set bad images aside, split, and write the indexes."""
     with errors_told():
         chosen, store = settings(data, params, data={"max_images": max_images})
-        from itm.pipeline import check, ingest_all
+        from itm.data import check_names, ingest_all, read_index
 
-        check(chosen)
+        check_names(chosen.data.sets)
+        store.make_folders()
         store.sweep()
-        found, failures = ingest_all(chosen, store)
+        found, failures = ingest_all(chosen.data, store)
         for ref in found:
             aside = ", ".join(f"{count} {kind}" for kind, count in ref.set_aside.items()) or "none"
             typer.echo(f"{ref.name}: {ref.images} images, {len(ref.classes)} classes, set aside: {aside} -> {ref.index}")
-    if failures:
+            for row in read_index(ref).filter(status="set aside").iter_rows(named=True):
+                typer.echo(f"  {row['path']}: {row['reason']}")
+    if failures and not allow_failures:
         raise typer.Exit(1)
 
 
@@ -171,7 +186,8 @@ def _extract_and_score(params: "Params", store: "Store") -> bool:
     """Run all pairs, print a line each, and say whether anything failed."""
     from itm import pipeline
 
-    pipeline.prepare(params)
+    pipeline.check(params)
+    pipeline.share_cores(1)
     planned = pipeline.plan(params, store)
     failed = bool(planned.failed_data or planned.failed_models)
     for model, data in planned.pairs:
@@ -180,16 +196,18 @@ def _extract_and_score(params: "Params", store: "Store") -> bool:
             how = "cached" if outcome.features.cached else f"{outcome.features.images_per_second:.0f} images/s"
             typer.echo(f"{model.name} on {data.name}: {outcome.features.rows} rows ({how}) -> {outcome.features.path}")
         for value in outcome.scores:
-            typer.echo(f"{model.name} on {data.name}: {value.score} {value.value:.4f}{' (cached)' if value.cached else ''}")
+            how = "cached" if value.cached else f"{value.seconds:.2f} s"
+            typer.echo(f"{model.name} on {data.name}: {value.score} {value.value:.4f} ({how})")
         failed |= bool(outcome.failures)
     return failed
 
 
 @app.command()
-def report(data: Data = None, params: ParamsFile = None) -> None:
-    """Write the page of the last ranking again."""
+def report(name: RankingName = None, params: ParamsFile = None) -> None:
+    """Write the page of a ranking again."""
     with errors_told():
-        _, store = settings(data, params)
+        _, store = settings(None, params)
+        store = store.of_ranking(name) if name else store
         from itm.ranking_file import read_ranking
         from itm.report.page import write_page
 
@@ -197,10 +215,11 @@ def report(data: Data = None, params: ParamsFile = None) -> None:
 
 
 @app.command()
-def show(data: Data = None, params: ParamsFile = None) -> None:
-    """Print the last ranking."""
+def show(name: RankingName = None, params: ParamsFile = None) -> None:
+    """Print a ranking."""
     with errors_told():
-        _, store = settings(data, params)
+        _, store = settings(None, params)
+        store = store.of_ranking(name) if name else store
         from itm.ranking_file import read_ranking
 
         _print(read_ranking(store), store)
@@ -235,19 +254,17 @@ def _in_words(known: "Facts | Failure") -> str:
 def scores() -> None:
     """List the scores and what their numbers mean."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
 
     from itm.scores import get, names
 
-    table = Table(title="Higher is better for every score", title_justify="left", expand=True)
-    table.add_column("score", no_wrap=True)
-    table.add_column("meaning", ratio=1)
-    table.add_column("range", max_width=12)
-    table.add_column("paper", max_width=14)
+    console = Console(highlight=False)
+    console.print("Higher is better for every score.\n")
     for name in names():
         definition = get(name)
-        table.add_row(name, f"{definition.summary} {definition.meaning}", definition.value_range, definition.paper)
-    Console().print(table)
+        told = ", ".join(part for part in (definition.value_range, definition.paper) if part)
+        console.print(f"[bold]{name}[/bold]  {told}")
+        console.print(Padding(f"{definition.summary} {definition.meaning}\n", (0, 0, 0, 4)))
 
 
 @app.command()

@@ -22,11 +22,15 @@ Data = Annotated[
 Zoo = Annotated[Path | None, typer.Option(help="Zoo file; without it, the one in params.")]
 Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name or wildcard; may be repeated.")]
 ParamsFile = Annotated[Path | None, typer.Option("--params", help="Parameter file; default: params.yaml where there is one.")]
-MaxImages = Annotated[int | None, typer.Option(help="Sample so many images a data set, balanced over classes.")]
+MaxImages = Annotated[int | None, typer.Option(help="Sample so many images a data set, balanced over classes; 0 for all.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 Precision = Annotated[str | None, typer.Option(help="fp32 or bf16.")]
 BatchSize = Annotated[int | None, typer.Option(help="Images a batch; halved by itself when memory runs out.")]
 Resume = Annotated[str | None, typer.Option(help="always, never, only-missing or only-cache.")]
+RankingName = Annotated[
+    str | None, typer.Argument(help="As `itm rank` printed it, or its beginning; without one, the ranking of params.")
+]
+AllowFailures = Annotated[bool, typer.Option(help="Leave with status 0 although something failed.")]
 Scores = Annotated[list[str] | None, typer.Option("--score", help="A score to compute; may be repeated.")]
 
 
@@ -48,18 +52,27 @@ def settings(
     models: list[str] | None = None,
     **sections: dict[str, Any],
 ) -> "tuple[Params, Store]":
-    """Return the parameters with the options put in, and the store; data sets named here get a ranking of their own."""
+    """Return the parameters with the options put in, and the store.
+
+    Whatever is not as the parameter file says gets a ranking of its own, and only a ranking of the whole zoo by the usual
+    scores may say which model is recommended.
+    """
     from itm.data import name_of
+    from itm.keys import content_key
     from itm.params import find_params, with_overrides
-    from itm.store import Store
+    from itm.store import Store, file_name
 
     chosen = find_params(params)
     sections["data"] = sections.get("data", {}) | {"sets": tuple(sources) if sources else None}
     if zoo or models:
         sections["zoo"] = {"file": zoo, "models": tuple(models) if models else ("*",)}
+    scores = {name: value for name, value in sections.get("score", {}).items() if value is not None}
+    sections["track"] = {"recommend": False if models or scores else None}
+    asked = [sources, str(zoo) if zoo else None, models, scores]
+    names = "+".join(name_of(source) for source in sources or ()) or "params"
     chosen = with_overrides(chosen, **sections)
     _log_to_terminal()
-    return chosen, Store(chosen.store, "+".join(name_of(source) for source in sources) if sources else None)
+    return chosen, Store(chosen.store, f"{file_name(names)}-{content_key(asked)[:6]}" if any(asked) else None)
 
 
 def _log_to_terminal() -> None:

@@ -32,17 +32,18 @@ def examine(params: Params) -> Iterator[Finding]:
     yield _devices(params.extract.device)
     yield _store(params.store)
     yield from _weights(params)
-    yield _tracking(params.track.uri)
+    yield _tracking(params.tracking.uri)
 
 
 def _packages() -> Iterator[Finding]:
-    fixes = {LIBRARY: "pip install itm-rank", PIPELINE: "pip install 'itm-rank[pipeline]', or use --runner inline"}
-    for names, fix in fixes.items():
-        for name in names:
-            try:
-                yield Finding(name, True, version(name))
-            except PackageNotFoundError:
-                yield Finding(name, False, f"is not installed; {fix}")
+    for name in (*LIBRARY, *PIPELINE):
+        try:
+            yield Finding(name, True, version(name))
+        except PackageNotFoundError:
+            if name in PIPELINE:
+                yield Finding(name, True, "is not installed: rankings run inline, without tracking")
+            else:
+                yield Finding(name, False, "is not installed; pip install itm-rank")
 
 
 def _vision() -> Finding:

@@ -60,12 +60,14 @@ def extract(
     if rows.is_empty():
         raise DataError(f"{data.name} has no image in {' or '.join(splits)}; change score.splits or the data's splits.")
     config = zoo_facts.preprocessing_without_weights(model)
+    target = device(params.device)
     identity = load.definition(model) | {
         "extractor": EXTRACTOR,
         "model": model.name,
         "weights": load.weights_hash(model),
         "preprocessing": config,
         "precision": params.precision,
+        "device": target.type,
         "pooling": "forward_head(pre_logits=True)",
         "data": data.hash,
         "splits": sorted(splits),
@@ -79,7 +81,7 @@ def extract(
         raise StoreError(f"{model.name} on {data.name} has no stored features and resume is 'only-cache'; use 'only-missing'.")
     module = load.build(model)
     started = time.perf_counter()
-    columns = _forward(module, config, rows, params, f"{model.name} on {data.name}", show_progress)
+    columns = _forward(module, config, rows, target, params, f"{model.name} on {data.name}", show_progress)
     seconds = time.perf_counter() - started
     features = Features(
         path=path,
@@ -184,10 +186,16 @@ def _auto_batch(target: torch.device) -> int:
 
 
 def _forward(
-    module: torch.nn.Module, config: dict[str, Any], rows: pl.DataFrame, params: ExtractParams, title: str, show_progress: bool
+    module: torch.nn.Module,
+    config: dict[str, Any],
+    rows: pl.DataFrame,
+    target: torch.device,
+    params: ExtractParams,
+    title: str,
+    show_progress: bool,
 ) -> dict[str, np.ndarray]:
     """Return "embedding" [n, d] and, where the model has a head, "logits" [n, z] of all rows, in float32."""
-    target = device(params.device)
+    torch.backends.cudnn.allow_tf32 = params.precision != "fp32"  # else a GPU rounds convolutions to ten bits unasked
     module = module.to(device=target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     has_head = bool(getattr(module, "num_classes", 0))
     collected: dict[str, list[np.ndarray]] = {name: [] for name in ("embedding", "logits")[: 1 + has_head]}

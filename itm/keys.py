@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,6 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def files_hash(paths: Iterable[Path]) -> str:
-    """Return one SHA-256 over the bytes of several files, in the order given."""
-    return content_key([file_hash(path) for path in paths])
-
-
 def slug(name: str) -> str:
     """Write any name with letters, digits and ``_ . - ~`` only; `from_slug` turns it back.
 
@@ -55,5 +49,6 @@ def metric_name(name: str) -> str:
 
 
 def registered_name(name: str) -> str:
-    """Write a name as an MLflow registered model, which also refuses ``. : /``."""
-    return re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    """Write a name as an MLflow registered model, which also refuses ``. : /``; a hash keeps names apart that become alike."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    return plain if plain == name else f"{plain}-{content_key(name)[:8]}"

@@ -18,9 +18,16 @@ class DataParams(_Record):
     """Which data sets, how many of their images, and how they are split."""
 
     sets: tuple[str, ...] = ()
-    max_images: int | None = Field(None, ge=2)
+    max_images: int | None = Field(None, ge=0)
     splits: dict[SplitName, float] = {"train": 0.6, "val": 0.2, "test": 0.2}
     seed: int = Field(0, ge=0)
+
+    @field_validator("max_images")
+    @classmethod
+    def _none_is_all(cls, images: int | None) -> int | None:
+        if images == 1:
+            raise ValueError("must be 2 or more, or 0 for all")
+        return images or None
 
     @field_validator("splits")
     @classmethod
@@ -82,10 +89,14 @@ class RunnerParams(_Record):
 
 
 class TrackParams(_Record):
-    """Where MLflow keeps its runs; no URI turns tracking off."""
+    """Where MLflow keeps its runs, "auto" being a database in the store; no URI turns tracking off.
 
-    uri: str | None = "sqlite:///data/mlflow.db"
-    artifacts: str = "data/mlruns"
+    `recommend` says whether the winner may take the alias `recommended`.
+    """
+
+    uri: str | None = "auto"
+    artifacts: str = "auto"
+    recommend: bool = True
 
 
 class Params(_Record):
@@ -98,6 +109,13 @@ class Params(_Record):
     runner: RunnerParams = RunnerParams()
     track: TrackParams = TrackParams()
     store: Path = Path("data")
+
+    @property
+    def tracking(self) -> TrackParams:
+        """Return where to track, "auto" put in words."""
+        uri = f"sqlite:///{self.store}/mlflow.db" if self.track.uri == "auto" else self.track.uri
+        artifacts = f"{self.store}/mlruns" if self.track.artifacts == "auto" else self.track.artifacts
+        return self.track.model_copy(update={"uri": uri, "artifacts": artifacts})
 
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
@@ -129,7 +147,9 @@ def parse(values: Any, record: type[Parsed], where: str) -> Parsed:
     try:
         return record.model_validate(values)
     except ValidationError as error:
-        raise ParamsError("\n".join(f"{where}: {_explain(e, record)}" for e in error.errors())) from None
+        raise ParamsError(
+            "\n".join(f"{where}: {_explain(e, record)}" for e in sorted(error.errors(), key=_unknown_first))
+        ) from None
 
 
 def with_overrides(params: Params, **changes: dict[str, Any]) -> Params:
@@ -144,12 +164,23 @@ def with_overrides(params: Params, **changes: dict[str, Any]) -> Params:
     return parse(values, Params, "options")
 
 
+def _unknown_first(error: Any) -> bool:
+    return bool(error["type"] != "extra_forbidden")
+
+
 def _explain(error: Any, record: type[BaseModel]) -> str:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = _known_keys(record, error["loc"][:-1])
         return f"unknown key {place!r}{did_you_mean(str(error['loc'][-1]), known)} Known here: {', '.join(known)}."
-    return f"{place or 'value'}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r})."
+    got = (
+        ""
+        if error["type"] == "missing"
+        else f" (got {str(error['input'])[:100]!r})"
+        if isinstance(error["input"], str)
+        else f" (got {str(error['input'])[:100]})"
+    )
+    return f"{place or 'value'}: {error['msg'].removeprefix('Value error, ')}{got}."
 
 
 def _known_keys(record: type[BaseModel], place: tuple[Any, ...]) -> list[str]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from itm.data import ingest, name_of
-from itm.errors import DataError, ItmError, ParamsError, told
+from itm.data import check_names, ingest_all
+from itm.errors import ItmError, told
 from itm.extract import device, extract
 from itm.params import Params
 from itm.rank import failed_outcome, rank_data, ranking, scores_table
@@ -22,6 +22,7 @@ from itm.scoring import score
 from itm.store import Store
 from itm.types import DataRef, Failure, ModelRef, Outcome, Ranking
 from itm.zoo.resolve import resolve
+from itm.zoo.zoo_file import read_zoo_file
 
 log = logging.getLogger(__name__)
 
@@ -49,33 +50,15 @@ def check(params: Params) -> None:
     Raises
     ------
     ParamsError
-        If no data set is named or two have the same name, or a score or one of its options is unknown.
+        If no data set is named or two have the same name, the zoo file cannot be read, the device is not here, or a score or
+        one of its options is unknown.
     """
-    if not params.data.sets:
-        raise ParamsError("no data set is named; give one, for instance `itm rank folder:PATH`, or list them under data.sets.")
-    named: dict[str, str] = {}
-    for source in params.data.sets:
-        try:
-            name = name_of(source)
-        except DataError:
-            continue  # ingest says it again, as the failure of this data set alone
-        if name in named:
-            raise ParamsError(f"{named[name]} and {source} are both named {name!r}; leave one out or write NAME=SOURCE for it.")
-        named[name] = source
+    check_names(params.data.sets)
+    if params.zoo.file:
+        read_zoo_file(params.zoo.file)
+    device(params.extract.device)
     for name in {*params.score.names, *params.score.options}:
         check_options(name, params.score.options.get(name))
-
-
-def ingest_all(params: Params, store: Store) -> tuple[tuple[DataRef, ...], tuple[Failure, ...]]:
-    """Ingest every data set of the parameters; one that fails does not stop the others."""
-    found, failures = [], []
-    for source in params.data.sets:
-        try:
-            found.append(ingest(source, params.data, store))
-        except ItmError as error:
-            log.error("%s: %s", source, error)
-            failures.append(Failure(source, "", "ingest", str(error)))
-    return tuple(found), tuple(failures)
 
 
 def plan(params: Params, store: Store) -> Plan:
@@ -87,11 +70,12 @@ def plan(params: Params, store: Store) -> Plan:
         If the parameters are wrong as a whole.
     """
     check(params)
-    store.sweep()
     models, failed_models = resolve(params.zoo)
+    store.make_folders()
+    store.sweep()
     for failure in failed_models:
         log.error("%s: %s", failure.model, failure.reason)
-    data_sets, failed_data = ingest_all(params, store)
+    data_sets, failed_data = ingest_all(params.data, store)
     return Plan(data_sets, tuple(models), failed_data, tuple(failed_models))
 
 
@@ -100,18 +84,6 @@ def share_cores(workers: int) -> None:
     threads = max(1, THREADS // workers)
     torch.set_num_threads(threads)
     threadpool_limits(threads)
-
-
-def prepare(params: Params) -> None:
-    """Make ready to compute pairs here, one after another.
-
-    Raises
-    ------
-    ParamsError
-        If the device that the parameters ask for is not here. A flow's workers look for it themselves, where they are.
-    """
-    device(params.extract.device)
-    share_cores(1)
 
 
 def run_pair(model: ModelRef, data: DataRef, params: Params, store: Store, show_progress: bool = False) -> Outcome:
@@ -170,7 +142,7 @@ def run(params: Params, store: Store, show_progress: bool = False) -> Ranking:
     ParamsError
         If the parameters are wrong as a whole.
     """
-    prepare(params)
+    share_cores(1)
     planned = plan(params, store)
     outcomes = [run_pair(model, data, params, store, show_progress) for model, data in planned.pairs]
     log.info("%s", counts(outcomes))

@@ -1,5 +1,6 @@
 """Scores to a ranking: order, 95 % intervals, groups that cannot be told apart, and failures last with their reason."""
 
+import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from itm import extract, scoring
 from itm import scores as registry
 from itm.params import Params
 from itm.scores.contract import HELD_OUT_SHARE, Sampling
@@ -35,7 +37,7 @@ def half_width(sampling: Sampling, draws: Sequence[float]) -> float:
     Splits and subsets of the same rows overlap, so their plain standard error is far too small. Two corrections are known:
 
     - held-out accuracies averaged over K random splits: s^2 (1/K + judged / learnt), Nadeau and Bengio, Machine Learning 2003;
-    - values of subsets with d of n rows left out, around the value of all rows: (n - d) / d times their variance, the
+    - values of subsets with d of n rows left out: (n - d) / d times their variance, the
       delete-d jackknife, Shao and Wu, Annals of Statistics 1989.
     """
     count = len(draws)
@@ -48,9 +50,11 @@ def half_width(sampling: Sampling, draws: Sequence[float]) -> float:
 
 
 def estimate(score: Score) -> Estimate:
-    """Return a score's value with its interval."""
-    half = half_width(registry.get(score.score).sampling, score.draws)
-    return Estimate(score.value, score.value - half, score.value + half, score.draws)
+    """Return a score's value with its interval, cut at the ends of the score's range."""
+    definition = registry.get(score.score)
+    half = half_width(definition.sampling, score.draws)
+    low, high = max(score.value - half, definition.lowest), min(score.value + half, definition.highest)
+    return Estimate(score.value, low, high, score.draws)
 
 
 def cannot_be_told_apart(sampling: Sampling, one: Estimate, other: Estimate) -> bool:
@@ -71,7 +75,9 @@ def rank_data(data: DataRef, outcomes: Iterable[Outcome], rank_by: str, reason: 
         assert row.estimate is not None
         if leader is None or not cannot_be_told_apart(sampling, leader, row.estimate):
             leader, group = row.estimate, group + 1
-        placed.append(replace(row, rank=place, tie_group=group))
+        first = placed[0].estimate if placed else None
+        tied = first is not None and cannot_be_told_apart(sampling, first, row.estimate)
+        placed.append(replace(row, rank=place, tie_group=group, tied_with_first=tied))
     return DataRanking(
         data=data.name,
         source=data.source,
@@ -93,7 +99,8 @@ def ranking(data_sets: Iterable[DataRanking], params: Params) -> Ranking:
         scores=tuple(ScoreFacts(d.name, d.summary, d.meaning, d.value_range, d.paper) for d in described),
         provenance={
             "params": params.model_dump(mode="json", include={"data", "zoo", "extract", "score"}),
-            "packages": {name: version(name) for name in ("itm-rank", "numpy", "scikit-learn", "scipy", "timm", "torch")},
+            "packages": {name: version(name) for name in sorted({"itm-rank", *extract.PACKAGES, *scoring.PACKAGES})},
+            "versions": {"extractor": extract.EXTRACTOR, "scores": scoring.SCORES, "python": platform.python_version()},
         },
     )
 

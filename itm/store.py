@@ -13,7 +13,7 @@ import socket
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from shutil import rmtree
@@ -36,7 +36,7 @@ LONGEST = 150  # letters of a folder's name; file systems take 255, and what is 
 
 @dataclass(frozen=True)
 class Store:
-    """Where everything lies: what is kept between runs below `root`, what one ranking says below `results`."""
+    """Where everything lies: what all rankings share below `root`, what belongs to one of them below `results`."""
 
     root: Path
     ranking_name: str | None = None
@@ -46,25 +46,47 @@ class Store:
         """Return the folder of one ranking: the root itself, or a folder of its own for a ranking with a name."""
         if self.ranking_name is None:
             return self.root
-        name = slug(self.ranking_name)
-        short = name if len(name) <= LONGEST else f"{name[:LONGEST]}~{content_key(name)[:16]}"
-        return self.root / "rankings" / short
+        return self.root / "rankings" / self.ranking_name
+
+    def of_ranking(self, name: str) -> "Store":
+        """Return the store of the ranking called `name`, or of the only one whose name begins so.
+
+        Raises
+        ------
+        StoreError
+            If there is none, or more than one.
+        """
+        folder = self.root / "rankings"
+        known = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        found = [one for one in known if one == name] or [one for one in known if one.startswith(name)]
+        if len(found) != 1:
+            state = f"several rankings begin with {name!r}" if found else f"there is no ranking {name!r}"
+            raise StoreError(f"{state}; `itm show` takes one of: {', '.join(found or known) or 'none so far'}.")
+        return replace(self, ranking_name=found[0])
+
+    def make_folders(self) -> None:
+        """Make the folders that DVC wants to see, also where nothing comes to lie in them."""
+        for folder in ("indexes", "raw"):
+            try:
+                (self.results / folder).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"{self.root}: cannot be written ({error.strerror}); change `store` in params.") from error
 
     def raw(self, name: str) -> Path:
         """Return the folder of images that this library draws or unpacks itself."""
-        return self.root / "raw" / slug(name)
+        return self.results / "raw" / file_name(name)
 
     def index(self, data: str) -> Path:
         """Return the Parquet index of a data set."""
-        return self.root / "indexes" / f"{slug(data)}.parquet"
+        return self.results / "indexes" / f"{file_name(data)}.parquet"
 
     def features(self, data: str, model: str, key: str) -> Path:
         """Return the feature file of a (model, data) pair with this content key."""
-        return self.root / "cache" / "features" / slug(data) / f"{slug(model)}-{key[:16]}.parquet"
+        return self.root / "cache" / "features" / file_name(data) / f"{file_name(model)}-{key[:16]}.parquet"
 
     def score(self, data: str, model: str, score: str, key: str) -> Path:
         """Return the file of one score on one pair with this content key."""
-        return self.root / "cache" / "scores" / slug(data) / slug(model) / f"{slug(score)}-{key[:16]}.json"
+        return self.root / "cache" / "scores" / file_name(data) / file_name(model) / f"{file_name(score)}-{key[:16]}.json"
 
     @property
     def scores(self) -> Path:
@@ -93,6 +115,12 @@ class Store:
         return len(left)
 
 
+def file_name(name: str) -> str:
+    """Return a name's slug, the end of a long one replaced by a hash of it."""
+    whole = slug(name)
+    return whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}~{content_key(whole)[:16]}"
+
+
 def write_beside(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary file or folder beside `path`, then rename it into place.
 
@@ -109,7 +137,7 @@ def write_beside(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
     except OSError as error:
         raise StoreError(
-            f"{path}: cannot be written ({error.strerror or error}); free space or allow writing there."
+            f"{path}: cannot be written ({error.strerror or error}); free space, allow writing there, or change `store`."
         ) from error
     finally:
         _remove(temporary)
@@ -166,9 +194,10 @@ def _write_text(path: Path, text: str) -> None:
 
 def _flush(path: Path) -> None:
     """Bring a file's bytes to the disk before its name says that it is whole."""
-    if path.is_file():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
 
 
 def _remove(path: Path) -> None:

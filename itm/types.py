@@ -135,6 +135,7 @@ class RankedModel:
     facts: Facts | None = None
     images_per_second: float | None = None
     failures: tuple[Failure, ...] = ()
+    tied_with_first: bool = False
 
 
 @dataclass(frozen=True)

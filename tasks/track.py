@@ -14,6 +14,7 @@ from typing import Any
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
 
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -41,7 +42,8 @@ def log_ranking(ranking: Ranking, params: TrackParams, store: Store) -> list[str
     if params.uri and params.uri.startswith("sqlite:///"):
         _make_database(Path(params.uri.removeprefix("sqlite:///")))
     client = MlflowClient(tracking_uri=params.uri, registry_uri=params.uri)
-    return [_log_data(client, ranking, data, params, store) for data in ranking.data_sets]
+    readable = [data for data in ranking.data_sets if not data.reason]
+    return [_log_data(client, ranking, data, params, store) for data in readable]
 
 
 def _log_data(client: MlflowClient, ranking: Ranking, data: DataRanking, params: TrackParams, store: Store) -> str:
@@ -56,7 +58,8 @@ def _log_data(client: MlflowClient, ranking: Ranking, data: DataRanking, params:
     winner = next((row for row in data.rows if row.rank == 1), None)
     if winner:
         tags["recommended"] = winner.model
-    parent = client.create_run(experiment, run_name=f"ranking by {ranking.rank_by}", tags=tags).info.run_id
+    title = f"{winner.model} first of {len(data.rows)}" if winner else f"none of {len(data.rows)} ranked"
+    parent = client.create_run(experiment, run_name=title, tags=tags).info.run_id
     now = int(time.time() * 1000)
     ranked = [row for row in data.rows if row.status == "ranked"]
     counted = {"models_ranked": len(ranked), "models_failed": len(data.rows) - len(ranked), "images": data.images}
@@ -68,7 +71,7 @@ def _log_data(client: MlflowClient, ranking: Ranking, data: DataRanking, params:
     if ranked:
         for name, draw in (("score_bars.png", score_bars), ("score_against_cost.png", score_against_cost)):
             client.log_figure(parent, draw(data, ranking.rank_by), name)
-    if winner:
+    if winner and params.recommend:
         _recommend(client, data, winner, children[winner.model])
     client.set_terminated(parent, "FINISHED" if ranked else "FAILED")
     return str(parent)
@@ -103,7 +106,7 @@ def _log_model(client: MlflowClient, experiment: str, parent: str, row: RankedMo
 
 
 def _recommend(client: MlflowClient, data: DataRanking, winner: RankedModel, run: str) -> None:
-    """Move the alias to the winner, adding a version only when the winner is another model or has other weights."""
+    """Move the alias to the winner, adding a version only when the winner, its weights or the data are others."""
     name = registered_name(f"itm-{data.data}")
     tags = {"model": winner.model, "weights": winner.weights or "", "data_hash": data.hash}
     try:
@@ -116,18 +119,22 @@ def _recommend(client: MlflowClient, data: DataRanking, winner: RankedModel, run
     except MlflowException:
         client.create_registered_model(name, description=f"The model to fine-tune for {data.data}.")
     client.log_dict(run, tags, "model/model.json")
-    version = client.create_model_version(name, f"runs:/{run}/model", run_id=run, tags=tags)
+    version = client.create_model_version(
+        name, f"runs:/{run}/model", run_id=run, tags=tags, description=f"{winner.model}, weights {winner.weights}"
+    )
     client.set_registered_model_alias(name, ALIAS, version.version)
 
 
 def _make_database(path: Path) -> None:
-    """Make a new database whole or not at all: a migration that is killed half way could never be finished."""
+    """Make a new database whole or not at all, and once: a migration that is killed half way could never be finished."""
 
     def migrate(temporary: Path) -> None:
         MlflowClient(f"sqlite:///{temporary}").search_experiments()
 
-    if not path.exists():
-        write_beside(path, migrate)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            write_beside(path, migrate)
 
 
 def _experiment(client: MlflowClient, name: str, params: TrackParams) -> str:
@@ -155,8 +162,10 @@ def _columns(rows: tuple[RankedModel, ...]) -> dict[str, list[Any]]:
 
 
 def _commit() -> str:
+    """Return the commit of this code, marked where it has been changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        asked = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return asked.stdout.strip()

@@ -87,7 +87,8 @@ def test_everything_broken_at_once_still_ranks_the_rest(troubled, zoo_file, tmp_
     assert "Traceback" not in done.stderr
     assert "4 of 34 images set aside: 1 empty, 1 not an image, 1 too large, 1 truncated or damaged" in done.stderr
 
-    store = Store(tmp_path / "kept", "troubled")
+    (results,) = (tmp_path / "kept" / "rankings").iterdir()
+    store = Store(tmp_path / "kept", results.name)
     (data,) = read_ranking(store).data_sets
     assert data.images == 30
     assert {row.model for row in data.rows if row.status == "ranked"} == {LONG, TEXTURES}

@@ -134,10 +134,10 @@ def test_a_data_set_that_fails_has_every_model_as_a_failed_row(params, store, tm
     ranking = pipeline.run(_changed(params, "data", sets=(missing, SOURCE)), store)
     by_name = {data.data: data for data in ranking.data_sets}
     assert {row.status for row in by_name["shapes-images60"].rows} == {"ranked"}
-    assert "no such folder" in (by_name[missing].reason or "")
-    assert {row.model: row.status for row in by_name[missing].rows} == {LONG: "failed", SHORT: "failed"}
+    assert "no such folder" in (by_name["nowhere"].reason or "")
+    assert {row.model: row.status for row in by_name["nowhere"].rows} == {LONG: "failed", SHORT: "failed"}
     failed = read_table(store.scores).filter(status="failed")
-    assert failed.select("data", "model", "step").rows() == [(missing, LONG, "ingest"), (missing, SHORT, "ingest")]
+    assert failed.select("data", "model", "step").rows() == [("nowhere", LONG, "ingest"), ("nowhere", SHORT, "ingest")]
 
 
 def test_one_word_of_nonsense_is_a_failed_data_set_too(params, store):

@@ -20,8 +20,9 @@ from itm.rank import (
 )
 from itm.ranking_file import read_ranking, write_ranking
 from itm.scores import evaluate
+from itm.scores.contract import Sampling
 from itm.store import Store
-from itm.types import DataRef, Failure, Outcome, Score
+from itm.types import DataRef, Estimate, Failure, Outcome, Score
 
 DATA = DataRef("petals", "folder:petals", Path("petals.parquet"), "d" * 64, ("rose", "tulip"), 100)
 
@@ -79,6 +80,40 @@ def test_intervals_hold_the_value_of_other_images_as_often_as_they_say(score: st
     held = np.abs(values - values.mean()) <= halves
     assert held.mean() >= 0.85
     assert halves.mean() < 6 * values.std()
+
+
+@pytest.mark.parametrize(("score", "sampling"), [("knn", "held_out"), ("logme", "subset")])
+def test_equal_models_are_seldom_told_apart_and_unequal_ones_mostly(score: str, sampling: Sampling) -> None:
+    """Of pairs of equally good models at most a tenth is told apart, of pairs with a clear difference at least nine tenths."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(150) % 3
+    ids = [f"{i:03d}" for i in range(150)]
+
+    def evaluated(gap: float) -> Estimate:
+        features = rng.normal(size=(150, 8)) + gap * np.eye(3, 8)[labels]
+        result = evaluate(score, features, labels, ids=ids)
+        return Estimate(result.value, 0.0, 0.0, result.draws)
+
+    pairs = [(evaluated(1.0), evaluated(1.0), evaluated(3.0)) for _ in range(60)]
+    assert np.mean([not cannot_be_told_apart(sampling, one, other) for one, other, _ in pairs]) <= 0.1
+    assert np.mean([not cannot_be_told_apart(sampling, one, better) for one, _, better in pairs]) >= 0.9
+
+
+def test_a_noisy_model_further_down_is_still_tied_with_the_first() -> None:
+    """Groups are opened by their best, so a tie with the first is kept apart from the number of the group."""
+    outcomes = [
+        scored("a", 0.80, 0.80, 0.80, 0.80, 0.80),
+        scored("b", 0.78, 0.78, 0.78, 0.78, 0.78),
+        scored("c", 0.60, 0.90, 0.75, 0.65, 0.80),
+    ]
+    rows = rank_data(DATA, outcomes, "itm").rows
+    assert [(row.tie_group, row.tied_with_first) for row in rows] == [(1, False), (2, False), (2, True)]
+
+
+def test_intervals_end_where_the_score_does() -> None:
+    """The interval of an accuracy never leaves 0 to 1."""
+    found = estimate(scored("a", 0.5, 1.0, 0.9, 0.0, 0.1).scores[0])
+    assert (found.low, found.high) == (0.0, 1.0)
 
 
 def test_a_lead_of_one_model_over_another_is_symmetric() -> None:

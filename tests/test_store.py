@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from itm.errors import StoreError
-from itm.store import Store, read_json, read_table, write_beside, write_json, write_table
+from itm.store import Store, file_name, read_json, read_table, write_beside, write_json, write_table
 
 TABLE = pl.DataFrame(
     {
@@ -53,7 +53,7 @@ for write in (
 HALF_WAY = """
 import sys, time
 from pathlib import Path
-from itm.store import write_beside
+from itm.store import file_name, write_beside
 
 root = Path(sys.argv[1])
 
@@ -228,9 +228,10 @@ def test_missing_tables_are_errors(tmp_path):
 def test_each_ranking_has_its_own_folder_however_many_data_sets_it_has(tmp_path):
     """A ranking of thirty data sets has a name longer than a file system takes; it is cut, and others do not share it."""
     names = [f"a data set with the number {number}" for number in range(30)]
-    stores = [Store(tmp_path, "+".join(names[:count])) for count in (1, 29, 30)]
+    stores = [Store(tmp_path, file_name("+".join(names[:count]))) for count in (1, 29, 30)]
     for number, store in enumerate(stores):
         write_json(store.ranking, number)
     assert [read_json(store.ranking) for store in stores] == [0, 1, 2]
     assert Store(tmp_path).ranking == tmp_path / "scores" / "ranking.json"
-    assert {store.index("x") for store in stores} == {tmp_path / "indexes" / "x.parquet"}
+    assert len({store.index("x") for store in stores}) == 3
+    assert {store.features("x", "m", "0" * 64) for store in stores} == {Store(tmp_path).features("x", "m", "0" * 64)}

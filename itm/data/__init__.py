@@ -10,9 +10,16 @@ if TYPE_CHECKING:
     from itm.data.grammar import name_of
     from itm.data.index import read_index
     from itm.data.ingestion import ingest
+    from itm.data.several import check_names, ingest_all
 
-__all__ = ["ingest", "name_of", "read_index"]
-_HOLDERS = {"ingest": "itm.data.ingestion", "name_of": "itm.data.grammar", "read_index": "itm.data.index"}
+__all__ = ["check_names", "ingest", "ingest_all", "name_of", "read_index"]
+_HOLDERS = {
+    "check_names": "itm.data.several",
+    "ingest": "itm.data.ingestion",
+    "ingest_all": "itm.data.several",
+    "name_of": "itm.data.grammar",
+    "read_index": "itm.data.index",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ import polars as pl
 
 from itm.data.rows import Row
 from itm.errors import StoreError
+from itm.keys import content_key
 from itm.store import read_table, write_table
 from itm.types import DataRef
 
@@ -33,13 +34,22 @@ def read_index(data: DataRef) -> pl.DataFrame:
     Raises
     ------
     StoreError
-        If the index is missing or damaged.
+        If the index is missing or damaged, or holds other images by now.
     """
-    return read_table(data.index)
+    table = read_table(data.index)
+    if table.schema != pl.Schema(SCHEMA) or table_hash(table) != data.hash:
+        raise StoreError(f"{data.index}: no longer holds {data.name} as it was ingested; another run of that name replaced it.")
+    return table
 
 
-def write_index(path: Path, rows: Sequence[Row], classes: Sequence[str], before: pl.DataFrame | None) -> None:
-    """Write the rows as a table, unless that is what lies there already."""
+def table_hash(table: pl.DataFrame) -> str:
+    """Return the hash of what counts in an index: which images are used, in which class and split, wherever they lie."""
+    used = table.filter(pl.col("status") == "ok").select("id", "class_name", "split")
+    return content_key(sorted(map(list, used.iter_rows())))
+
+
+def write_index(path: Path, rows: Sequence[Row], classes: Sequence[str], before: pl.DataFrame | None) -> pl.DataFrame:
+    """Write the rows as a table, unless that is what lies there already, and return it."""
     labels = {name: label for label, name in enumerate(classes)}
     columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA if name not in ("label", "status")}
     columns["label"] = [labels[row.class_name] for row in rows]
@@ -47,6 +57,7 @@ def write_index(path: Path, rows: Sequence[Row], classes: Sequence[str], before:
     table = pl.DataFrame({name: columns[name] for name in SCHEMA}, schema=SCHEMA)
     if before is None or not before.equals(table):
         write_table(path, table)
+    return table
 
 
 def index_before(index: Path) -> pl.DataFrame | None:

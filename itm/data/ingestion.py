@@ -11,13 +11,12 @@ from itm.data.duplicates import settle_duplicates
 from itm.data.folders import list_folder
 from itm.data.generated import digits_folder, made_folder
 from itm.data.grammar import Source, parse_source
-from itm.data.index import index_before, known_sizes, write_index
+from itm.data.index import index_before, known_sizes, table_hash, write_index
 from itm.data.rows import Kind, Listing, Row
 from itm.data.sampling import sample
 from itm.data.splits import assign_splits
 from itm.data.tables import list_table
 from itm.errors import DataError
-from itm.keys import content_key
 from itm.params import DataParams
 from itm.store import Store
 from itm.types import DataRef
@@ -49,14 +48,14 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     _check_usable(found, listing, rows, params)
     if not listing.has_splits:
         rows = assign_splits(rows, params.splits, params.seed)
-    write_index(index, rows, listing.classes, before)
+    table = write_index(index, rows, listing.classes, before)
     set_aside = _count_set_aside(rows)
     _say(found, listing, rows, set_aside, index)
     return DataRef(
         name=found.name,
         source=found.text,
         index=index,
-        hash=content_key(sorted([row.id, row.class_name, row.split] for row in rows if row.ok)),
+        hash=table_hash(table),
         classes=listing.classes,
         images=sum(row.ok for row in rows),
         set_aside={str(kind): count for kind, count in set_aside.items()},

@@ -69,7 +69,9 @@ def _splits(table: pl.DataFrame, path: Path) -> list[SplitName | None]:
 def _row(folder: Path, given: str, label: str, split: SplitName | None) -> Row:
     inside = _inside(folder, given)
     if inside is None:
-        return Row(given, given, label, split).set_aside("outside the folder", "outside the folder of the index")
+        return Row(given, given, label, split).set_aside(
+            "outside the folder", "outside the folder of the index; move the index above its images"
+        )
     return Row((folder / inside).as_posix(), inside, label, split)
 
 

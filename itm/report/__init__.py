@@ -39,7 +39,7 @@ def ranked(ranking: DataRanking) -> list[RankedModel]:
 def tied_with_first(ranking: DataRanking) -> list[RankedModel]:
     """Return the models that cannot be told apart from the first, without the first."""
     rows = ranked(ranking)
-    return [row for row in rows[1:] if row.tie_group is not None and row.tie_group == rows[0].tie_group]
+    return [row for row in rows[1:] if row.tied_with_first]
 
 
 def tie_groups(ranking: DataRanking) -> list[int]:
@@ -54,6 +54,9 @@ def answer(ranking: DataRanking, named: int = 3) -> Answer:
         reason = (ranking.reason or "every model failed, for the reasons given below.").removeprefix(f"{ranking.data}: ")
         return Answer(f"No model could be ranked on {ranking.data}:", "", reason)
     lead, pick, tied = f"For {ranking.data}, fine-tune", rows[0].model, [row.model for row in tied_with_first(ranking)]
+    if len(tied) == len(rows) - 1 > 1:
+        lead = f"These images cannot tell the {len(rows)} models apart; for {ranking.data}, take the cheapest or"
+        return Answer(lead, pick, ", and give more images for a clearer answer.")
     if tied:
         return Answer(lead, pick, f"; {_listed(tied, named)} cannot be told apart from it.")
     if len(rows) == 1:

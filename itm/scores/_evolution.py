@@ -1,8 +1,8 @@
 """The step of DVA: embeddings move as gradient descent on a linear mapping layer g would move them, without that layer.
 
-For E = Theta W_g and an inner loss with residual r(E), one gradient step of size eta on W_g changes E into E - eta C r(E), where
-the kernel C is Theta Theta^T / B, or (Theta Theta^T + 1 1^T) / B where g has a bias. C is B x B and never built: its product
-with r costs two products with Theta. All tensors carry a leading axis of independent problems: Theta, E, E_hat are [L, B, C].
+For E = Theta W_g and an inner loss with residual r(E), one gradient step of size eta on W_g changes E into E - eta C r(E). The
+kernel C is Theta Theta^T / B, or (Theta Theta^T + 1 1^T) / B where g has a bias. C is B x B and never built: its product with r
+costs two products with Theta. All tensors carry a leading axis of independent problems: Theta, E, E_hat are [L, B, C].
 
     inner loss        r(E)                  what is known beyond the step
     mse               E - E_hat             E^(n) = E_hat + (I - eta C)^n (E^(0) - E_hat)

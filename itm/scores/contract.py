@@ -36,8 +36,16 @@ class Definition:
     sampling: Sampling
     summary: str
     meaning: str
-    value_range: str
     paper: str
+    lowest: float = -np.inf
+    highest: float = np.inf
+
+    @property
+    def value_range(self) -> str:
+        """Return the range in words."""
+        if np.isinf([self.lowest, self.highest]).all():
+            return "any number"
+        return f"{self.lowest:g} to {self.highest:g}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ def check_options(name: str, options: dict[str, Any] | None) -> Any:
             raise ParamsError(f"score {name!r} has no option {option!r}{near} Known: {', '.join(known) or 'none'}.")
     for option, value in (options or {}).items():
         default = getattr(definition.options, option)
-        if not isinstance(value, int | float if isinstance(default, float) else type(default)) or isinstance(value, bool):
+        if type(value) not in ((int, float) if isinstance(default, float) else (type(default),)):
             kind = type(default).__name__
             raise ParamsError(f"score {name!r}: option {option} is {value!r}; a value of type {kind} is needed.")
     return replace(definition.options, **(options or {}))
@@ -121,7 +129,7 @@ def evaluate(
     draws
         How many splits or subsets.
     seed
-        Draw k uses seed + k.
+        The first draw uses it as it is, the others seeds drawn from it.
 
     Raises
     ------
@@ -133,7 +141,7 @@ def evaluate(
     definition = get(name)
     chosen = check_options(name, options)
     sample = canonical(features, labels, ids)
-    splits = [_split(len(sample.labels), seed + k) for k in range(draws)]
+    splits = [_split(len(sample.labels), number) for number in _seeds(seed, draws)]
     with np.errstate(all="ignore"):
         if definition.sampling == "held_out":
             values = [float(v) for v in definition.function(sample, splits, chosen)]
@@ -144,6 +152,11 @@ def evaluate(
     if not np.isfinite([value, *values]).all():
         raise ScoreError(f"{name} came out as {value} (draws {values}); please report the features that do this.")
     return Evaluation(value, tuple(values))
+
+
+def _seeds(seed: int, count: int) -> list[int]:
+    """Return `seed` itself and numbers drawn from it, so that neighbouring seeds share no draw."""
+    return [seed, *(int(number) for number in np.random.SeedSequence(seed).generate_state(count - 1))]
 
 
 def _split(rows: int, seed: int) -> Split:

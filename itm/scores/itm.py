@@ -75,6 +75,13 @@ def itm(sample: Sample, splits: Sequence[Split], options: ItmOptions) -> list[fl
     towards the one-hot centres of its classes, and cross-entropy of a linear head V, c on the evolved rows trains both. All
     splits run as one batched program: a leading axis of every tensor counts them.
     """
+    judged = len(splits[0].judge)
+    smallest = judged % options.batch_size or options.batch_size
+    if options.evaluation == "labelled" and options.eta * options.recursions / smallest > LEAK:
+        raise ScoreError(
+            f"itm: labelled evaluation needs batches without a leak, but one holds {smallest} of {judged} held-out "
+            f"rows; use 'transferred'."
+        )
     features = torch.from_numpy(_standardised(sample.features))
     labels = torch.from_numpy(sample.labels)
     centres = torch.eye(sample.classes)[labels]  # [N, C]
@@ -120,7 +127,7 @@ def _initial(width: int, classes: int, generators: Sequence[torch.Generator]) ->
 
 
 def _batches(learn: Tensor, generators: Sequence[torch.Generator], size: int) -> Iterator[Tensor]:
-    """Yield row numbers [L, B] without end, every split in its own order, shuffled anew each epoch."""
+    """Yield row numbers [L, B] without end, every split in its own order, shuffled anew each epoch; the last takes the rest."""
     count = learn.shape[1]
     while True:
         order = torch.stack([rows[torch.randperm(count, generator=g)] for rows, g in zip(learn, generators, strict=True)])
@@ -199,7 +206,8 @@ ITM = register(
         summary="Held-out accuracy of embeddings moved the way fine-tuning would move them.",
         meaning="How many held-out images a small map gets right after the embeddings of each class were drawn a step "
         "towards their centre, as fine-tuning would do. 1 is all of them.",
-        value_range="0 to 1",
+        lowest=0.0,
+        highest=1.0,
         paper="Zheng et al., NeurIPS 2025",
     )
 )
@@ -212,7 +220,8 @@ ITM_ETA0 = register(
         summary="The control of ITM: the same training with no movement at all (eta = 0).",
         meaning="What remains of ITM without its idea: a briefly trained linear probe through C dimensions. Where it ranks "
         "as ITM does, the movement added nothing.",
-        value_range="0 to 1",
+        lowest=0.0,
+        highest=1.0,
         paper="control",
     )
 )

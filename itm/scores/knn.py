@@ -59,7 +59,8 @@ KNN = register(
         sampling="held_out",
         summary="Accuracy of a vote of the 20 nearest embeddings, on rows held out.",
         meaning="How often an image's nearest neighbours in embedding space have its class. Needs no training at all.",
-        value_range="0 to 1",
+        lowest=0.0,
+        highest=1.0,
         paper="Wu et al., CVPR 2018",
     )
 )

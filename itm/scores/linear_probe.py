@@ -63,7 +63,8 @@ LINEAR_PROBE = register(
         sampling="held_out",
         summary="Accuracy of a logistic regression on the embeddings, on rows held out.",
         meaning="What a linear head on the frozen model reaches. The plain baseline any score has to beat.",
-        value_range="0 to 1",
+        lowest=0.0,
+        highest=1.0,
         paper="",
     )
 )

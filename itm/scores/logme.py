@@ -99,7 +99,6 @@ LOGME = register(
         summary="Evidence of a Bayesian linear model from the embeddings to the classes.",
         meaning="How probable the labels are under a linear model, averaged over its weights; in nats per image and class. "
         "Differences matter, the zero does not.",
-        value_range="any number, usually -1 to 2",
         paper="You et al., ICML 2021",
     )
 )

@@ -45,7 +45,7 @@ def test_an_index_cannot_reach_out_of_its_folder(petals, paint, take):
     rows += ["../private/1.png,rose", f"{outside},rose", "rose/nothing.png,rose"]
     data = take(f"csv:{_write_csv(petals / 'index.csv', rows, 'path,label')}")
     bad = read_index(data).filter(status="set aside").select("path", "id", "kind", "reason").rows()
-    reason = ("outside the folder", "outside the folder of the index")
+    reason = ("outside the folder", "outside the folder of the index; move the index above its images")
     assert sorted(bad) == sorted(
         [
             ("../private/1.png", None, *reason),

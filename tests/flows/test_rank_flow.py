@@ -68,7 +68,7 @@ def test_tasks_that_fail_become_rows(root: Path, tmp_path: Path) -> None:
         f"- {{name: strange, factory: 'strange.py:build', checkpoint: {good}, input_size: 48}}\n"
     )
     params = parameters(root, tmp_path / "store", zoo={"file": zoo}, data={"sets": ["made:shapes?images=60"]})
-    result = run(params, Store(params.store))
+    result, _ = run(params, Store(params.store))
     assert [(row.model, row.status) for row in result.data_sets[0].rows] == [
         ("good", "ranked"),
         ("broken", "failed"),
@@ -88,6 +88,7 @@ def test_the_ranking_stands_when_tracking_fails(root: Path, tmp_path: Path, capl
     nowhere = {"uri": "sqlite:////proc/nowhere/mlflow.db", "artifacts": str(tmp_path)}
     params = parameters(root, tmp_path / "store", track=nowhere, data={"sets": ["made:shapes?images=60"]})
     with caplog.at_level(logging.ERROR, "itm"):
-        run(params, Store(params.store))
+        _, problem = run(params, Store(params.store))
     assert Store(params.store).ranking.exists()
-    assert "tracking failed" in caplog.text
+    assert "/proc/nowhere" in problem
+    assert "not tracked" in caplog.text

@@ -48,7 +48,8 @@ def _data_set(name: str, values: tuple[tuple[float, int] | None, ...], order: tu
             del scores["leep"]
             failures = (Failure(name, tag, "score", NO_HEAD),)
         known = Facts(parameters, gmacs, 768, 224, family, pretraining)
-        rows.append(RankedModel(tag, "ranked", place, value[1], estimate, scores, weights, known, speed, failures))
+        tied = place > 1 and value[1] == 1
+        rows.append(RankedModel(tag, "ranked", place, value[1], estimate, scores, weights, known, speed, failures, tied))
     classes = ("daisy", "dandelion", "rose", "sunflower", "tulip")
     return DataRanking(name, f"folder:images/{name}", content_key(name), 3665, classes, set_aside, tuple(rows))
 

@@ -102,8 +102,10 @@ def test_answers() -> None:
     assert str(answer(untested)) == "For made_textures, fine-tune convnext_tiny.fb_in22k."
     assert str(answer(replace(clear, rows=clear.rows[:1]))).endswith(", the only model that could be ranked.")
     assert str(answer(broken)).startswith("No model could be ranked on broken_csv: column 'label' is missing")
-    all_tied = replace(tied, rows=tuple(replace(row, tie_group=1) for row in tied.rows[:8]))
-    assert "; convnext_tiny.fb_in22k, vit_tiny_patch16_224.augreg_in21k_ft_in1k and 5 more cannot" in str(answer(all_tied))
+    most_tied = replace(tied, rows=tuple(replace(row, tied_with_first=row.rank != 8) for row in tied.rows[:8]))
+    assert "; convnext_tiny.fb_in22k, vit_tiny_patch16_224.augreg_in21k_ft_in1k and 4 more cannot" in str(answer(most_tied))
+    all_tied = replace(tied, rows=tuple(replace(row, tied_with_first=True) for row in tied.rows[:8]))
+    assert str(answer(all_tied)).startswith("These images cannot tell the 8 models apart; for flowers5, take the cheapest or")
 
 
 def test_numbers_show_the_digits_that_matter() -> None:

@@ -1,5 +1,8 @@
 """What a ranking looks like in a real MLflow database."""
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,13 +26,12 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Ranking]:
         "data": {"sets": ["made:shapes?images=60"]},
         "zoo": {"file": zoo, "models": ["test_resnet.drawn_long", "test_efficientnet.textures", "test_resnet.nowhere"]},
         "score": {"names": ["itm", "logme"]},
-        "track": {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/mlruns"},
         "store": folder,
     }
     params = parse(values, Params, "test")
     ranking = pipeline.run(params, Store(folder))
     for _ in range(2):
-        log_ranking(ranking, params.track, Store(folder))
+        log_ranking(ranking, params.tracking, Store(folder))
     return params, ranking
 
 
@@ -37,7 +39,7 @@ def runs(params: Params):  # type: ignore[no-untyped-def]
     """Return the client, the parent runs (newest first) and the child runs of the newest."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=params.track.uri, registry_uri=params.track.uri)
+    client = MlflowClient(tracking_uri=params.tracking.uri, registry_uri=params.tracking.uri)
     (experiment,) = [e for e in client.search_experiments() if e.name.startswith("shapes")]
     found = list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"]))
     parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
@@ -86,3 +88,27 @@ def test_the_alias_recommended_points_at_the_winner_once(tracked: tuple[Params, 
     first = ranking.data_sets[0].rows[0]
     assert (version.tags["model"], version.tags["weights"]) == (first.model, first.weights)
     assert len(client.search_model_versions(f"name = '{registered.name}'")) == 1
+
+
+def test_a_partial_ranking_does_not_move_the_alias(tracked: tuple[Params, Ranking]) -> None:
+    """A ranking of some models only, logged with `recommend` off, leaves the alias on the winner of the whole zoo."""
+    from tasks.track import log_ranking
+
+    params, ranking = tracked
+    data = ranking.data_sets[0]
+    loser = replace(data.rows[1], rank=1, tie_group=1)
+    partial = replace(ranking, data_sets=(replace(data, rows=(loser,)),))
+    log_ranking(partial, params.tracking.model_copy(update={"recommend": False}), Store(params.store))
+    client, _, _ = runs(params)
+    (registered,) = client.search_registered_models()
+    assert client.get_model_version_by_alias(registered.name, "recommended").tags["model"] == data.rows[0].model
+
+
+def test_two_first_rankings_at_once_are_both_kept(tmp_path: Path) -> None:
+    """Two processes that make the same new database end with one that both can use."""
+    command = "import sys; from pathlib import Path; from tasks.track import _make_database; _make_database(Path(sys.argv[1]))"
+    both = [subprocess.Popen([sys.executable, "-c", command, str(tmp_path / "mlflow.db")]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    before = (tmp_path / "mlflow.db").stat().st_ino
+    subprocess.run([sys.executable, "-c", command, str(tmp_path / "mlflow.db")], check=True)
+    assert (tmp_path / "mlflow.db").stat().st_ino == before
