@@ -158,7 +158,7 @@ def test_a_failure_leaves_with_status_one(run, here):
         (("extract", "--resume", "maybe"), "error: options: extract.resume: Input should be 'always', 'never'"),
         (("ingest", "--max-images", "1"), "error: options: data.max_images: must be 2 or more, or 0 for all (got 1)."),
         (("show",), "there is no ranking yet; run `itm rank` first."),
-        (("report", "digits"), "there is no ranking yet; run `itm rank` first."),
+        (("report", "digits"), "there is no ranking 'digits'; `itm show` takes one of: none so far."),
         (("models", "nothing*"), "error: no pre-trained model of timm matches 'nothing*'"),
     ],
 )
