@@ -39,6 +39,7 @@ zoo: $(STAMP)             ## train the embedded zoo again (half an hour)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt torch==2.13.0 -e '.[dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	  torch==2.13.0 -e '.[dev]'  # as a variable, since the option does not reach what builds this package
 	$(BIN)/python -c 'import dvc.cli, flows.rank, tasks.track'  # what does not load is found here, and byte code is made once
 	touch $@

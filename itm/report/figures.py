@@ -8,7 +8,6 @@ import io
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import matplotlib.style as mpl_style
@@ -221,9 +220,3 @@ def as_svg(figure: Figure) -> str:
     with _style():
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return stream.getvalue()
-
-
-def as_png(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG picture to `path`, whatever that path ends in."""
-    with _style():
-        figure.savefig(path, format="png", metadata={"Software": None})

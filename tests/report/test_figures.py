@@ -3,16 +3,14 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
-from PIL import Image
 
-from itm.report.figures import THEME, as_png, as_svg, score_against_cost, score_bars
+from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.types import DataRanking, Facts
 from tests.report.example import HOSTILE, POOL, example_ranking
 
@@ -123,15 +121,6 @@ def test_very_long_names_leave_room_to_draw() -> None:
     named = replace(data, rows=(replace(data.rows[0], model="start" + "x" * 300 + "end"), *data.rows[1:]))
     for draw in DRAWERS:
         assert [word for word in _words(as_svg(draw(named, "itm"))) if word.startswith("startx") and word.endswith("xend")]
-
-
-def test_png_is_a_picture(tmp_path: Path) -> None:
-    """The PNG can be opened, has a width fit for a page, and may be written under any name."""
-    path = tmp_path / "scores.tmp"
-    as_png(score_bars(example_ranking().data_sets[0], "itm"), path)
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        assert picture.width > 1000
 
 
 @pytest.mark.parametrize("draw", DRAWERS)
