@@ -1,6 +1,8 @@
 """The main flow: ingest, then one extraction and one scoring task a (model, data) pair, then rank, report and track."""
 
 import logging
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 from typing import Any
 
 from prefect import flow
@@ -17,10 +19,12 @@ from itm.types import DataRef, ModelRef, Outcome, Ranking
 from tasks.extract import extract_pair
 from tasks.ingest import ingest
 from tasks.rank import rank
-from tasks.score import score_pair
+from tasks.score import score_models
 from tasks.track import track
 
 log = logging.getLogger("itm.flow")
+
+Extracted = tuple[ModelRef, DataRef, PrefectFuture[Any]]
 
 
 @flow(name="rank", validate_parameters=False)
@@ -31,9 +35,9 @@ def rank_flow(params: Params, store: Store) -> tuple[Ranking, str]:
     """
     planned = ingest(params, store)
     # All extractions stand in the queue before the first scoring, which would hold a worker while it waits for its features.
-    extracted: list[Any] = [extract_pair.submit(model, data, params, store) for model, data in planned.pairs]
-    scored = [score_pair.submit(features, params, store) for features in extracted]
-    outcomes = [_outcome(*pair, *futures) for pair, *futures in zip(planned.pairs, extracted, scored, strict=True)]
+    extracted = [(*pair, extract_pair.submit(*pair, params, store)) for pair in planned.pairs]
+    scored = [_submit(group, params, store) for group in _groups(extracted, params.runner.together)]
+    outcomes = [outcome for group, future in scored for outcome in _outcomes(group, future)]
     log.info("%s", counts(outcomes))
     result = rank(planned, outcomes, params, store)
     problem = ""
@@ -57,16 +61,32 @@ def _task_runner(runner: RunnerParams) -> TaskRunner[PrefectFuture[Any]]:
     return ThreadPoolTaskRunner(max_workers=runner.workers)  # type: ignore[return-value]
 
 
-def _outcome(model: ModelRef, data: DataRef, features: PrefectFuture[Any], scored: PrefectFuture[Any]) -> Outcome:
-    """Wait for both tasks of a pair and turn whatever they came to into an outcome."""
-    features.wait()
-    if not features.state.is_completed():
-        return failed_outcome(data.name, model.name, "extract", _reason(features.state))
-    scored.wait()
-    if not scored.state.is_completed():
-        return failed_outcome(data.name, model.name, "score", _reason(scored.state))
-    scores, failures = scored.result()
-    return Outcome(data.name, model.name, features.result(), scores, failures)
+def _groups(extracted: Sequence[Extracted], size: int) -> Iterator[Sequence[Extracted]]:
+    """Yield extractions of one data set, so many together."""
+    for _, own in groupby(extracted, key=lambda one: one[1]):
+        while some := list(islice(own, size)):
+            yield some
+
+
+def _submit(group: Sequence[Extracted], params: Params, store: Store) -> tuple[Sequence[Extracted], PrefectFuture[Any]]:
+    """Wait for the extractions of a group, and have those that came to something scored."""
+    for *_, future in group:
+        future.wait()
+    done = [future for *_, future in group if future.state.is_completed()]
+    return group, score_models.submit([future.result() for future in done], params, store, wait_for=done, return_state=False)
+
+
+def _outcomes(group: Sequence[Extracted], future: PrefectFuture[Any]) -> Iterator[Outcome]:
+    """Wait for the scores of a group, and turn whatever each of its pairs came to into an outcome."""
+    future.wait()
+    scored = iter(future.result() if future.state.is_completed() else [])
+    for model, data, features in group:
+        if not features.state.is_completed():
+            yield failed_outcome(data.name, model.name, "extract", _reason(features.state))
+        elif not future.state.is_completed():
+            yield failed_outcome(data.name, model.name, "score", _reason(future.state))
+        else:
+            yield Outcome(data.name, model.name, features.result(), *next(scored))
 
 
 def _reason(state: State[Any]) -> str:

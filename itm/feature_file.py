@@ -1,7 +1,15 @@
-"""The layout of a feature file: one Parquet file a (model, data) pair, with all that is needed to trust it in its metadata."""
+"""The layout of a feature file: one Parquet file a (model, data) pair, with all that is needed to trust it in its metadata.
+
+Many embeddings are decoded a few rows at a time into a scratch file, which is then mapped, so that they take room on the disk
+and not in memory. Mapping them where they lie would need no copy, but they lie there in pages of which pyarrow tells neither
+place nor length, and its own decoding copies even from a mapped file. It is the decoding, too, that checks the checksums.
+"""
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +19,12 @@ import pyarrow.parquet as pq
 
 from itm.errors import StoreError
 from itm.keys import content_key
-from itm.store import write_beside
+from itm.store import scratch_file, write_beside
 from itm.types import Facts, Features
 
 ROW_GROUP = 8192
+IN_MEMORY = 256 * 2**20  # bytes of embeddings; more of them are mapped from a scratch file
+_ROWS = 1024  # decoded at a time; a whole row group of width 1024 would take 130 MiB instead of 52, and as long
 _METADATA = b"itm"
 
 
@@ -88,18 +98,57 @@ def read_description(path: Path) -> tuple[Features, Any]:
 def read_embeddings(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return embeddings [n, d] float32, labels [n] and ids of a feature file, every page checked against its checksum.
 
+    The embeddings are read-only. More than `IN_MEMORY` bytes of them are mapped from a scratch file beside `path`.
+
     Raises
     ------
     StoreError
-        If the file is missing or damaged.
+        If the file is missing or damaged, or there is no room for the scratch file.
     """
     try:
-        table = _read(path, "id", "label", "embedding")
-        column = table["embedding"].combine_chunks()
-        embeddings = column.flatten().to_numpy().reshape(len(table), column.type.list_size)
-        return embeddings, table["label"].to_numpy(), table["id"].cast(pa.string()).to_pylist()
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            shape = file.metadata.num_rows, file.schema_arrow.field("embedding").type.list_size
+            labels = file.read(columns=["label"])["label"].to_numpy()
+            ids = [one for part in _parts(file, "id") for one in part.cast(pa.string()).to_pylist()]
+            if not shape[0] == len(labels) == len(ids):
+                raise ValueError("its columns differ in length")
+            values = (part.flatten().to_numpy().astype(np.float32, copy=False) for part in _parts(file, "embedding"))
+            size = 4 * shape[0] * shape[1]
+            embeddings = _mapped(values, size, path) if size > IN_MEMORY else _gathered(values)
+            return embeddings.reshape(shape), labels, ids
     except (OSError, pa.ArrowException, KeyError, AttributeError, ValueError) as error:
         raise StoreError(f"{path}: is missing or damaged ({error}); remove it and run again.") from error
+
+
+def _parts(file: pq.ParquetFile, column: str) -> Iterator[pa.Array]:
+    try:
+        for group in range(file.num_row_groups):  # one call for all of them holds the pages of every group it has passed
+            for batch in file.iter_batches(_ROWS, [group], [column]):
+                yield batch[column]
+    except OSError as error:  # a wrong checksum, to pyarrow; where the parts are written it would look like a full disk
+        raise ValueError(error) from error
+
+
+def _gathered(values: Iterator[np.ndarray]) -> np.ndarray:
+    whole = BytesIO()
+    for part in values:
+        whole.write(part.data)
+    return np.frombuffer(whole.getvalue(), np.float32)
+
+
+def _mapped(values: Iterator[np.ndarray], size: int, path: Path) -> np.ndarray:
+    try:
+        with scratch_file(path.parent) as scratch:  # in the store, since /tmp may be kept in memory
+            for part in values:
+                scratch.write(part.data)
+            scratch.flush()
+            os.fsync(scratch.fileno())  # some disks say only now that they are full, and would lose rows unseen
+            return np.memmap(scratch, np.float32, "r")
+    except OSError as error:
+        raise StoreError(
+            f"{path.parent}: reading {path.name} needs {size / 2**20:.1f} MiB of room there ({error.strerror or error}); "
+            "free that much, or allow writing there."
+        ) from error
 
 
 def _read(path: Path, *columns: str) -> pa.Table:

@@ -65,13 +65,19 @@ class ExtractParams(_Record):
 
 
 class ScoreParams(_Record):
-    """Which scores on which splits, and what the intervals are made of."""
+    """Which scores on the images of which splits, and how these are split again into what is learnt from and what is judged.
 
-    names: tuple[str, ...] = ("itm", "itm_eta0", "logme", "knn", "linear_probe")
+    `cross_fitted` deals them over `folds` parts, once a seed, so that each is judged by what never saw it; `paper` holds one
+    random part of that size out a seed.
+    """
+
+    names: tuple[str, ...] = ("itm", "logme", "knn", "linear_probe")
     rank_by: str = "itm"
     splits: tuple[SplitName, ...] = Field(("train", "val"), min_length=1)
     options: dict[str, dict[str, Any]] = {}
-    draws: int = Field(5, ge=2, le=100)
+    splitting: Literal["cross_fitted", "paper"] = "cross_fitted"
+    folds: int = Field(5, ge=2, le=100)
+    seeds: int = Field(1, ge=1, le=100)
     seed: int = Field(12357, ge=0)
 
     @model_validator(mode="after")
@@ -80,12 +86,24 @@ class ScoreParams(_Record):
             raise ValueError(f"rank_by is {self.rank_by!r}, which is not among the scores computed: {', '.join(self.names)}")
         return self
 
+    @model_validator(mode="after")
+    def _draws_vary(self) -> "ScoreParams":
+        if self.splitting == "paper" and self.seeds == 1:
+            raise ValueError(
+                "splitting 'paper' with seeds 1 is a single draw and has no interval; set seeds to 2 or more (the paper: 5)"
+            )
+        return self
+
 
 class RunnerParams(_Record):
-    """Who does the work: `inline` is the library alone, the others are Prefect task runners."""
+    """Who does the work: `inline` is the library alone, the others are Prefect task runners.
+
+    `together` models of a data set are scored by one task, in one program where a score can; it pays on an accelerator.
+    """
 
     kind: Literal["inline", "threads", "processes"] = "threads"
     workers: int = Field(2, ge=1)
+    together: int = Field(1, ge=1)
 
 
 class TrackParams(_Record):
@@ -155,7 +173,7 @@ def parse(values: Any, record: type[Parsed], where: str) -> Parsed:
 def with_overrides(params: Params, **changes: dict[str, Any]) -> Params:
     """Return `params` with some values of some sections replaced and everything checked again.
 
-    >>> with_overrides(Params(), score={"draws": 3}).score.draws
+    >>> with_overrides(Params(), score={"seeds": 3}).score.seeds
     3
     """
     values = params.model_dump()

@@ -89,11 +89,12 @@ def share_cores(workers: int) -> None:
 def run_pair(model: ModelRef, data: DataRef, params: Params, store: Store, show_progress: bool = False) -> Outcome:
     """Extract and score one pair; whatever goes wrong is in the outcome."""
     try:
+        target = str(device(params.extract.device))
         features = extract(model, data, params.score.splits, params.extract, store, show_progress)
     except Exception as error:  # whatever it is, it does not stop the other pairs
         log.error("%s on %s: %s", model.name, data.name, told(error), exc_info=not isinstance(error, ItmError))
         return failed_outcome(data.name, model.name, "extract", told(error))
-    scores, failures = score(features, params.score, store, params.extract.resume)
+    scores, failures = score(features, params.score, store, params.extract.resume, target)
     return Outcome(data.name, model.name, features, scores, failures)
 
 
@@ -107,16 +108,15 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
     ]
     late: list[Outcome] = []
     data_sets = []
-    by = params.score.rank_by
     for data in planned.data_sets:
-        data_sets.append(rank_data(data, [o for o in (*outcomes, *early) if o.data == data.name], by))
+        data_sets.append(rank_data(data, [o for o in (*outcomes, *early) if o.data == data.name], params.score))
     for failure in planned.failed_data:
         names = [m.name for m in planned.models] + [f.model for f in planned.failed_models]
         failed = [failed_outcome(failure.data, name, failure.step, failure.reason) for name in names]
         late += failed
-        data_sets.append(rank_data(_unusable(failure.data, store), failed, by, failure.reason))
+        data_sets.append(rank_data(_unusable(failure.data, store), failed, params.score, failure.reason))
     result = ranking(data_sets, params)
-    write_ranking(result, scores_table(planned.data_sets, [*outcomes, *early, *late]), store)
+    write_ranking(result, scores_table(planned.data_sets, [*outcomes, *early, *late], params.score), store)
     write_page(read_ranking(store), store.reports)  # as read back, so that writing it again gives the same bytes
     return result
 

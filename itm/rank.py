@@ -12,11 +12,12 @@ from scipy import stats
 
 from itm import extract, scoring
 from itm import scores as registry
-from itm.params import Params
-from itm.scores.contract import HELD_OUT_SHARE, Sampling
+from itm.params import Params, ScoreParams
+from itm.scores.contract import Sampling
 from itm.types import DataRanking, DataRef, Estimate, Failure, Outcome, RankedModel, Ranking, Score, ScoreFacts
 
 CONFIDENCE = 0.95
+DETAILS = ("accuracy", "balanced_accuracy", "control", "majority_rate")
 SCHEMA = {
     "data": pl.String,
     "data_hash": pl.String,
@@ -25,58 +26,67 @@ SCHEMA = {
     "score": pl.String,
     "draw": pl.Int64,
     "value": pl.Float64,
+    "standard_error": pl.Float64,
+    **dict.fromkeys(DETAILS, pl.Float64),
     "status": pl.String,
     "step": pl.String,
     "reason": pl.String,
 }
 
 
-def half_width(sampling: Sampling, draws: Sequence[float]) -> float:
-    """Return half the 95 % interval of a score whose draws vary as these do.
+def standard_error(sampling: Sampling, draws: Sequence[float], judged_over_learnt: float) -> float:
+    """Return the standard error of a score whose draws vary as these do.
 
     Splits and subsets of the same rows overlap, so their plain standard error is far too small. Two corrections are known:
 
-    - held-out accuracies averaged over K random splits: s^2 (1/K + judged / learnt), Nadeau and Bengio, Machine Learning 2003;
-    - values of subsets with d of n rows left out: (n - d) / d times their variance, the
-      delete-d jackknife, Shao and Wu, Annals of Statistics 1989.
+    - held-out accuracies averaged over K splits: s^2 (1/K + judged / learnt), Nadeau and Bengio, Machine Learning 2003, and for
+      repeated cross-validation Bouckaert and Frank, PAKDD 2004;
+    - values of what the splits learn from, the judged rows left out: learnt / judged times their variance, the delete-d
+      jackknife, Shao and Wu, Annals of Statistics 1989.
     """
-    count = len(draws)
     variance = float(np.var(draws, ddof=1))
     if sampling == "held_out":
-        variance *= 1 / count + HELD_OUT_SHARE / (1 - HELD_OUT_SHARE)
+        variance *= 1 / len(draws) + judged_over_learnt
     else:
-        variance *= (1 - HELD_OUT_SHARE) / HELD_OUT_SHARE
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * variance**0.5)
+        variance /= judged_over_learnt
+    return float(variance**0.5)
 
 
-def estimate(score: Score) -> Estimate:
+def half_width(sampling: Sampling, draws: Sequence[float], judged_over_learnt: float) -> float:
+    """Return half the 95 % interval of a score whose draws vary as these do."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(draws) - 1)) * standard_error(sampling, draws, judged_over_learnt)
+
+
+def estimate(score: Score, judged_over_learnt: float) -> Estimate:
     """Return a score's value with its interval, cut at the ends of the score's range."""
     definition = registry.get(score.score)
-    half = half_width(definition.sampling, score.draws)
+    error = standard_error(definition.sampling, score.draws, judged_over_learnt)
+    half = half_width(definition.sampling, score.draws, judged_over_learnt)
     low, high = max(score.value - half, definition.lowest), min(score.value + half, definition.highest)
-    return Estimate(score.value, low, high, score.draws)
+    return Estimate(score.value, low, high, score.draws, error, score.details)
 
 
-def cannot_be_told_apart(sampling: Sampling, one: Estimate, other: Estimate) -> bool:
+def cannot_be_told_apart(sampling: Sampling, one: Estimate, other: Estimate, judged_over_learnt: float) -> bool:
     """Say whether the 95 % interval of the difference holds 0; draws pair up, since they are on the same rows."""
     differences = np.subtract(one.draws, other.draws)
-    return abs(one.value - other.value) <= half_width(sampling, differences.tolist())
+    return abs(one.value - other.value) <= half_width(sampling, differences.tolist(), judged_over_learnt)
 
 
-def rank_data(data: DataRef, outcomes: Iterable[Outcome], rank_by: str, reason: str | None = None) -> DataRanking:
-    """Rank the models of one data set by the score `rank_by`."""
-    sampling = registry.get(rank_by).sampling
-    rows = [_row(outcome, rank_by) for outcome in outcomes]
+def rank_data(data: DataRef, outcomes: Iterable[Outcome], params: ScoreParams, reason: str | None = None) -> DataRanking:
+    """Rank the models of one data set by the score that `params` names."""
+    sampling = registry.get(params.rank_by).sampling
+    share = scoring.splitting(params).judged_over_learnt
+    rows = [_row(outcome, params.rank_by, share) for outcome in outcomes]
     ranked = sorted((r for r in rows if r.estimate), key=lambda r: (-_value(r), r.model))
     failed = sorted((r for r in rows if not r.estimate), key=lambda r: r.model)
     placed: list[RankedModel] = []
     leader, group = None, 0
     for place, row in enumerate(ranked, start=1):
         assert row.estimate is not None
-        if leader is None or not cannot_be_told_apart(sampling, leader, row.estimate):
+        if leader is None or not cannot_be_told_apart(sampling, leader, row.estimate, share):
             leader, group = row.estimate, group + 1
         first = placed[0].estimate if placed else None
-        tied = first is not None and cannot_be_told_apart(sampling, first, row.estimate)
+        tied = first is not None and cannot_be_told_apart(sampling, first, row.estimate, share)
         placed.append(replace(row, rank=place, tie_group=group, tied_with_first=tied))
     return DataRanking(
         data=data.name,
@@ -105,15 +115,22 @@ def ranking(data_sets: Iterable[DataRanking], params: Params) -> Ranking:
     )
 
 
-def scores_table(data_sets: Iterable[DataRef], outcomes: Iterable[Outcome]) -> pl.DataFrame:
-    """Return the long table: a row a value (draw is null) and a row a draw, failures as rows with step and reason."""
+def scores_table(data_sets: Iterable[DataRef], outcomes: Iterable[Outcome], params: ScoreParams) -> pl.DataFrame:
+    """Return the long table: a row a value (draw is null) and a row a draw, failures as rows with step and reason.
+
+    The row of a value carries its standard error and those of the `DETAILS` that the score has.
+    """
     hashes = {data.name: data.hash for data in data_sets}
+    share = scoring.splitting(params).judged_over_learnt
     rows: list[dict[str, Any]] = []
     for outcome in outcomes:
         for score in outcome.scores:
             known = {"data": score.data, "data_hash": score.data_hash, "model": score.model, "weights": score.weights}
-            for draw, value in [(None, score.value), *enumerate(score.draws)]:
-                rows.append(known | {"score": score.score, "draw": draw, "value": value, "status": "ok"})
+            known |= {"score": score.score, "status": "ok"}
+            error = standard_error(registry.get(score.score).sampling, score.draws, share)
+            details = {name: score.details.get(name) for name in DETAILS}
+            rows.append(known | {"draw": None, "value": score.value, "standard_error": error} | details)
+            rows += [known | {"draw": draw, "value": value} for draw, value in enumerate(score.draws)]
         for failure in outcome.failures:
             known = {"data": outcome.data, "data_hash": hashes.get(outcome.data, ""), "model": outcome.model}
             rows.append(known | {"status": "failed", "step": failure.step, "reason": failure.reason})
@@ -121,8 +138,8 @@ def scores_table(data_sets: Iterable[DataRef], outcomes: Iterable[Outcome]) -> p
     return table.sort("data", "model", "score", "step", "draw", nulls_last=False)
 
 
-def _row(outcome: Outcome, rank_by: str) -> RankedModel:
-    estimates = {score.score: estimate(score) for score in outcome.scores}
+def _row(outcome: Outcome, rank_by: str, judged_over_learnt: float) -> RankedModel:
+    estimates = {score.score: estimate(score, judged_over_learnt) for score in outcome.scores}
     chosen = estimates.get(rank_by)
     features = outcome.features
     return RankedModel(

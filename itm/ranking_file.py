@@ -9,13 +9,25 @@ from itm.errors import StoreError
 from itm.store import Store, read_json, write_json, write_table
 from itm.types import Ranking
 
-VERSION = 1
+VERSION = 2  # raise it when the records of a ranking change
 
 
 def write_ranking(result: Ranking, table: pl.DataFrame, store: Store) -> None:
-    """Write scores.parquet and ranking.json; equal results give equal bytes."""
+    """Write scores.parquet, ranking.json and metrics.json; equal results give equal bytes."""
     write_table(store.scores, table)
     write_json(store.ranking, {"version": VERSION} | asdict(result))
+    write_json(store.scores.parent / "metrics.json", metrics(result))
+
+
+def metrics(result: Ranking) -> dict[str, dict[str, float | str]]:
+    """Return what tells rankings apart at a glance: of each data set the first model, its value, and the mean over models."""
+    found: dict[str, dict[str, float | str]] = {}
+    for data in result.data_sets:
+        values = {row.model: row.estimate.value for row in data.rows if row.estimate}
+        if values:
+            mean = sum(values.values()) / len(values)
+            found[data.data] = {"first": next(iter(values)), "best": max(values.values()), "mean": mean}
+    return found
 
 
 def read_ranking(store: Store) -> Ranking:

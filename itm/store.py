@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import polars as pl
 import pyarrow as pa
@@ -129,7 +130,7 @@ def write_beside(path: Path, write: Callable[[Path], None]) -> None:
     StoreError
         If the folder cannot be written to or the disk is full; `path` is then what it was before.
     """
-    temporary = path.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{_PROCESS}-{next(_numbers)}-{path.name}"
+    temporary = path.parent / _temporary_name(path.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
@@ -141,6 +142,11 @@ def write_beside(path: Path, write: Callable[[Path], None]) -> None:
         ) from error
     finally:
         _remove(temporary)
+
+
+def scratch_file(folder: Path) -> IO[bytes]:
+    """Open a file in `folder` without a name: it is gone once nobody uses it, also when its process is killed."""
+    return TemporaryFile(dir=folder, prefix=_temporary_name(""))  # `sweep` knows the name it has for a moment on some systems
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -186,6 +192,10 @@ def read_table(path: Path) -> pl.DataFrame:
         raise StoreError(f"{path}: is missing.") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         raise StoreError(f"{path}: is damaged or cannot be read ({error}); remove it and run again.") from error
+
+
+def _temporary_name(end: str) -> str:
+    return f".tmp-{socket.gethostname()}-{os.getpid()}-{_PROCESS}-{next(_numbers)}-{end}"
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -77,7 +77,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Score:
-    """The value of one score on one pair, its draws, and what its interval is made of."""
+    """The value of one score on one pair, the draws its interval is made of, and the details that help to judge it."""
 
     data: str
     data_hash: str
@@ -88,6 +88,7 @@ class Score:
     draws: tuple[float, ...]
     seconds: float
     cached: bool = False
+    details: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score's value with its 95 % interval, and the draws both come from."""
+    """A score's value with its standard error and 95 % interval, the draws they come from, and the score's details."""
 
     value: float
     low: float
     high: float
     draws: tuple[float, ...]
+    standard_error: float = 0.0
+    details: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from itm.extract import device
 from itm.params import Params
-from itm.scoring import score
+from itm.scoring import Scored, score_together
 from itm.store import Store
-from itm.types import Failure, Features, Score
+from itm.types import Features
 
 
 @task(name="score", cache_policy=NO_CACHE, persist_result=False)
-def score_pair(features: Features, params: Params, store: Store) -> tuple[tuple[Score, ...], tuple[Failure, ...]]:
-    """Return the scores of one pair and a failure for each that is undefined on it."""
-    return score(features, params.score, store, params.extract.resume)
+def score_models(models: list[Features], params: Params, store: Store) -> list[Scored]:
+    """Return the scores of some models of one data set and a failure for each score that is undefined."""
+    return score_together(models, params.score, store, params.extract.resume, str(device(params.extract.device)))

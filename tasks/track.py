@@ -86,6 +86,8 @@ def _log_model(client: MlflowClient, experiment: str, parent: str, row: RankedMo
     metrics: dict[str, float] = {}
     for name, estimate in row.scores.items():
         metrics |= {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
+        metrics |= {f"{name}/standard_error": estimate.standard_error}
+        metrics |= {f"{name}/{detail}": value for detail, value in estimate.details.items()}
     if row.rank is not None and row.tie_group is not None:
         metrics |= {"rank": row.rank, "tie_group": row.tie_group}
     if row.images_per_second:
@@ -153,6 +155,7 @@ def _columns(rows: tuple[RankedModel, ...]) -> dict[str, list[Any]]:
         "rank": [row.rank for row in rows],
         "model": [row.model for row in rows],
         "score": [row.estimate.value if row.estimate else None for row in rows],
+        "standard_error": [row.estimate.standard_error if row.estimate else None for row in rows],
         "low": [row.estimate.low if row.estimate else None for row in rows],
         "high": [row.estimate.high if row.estimate else None for row in rows],
         "tie_group": [row.tie_group for row in rows],

@@ -57,7 +57,13 @@ def test_without_a_file_the_defaults_hold(tmp_path, monkeypatch):
         ({"data": {"sets": "digits"}}, "data.sets: Input should be a valid tuple (got 'digits')."),
         ({"zoo": {"models": []}}, "zoo.models: Tuple should have at least 1 item"),
         ({"score": {"splits": []}}, "score.splits: Tuple should have at least 1 item"),
-        ({"score": {"draws": 1}}, "score.draws: Input should be greater than or equal to 2 (got 1)."),
+        ({"score": {"folds": 1}}, "score.folds: Input should be greater than or equal to 2 (got 1)."),
+        ({"score": {"seeds": 0}}, "score.seeds: Input should be greater than or equal to 1 (got 0)."),
+        ({"score": {"splitting": "random"}}, "score.splitting: Input should be 'cross_fitted' or 'paper' (got 'random')."),
+        (
+            {"score": {"splitting": "paper"}},
+            "'paper' with seeds 1 is a single draw and has no interval; set seeds to 2 or more",
+        ),
         ({"score": {"rank_by": "knn", "names": ["itm"]}}, "rank_by is 'knn', which is not among the scores computed: itm"),
         ({"data": {"splits": {"train": 0.6, "val": 0.2}}}, "these add up to 0.8"),
         ({"data": {"splits": {"train": 1.2, "val": -0.2}}}, "shares must not be negative"),
@@ -70,6 +76,12 @@ def test_without_a_file_the_defaults_hold(tmp_path, monkeypatch):
 def test_what_is_wrong_is_named(values, message):
     """An unknown key names the nearest known one, a wrong value its place and itself."""
     assert message in _message(values)
+
+
+def test_the_splits_of_the_paper_need_several_seeds():
+    """Two seeds are enough of them, and cross-fitting makes several draws of one."""
+    assert parse({"score": {"splitting": "paper", "seeds": 2}}, Params, "params.yaml").score.seeds == 2
+    assert Params().score.seeds == 1
 
 
 def test_every_mistake_is_a_line():

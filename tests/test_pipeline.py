@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 import yaml
@@ -9,6 +10,7 @@ import yaml
 from itm import pipeline
 from itm.errors import ParamsError
 from itm.params import Params
+from itm.rank import standard_error
 from itm.ranking_file import read_ranking
 from itm.store import Store, read_table
 
@@ -75,6 +77,7 @@ def test_a_ranking_is_computed_once(params, store, caplog):
     assert {row.model: row.status for row in data.rows} == {LONG: "ranked", SHORT: "ranked"}
     assert [row.rank for row in data.rows] == [1, 2]
     assert all(set(row.scores) == {"knn", "logme"} and row.facts for row in data.rows)
+    assert all(row.scores["knn"].details.keys() >= {"balanced_accuracy", "majority_rate"} for row in data.rows)
     assert "extracted 2 pairs (0 cached), computed 4 scores (0 cached), 0 pairs with failures" in caplog.text
     scores = store.scores.read_bytes()
     caplog.clear()
@@ -83,6 +86,20 @@ def test_a_ranking_is_computed_once(params, store, caplog):
     assert again == ranking == read_ranking(store)
     assert store.scores.read_bytes() == scores
     assert (store.reports / "index.html").is_file()
+
+
+def test_other_folds_score_again_and_extract_nothing(params, store, caplog):
+    """How rows are split is a matter of the scores: their draws change, and so do the intervals made of them."""
+    caplog.set_level("INFO", logger="itm")
+    first = pipeline.run(params, store).data_sets[0].rows[0]
+    caplog.clear()
+    second = pipeline.run(_changed(params, "score", folds=3), store).data_sets[0].rows[0]
+    assert "extracted 0 pairs (2 cached), computed 4 scores (0 cached)" in caplog.text
+    assert (len(first.estimate.draws), len(second.estimate.draws)) == (5, 3)
+    error = standard_error("held_out", second.estimate.draws, 0.5)
+    assert second.estimate.standard_error == error
+    values = read_table(store.scores).filter(pl.col("draw").is_null(), model=second.model, score="knn")
+    assert values["standard_error"].to_list() == [error]
 
 
 def test_adding_and_removing_a_model_computes_only_what_is_new(params, store, caplog):

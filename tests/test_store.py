@@ -70,6 +70,24 @@ def folder(path):
 write_beside(root / "cache" / f"{sys.argv[2]}-0123456789abcdef.json", file)
 """
 
+# A process that is stopped for good while it has a scratch file: when it is half-written, or in the moment when it has a name.
+WITH_A_SCRATCH_FILE = """
+import os, signal, sys
+if sys.argv[2] == "named":
+    del os.O_TMPFILE  # some systems can open no file without a name
+from pathlib import Path
+from itm.store import scratch_file
+
+def stop(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "named":
+    sys.addaudithook(lambda event, _: event == "os.remove" and stop())
+with scratch_file(Path(sys.argv[1])) as scratch:
+    scratch.write(bytes(100_000))
+    stop()
+"""
+
 
 def _temporaries(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob(".tmp-*"))
@@ -157,6 +175,16 @@ def test_a_process_number_that_came_back_does_not_protect_what_was_left(tmp_path
     write_beside(tmp_path / "mine.txt", lambda temporary: mine.append((temporary.write_text("half"), Store(tmp_path).sweep())))
     assert mine == [(4, 2)]
     assert (tmp_path / "mine.txt").read_text() == "half"
+
+
+@pytest.mark.parametrize(("moment", "left"), [("half-written", 0), ("named", 1)])
+def test_a_killed_process_leaves_no_scratch_file_that_is_not_swept(tmp_path, moment, left):
+    """A scratch file has no name to stay under; where it needs one for a moment, the next run knows it."""
+    done = subprocess.run([sys.executable, "-c", WITH_A_SCRATCH_FILE, tmp_path, moment], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == left  # noqa: PTH208
+    assert Store(tmp_path).sweep() == left
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
 
 
 def test_sweeping_a_store_that_is_not_there_finds_nothing(tmp_path):

@@ -58,7 +58,7 @@ def answer(ranking: DataRanking, named: int = 3) -> Answer:
         lead = f"These images cannot tell the {len(rows)} models apart; for {ranking.data}, take the cheapest or"
         return Answer(lead, pick, ", and give more images for a clearer answer.")
     if tied:
-        return Answer(lead, pick, f"; {_listed(tied, named)} cannot be told apart from it.")
+        return Answer(lead, pick, f"; {listed(tied, named)} cannot be told apart from it.")
     if len(rows) == 1:
         return Answer(lead, pick, ", the only model that could be ranked.")
     told_apart = rows[0].tie_group is not None  # without tie groups nothing was tested, and nothing is claimed
@@ -77,17 +77,20 @@ def thrift(ranking: DataRanking) -> str:
     return f"The cheapest of these is {cheapest.model}: {compact(least)} GMACs per image, and {compact(first)} for the first."
 
 
-def _listed(names: Sequence[str], most: int) -> str:
+def listed(names: Sequence[str], most: int) -> str:
+    """Write names as a list in words, naming at most `most` of them."""
     if len(names) > most:
         return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
     return " and ".join([", ".join(names[:-1])] * (len(names) > 1) + [names[-1]])
 
 
-def contents(ranking: DataRanking) -> str:
-    """Say how many images and classes a data set has, and how many images were set aside and why."""
+def contents(ranking: DataRanking, scored: str = "") -> str:
+    """Say how many images and classes a data set has, which splits are scored, and how many images were set aside and why."""
     if not ranking.images:
         return "no images could be read"
     parts = [counted(ranking.images, "image"), counted(len(ranking.classes), "class")]
+    if scored:
+        parts.append(f"scored on the splits {scored}" if " " in scored else f"scored on the split {scored}")
     if ranking.set_aside:
         reasons = ", ".join(f"{images:,} {reason}" for reason, images in sorted(ranking.set_aside.items()))
         parts.append(f"{sum(ranking.set_aside.values()):,} set aside ({reasons})")
@@ -117,9 +120,9 @@ def decimals(estimates: Iterable[Estimate | None]) -> int:
     return min(max(-math.floor(math.log10(scale)), 0), 9) if scale > 0 else 0
 
 
-def fixed(value: float, places: int) -> str:
-    """Write a score with `places` decimals and without a negative zero."""
-    return f"{value:z.{places}f}"
+def fixed(value: float, places: int, sign: str = "") -> str:
+    """Write a score with `places` decimals and without a negative zero; with "+" as sign, positive ones have theirs too."""
+    return f"{value:{sign}z.{places}f}"
 
 
 def interval(estimate: Estimate, places: int) -> str:

@@ -19,6 +19,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from itm.report import counted, decimals, fixed, in_order, ranked, tie_groups
+from itm.report.details import control_name, metric
 from itm.types import DataRanking, Estimate, RankedModel
 
 Point = tuple[float, float]
@@ -68,7 +69,10 @@ def _style() -> Iterator[None]:
 
 
 def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
-    """Draw every model's score with its 95 % interval, best on top, tie groups by colour and mark, failed models below."""
+    """Draw every model's score with its 95 % interval, best on top, tie groups by colour and mark, failed models below.
+
+    Where there are controls, a tick shows each; a dotted line is what always naming the commonest class reaches, if it is near.
+    """
     rows = in_order(ranking.rows)
     scored = any(row.estimate for row in rows)
     places = decimals(row.estimate for row in rows)
@@ -94,7 +98,24 @@ def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
             label.set_fontweight("bold" if row.rank == 1 else "normal")
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
+        _compare(figure, axes, ranking, rank_by)
     return figure
+
+
+def _compare(figure: Figure, axes: Axes, ranking: DataRanking, rank_by: str) -> None:
+    """Draw what the scores are to be compared with, and a legend where there is any of it."""
+    found = [(place, row.estimate.details) for place, row in enumerate(in_order(ranking.rows)) if row.estimate]
+    controls = [(details["control"], place) for place, details in found if "control" in details]
+    if controls:
+        style: dict[str, Any] = {"marker": "|", "s": 130, "linewidths": 1.4, "color": THEME["ink"], "zorder": 3}
+        axes.scatter(*np.transpose(controls), label=f"{control_name(rank_by)}, the control", **style)
+    rates = [details["majority_rate"] for _, details in found if "majority_rate" in details]
+    low, high = axes.get_xlim()
+    near = [rate for rate in rates[:1] if low <= rate <= high]  # further away, it would leave the intervals no room
+    if near and metric(ranking) == "accuracy":
+        axes.axvline(near[0], linestyle=":", linewidth=1.4, color=THEME["muted"], label="always the commonest class")
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
 
 
 def _dot(axes: Axes, place: int, estimate: Estimate, group: int) -> None:
@@ -145,7 +166,8 @@ def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         named = sorted(zip(points, [row.model for row, _, _ in known], strict=True), key=lambda pair: pair[0] not in front)
-        _name_points(figure, axes, named, front)
+        intervals = [[(x, e.low), (x, e.high)] for x, (_, _, e) in zip(costs, known, strict=True)]
+        _name_points(figure, axes, named, [front, *intervals])
     return figure
 
 
@@ -157,15 +179,16 @@ def _front(points: list[Point]) -> list[Point]:
     return front
 
 
-def _name_points(figure: Figure, axes: Axes, named: list[tuple[Point, str]], front: list[Point]) -> None:
-    """Write each name by its point where it covers no mark, no other name and least of the line; without room, leave it out."""
+def _name_points(figure: Figure, axes: Axes, named: list[tuple[Point, str]], lines: list[list[Point]]) -> None:
+    """Write each name by its point where it covers no mark, no other name and least of the lines; without room, not at all."""
     figure.draw_without_rendering()  # settles the layout, which the room for a name depends on
     frame = axes.get_window_extent()
     side = 14 * figure.dpi / 72
     marks = axes.transData.transform([point for point, _ in named])
     taken = [Bbox.from_bounds(x - side / 2, y - side / 2, side, side) for x, y in marks]
-    corners = axes.transData.transform(front)
-    line = np.concatenate([corners[:1], *(np.linspace(a, b, 60) for a, b in itertools.pairwise(corners))])
+    pieces = [axes.transData.transform(piece) for line in lines for piece in itertools.pairwise(line)]
+    steps = [max(int(np.ptp(piece, axis=0).max()), 2) for piece in pieces]  # a pixel each
+    drawn = np.concatenate([np.linspace(piece[0], piece[1], count) for piece, count in zip(pieces, steps, strict=True)])
     for point, name in named[:MOST_NAMES]:
         free: list[tuple[int, int, Annotation, Bbox]] = []
         for order, (offset, horizontal, vertical) in enumerate(_PLACES):
@@ -176,7 +199,7 @@ def _name_points(figure: Figure, axes: Axes, named: list[tuple[Point, str]], fro
             label.get_window_extent()  # moves the words to their place; its own answer would count the leader in
             box = Text.get_window_extent(label)
             if frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1) and not box.count_overlaps(taken):
-                covered = np.all((line > box.min) & (line < box.max), axis=1).sum()
+                covered = np.all((drawn > box.min) & (drawn < box.max), axis=1).sum()
                 free.append((int(covered), order, label, box))
             else:
                 label.remove()

@@ -3,61 +3,17 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from itm.report import (
-    Answer,
-    Shortfall,
-    answer,
-    compact,
-    contents,
-    decimals,
-    fixed,
-    in_order,
-    interval,
-    shortfalls,
-    status,
-    thrift,
-    tie_groups,
-    tied_with_first,
-)
-from itm.report.figures import GROUP_COLOURS, THEME, as_svg, score_against_cost, score_bars
+from itm.report import Answer, Shortfall, answer, contents, shortfalls, thrift
+from itm.report.details import drawing, scored_splits
+from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
+from itm.report.page_tables import Table, details_table, ranking_table
 from itm.store import write_beside
-from itm.types import DataRanking, Estimate, RankedModel, Ranking
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the table: how it sorts, and in which direction a first click sorts it."""
-
-    label: str
-    kind: Literal["number", "text"] = "number"
-    first: Literal["ascending", "descending"] = "descending"
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a cell shows, and the value it sorts by; without a value it sorts last."""
-
-    text: str
-    value: float | str | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A model's line of the table."""
-
-    row: RankedModel
-    status: str
-    group: int | None
-    best: bool
-    cells: tuple[Cell, ...]
+from itm.types import DataRanking, Ranking
 
 
 @dataclass(frozen=True)
@@ -77,8 +33,8 @@ class Panel:
     answer: Answer
     thrift: str
     contents: str
-    columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    ranking: Table
+    details: Table | None
     pictures: tuple[Picture, ...]
     shortfalls: tuple[Shortfall, ...]
 
@@ -90,7 +46,9 @@ def render(ranking: Ranking) -> str:
     )
     environment.filters["breakable"] = _breakable
     panels = [_panel(data, ranking, number) for number, data in enumerate(ranking.data_sets, start=1)]
-    return environment.get_template("page.html").render(ranking=ranking, panels=panels, theme=THEME)
+    return environment.get_template("page.html").render(
+        ranking=ranking, panels=panels, theme=THEME, scored=scored_splits(ranking), drawing=drawing(ranking)
+    )
 
 
 def write_page(ranking: Ranking, folder: Path) -> Path:
@@ -112,69 +70,17 @@ def write_page(ranking: Ranking, folder: Path) -> Path:
 
 
 def _panel(data: DataRanking, ranking: Ranking, number: int) -> Panel:
-    others = _other_scores(data, ranking)
-    places = {name: decimals(row.scores.get(name) for row in data.rows) for name in others}
-    places[ranking.rank_by] = decimals(row.estimate for row in data.rows)
-    groups = tie_groups(data)
-    best = {row.model for row in tied_with_first(data)}
-    lines = [
-        Line(
-            row,
-            status(row),
-            groups.index(row.tie_group) % GROUP_COLOURS if row.tie_group in groups else None,
-            row.rank == 1 or row.model in best,
-            (
-                Cell("-" if row.rank is None else str(row.rank), row.rank),
-                Cell(row.model, row.model),
-                _score_cell(row, row.estimate, places[ranking.rank_by]),
-                Cell("-" if row.tie_group is None else str(row.tie_group), row.tie_group),
-                *_cost_cells(row),
-                Cell(status(row), status(row)),
-                *(_score_cell(row, row.scores.get(name), places[name]) for name in others),
-            ),
-        )
-        for row in in_order(data.rows)
-    ]
-    columns = (
-        Column("Rank", first="ascending"),
-        Column("Model", "text", "ascending"),
-        Column(ranking.rank_by, note="ranked by this"),
-        Column("Tie group", first="ascending"),
-        Column("GMACs", first="ascending", note="per image"),
-        Column("Parameters", first="ascending", note="million"),
-        Column("Images/s"),
-        Column("Status", "text", "ascending"),
-        *(Column(name) for name in others),
-    )
     return Panel(
         f"data-{number}",
         data,
         answer(data),
         thrift(data),
-        contents(data),
-        columns,
-        tuple(lines),
+        contents(data, scored_splits(ranking)),
+        ranking_table(data, ranking),
+        details_table(data, ranking.rank_by),
         _pictures(data, ranking.rank_by, number),
         tuple(shortfalls(data)),
     )
-
-
-def _other_scores(data: DataRanking, ranking: Ranking) -> list[str]:
-    known = [facts.name for facts in ranking.scores]
-    found = [name for row in data.rows for name in row.scores]
-    return [name for name in dict.fromkeys([*known, *found]) if name != ranking.rank_by]
-
-
-def _score_cell(row: RankedModel, estimate: Estimate | None, places: int) -> Cell:
-    if estimate is None:
-        return Cell("failed" if row.status == "ranked" and row.failures else "-")
-    return Cell(fixed(estimate.value, places), estimate.value, interval(estimate, places))
-
-
-def _cost_cells(row: RankedModel) -> tuple[Cell, ...]:
-    facts = row.facts
-    values = (facts.gmacs if facts else None, facts.parameters / 1e6 if facts else None, row.images_per_second)
-    return tuple(Cell(compact(value), value) for value in values)
 
 
 def _pictures(data: DataRanking, rank_by: str, number: int) -> tuple[Picture, ...]:

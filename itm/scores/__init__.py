@@ -6,6 +6,15 @@ Input it cannot judge is a ScoreError that says what is wrong.
 """
 
 from itm.scores import itm, knn, linear_probe, logme  # noqa: F401  (each registers its score)
-from itm.scores.contract import Definition, Evaluation, check_options, evaluate, get, names
+from itm.scores.contract import (
+    Definition,
+    Evaluation,
+    Splitting,
+    check_options,
+    evaluate,
+    evaluate_together,
+    get,
+    names,
+)
 
-__all__ = ["Definition", "Evaluation", "check_options", "evaluate", "get", "names"]
+__all__ = ["Definition", "Evaluation", "Splitting", "check_options", "evaluate", "evaluate_together", "get", "names"]

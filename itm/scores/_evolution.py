@@ -1,33 +1,41 @@
 """The step of DVA: embeddings move as gradient descent on a linear mapping layer g would move them, without that layer.
 
-For E = Theta W_g and an inner loss with residual r(E), one gradient step of size eta on W_g changes E into E - eta C r(E). The
-kernel C is Theta Theta^T / B, or (Theta Theta^T + 1 1^T) / B where g has a bias. C is B x B and never built: its product with r
-costs two products with Theta. All tensors carry a leading axis of independent problems: Theta, E, E_hat are [L, B, C].
+For E = Theta W_g and an inner loss with residual r(E), one gradient step of size eta on W_g makes E - eta C r(E) of E. The
+kernel C is Theta Theta^T / B, or (Theta Theta^T + 1 1^T) / B where g has a bias: the same as a column of ones in Theta.
+C is B x B and never built. All tensors carry a leading axis of independent problems: Theta, E, E_hat are [L, B, K].
 
-    inner loss        r(E)                  what is known beyond the step
-    mse               E - E_hat             E^(n) = E_hat + (I - eta C)^n (E^(0) - E_hat)
+    inner loss        r(E)
+    mse               E - E_hat
     cross_entropy     softmax(E) - E_hat
     mae               sign(E - E_hat)
+
+For mse all n steps are one. With G = Theta^T Theta and T = I - eta G / B,
+
+    E^(n) = E_hat + (I - eta C)^n (E^(0) - E_hat)
+          = E^(0) - Theta M Theta^T (E^(0) - E_hat),        M = eta / B (I + T + ... + T^(n-1)).
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 Tensor = torch.Tensor
+Block = tuple[Tensor, Tensor, Tensor]
 InnerLoss = Literal["mse", "cross_entropy", "mae"]
 
 
 def unit_rows(raw: Tensor) -> tuple[Tensor, Tensor]:
     """Return rows of length 1 and the lengths they had; an all-zero row stays zero."""
-    norm = raw.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    norm = torch.linalg.vector_norm(raw, dim=-1, keepdim=True).clamp_min_(1e-12)
     return raw / norm, norm
 
 
 def unit_rows_backward(unit: Tensor, norm: Tensor, gradient: Tensor) -> Tensor:
     """Return the gradient with respect to the raw rows: the part along a row cannot change its direction."""
-    return (gradient - unit * (unit * gradient).sum(dim=-1, keepdim=True)) / norm
+    along = (unit * gradient).sum(dim=-1, keepdim=True)
+    return torch.addcmul(gradient, unit, along, value=-1).div_(norm)
 
 
 @dataclass(frozen=True)
@@ -39,51 +47,77 @@ class Evolution:
     loss: InnerLoss = "mse"
     bias: bool = False
 
+    @property
+    def steps(self) -> int:
+        """Return the number of steps that move anything."""
+        return self.recursions if self.eta else 0
+
     def forward(self, theta: Tensor, centres: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return E^(n), the start being Theta itself, and what `backward` needs of the steps on the way."""
+        if not self.steps:
+            return theta, []
+        rows = self.with_ones(theta)
+        if self.loss == "mse":
+            series = [self._series(rows.transpose(-1, -2) @ rows, theta.shape[-2])] if self.steps > 1 else []
+            pull = torch.bmm(rows.transpose(-1, -2), theta - centres)
+            return torch.baddbmm(theta, rows, _times(series, pull), alpha=-self.eta / theta.shape[-2]), series
         embeddings, kept = theta, []
-        for _ in range(self.recursions if self.eta else 0):
+        for _ in range(self.steps):
             if self.loss == "cross_entropy":
                 kept.append(embeddings.softmax(dim=-1))
-            embeddings = embeddings - self.eta * self._kernel(theta, self._residual(embeddings, centres))
+            embeddings = self._stepped(embeddings, rows, self._residual(embeddings, centres))
         return embeddings, kept
 
     def backward(self, theta: Tensor, gradient: Tensor, kept: list[Tensor]) -> Tensor:
         """Return dL/dE^(0) from dL/dE^(n), the kernel held constant.
 
         A step is E - eta C r(E), so its transpose is D - eta J^T C D with J = dr/dE: the identity for mse, 0 for mae, and
-        diag(p) - p p^T row by row, p = softmax(E), for cross-entropy. All of C, J are symmetric.
+        diag(p) - p p^T row by row, p = softmax(E), for cross-entropy. All of C, J are symmetric, and so is M.
         """
-        if self.loss == "mae":
+        if not self.steps or self.loss == "mae":
             return gradient
-        for step in reversed(range(self.recursions if self.eta else 0)):
-            moved = self._kernel(theta, gradient)
-            if self.loss == "cross_entropy":
-                p = kept[step]
-                moved = p * (moved - (p * moved).sum(dim=-1, keepdim=True))
-            gradient = gradient - self.eta * moved
+        rows = self.with_ones(theta)
+        if self.loss == "mse":
+            pull = _times(kept, torch.bmm(rows.transpose(-1, -2), gradient))
+            return torch.baddbmm(gradient, rows, pull, alpha=-self.eta / theta.shape[-2])
+        for p in reversed(kept):
+            moved = rows @ (rows.transpose(-1, -2) @ gradient)
+            moved = p * (moved - (p * moved).sum(dim=-1, keepdim=True))
+            gradient = gradient - self.eta / theta.shape[-2] * moved
         return gradient
 
-    def mapping(self, theta: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the layer g, weight [L, C, C] and bias [L, 1, C], that as many steps from the identity reach on these rows.
+    def layer(self, blocks: Callable[[], Iterable[Block]], rows: int | Tensor, identity: Tensor) -> Tensor:
+        """Return the layer g [L, K, K], a bias as row K + 1, that as many steps from the identity reach on these rows.
 
-        Applied to other rows it moves them without a look at their labels. For mse without bias a step needs no more than
-        S = Theta^T Theta / N and Q = Theta^T E_hat / N: W <- W - eta (S W - Q); the others pass over the rows again.
+        Applied to other rows, with ones where there is a bias, it moves them without a look at their labels. `blocks` gives
+        all rows afresh whenever it is called, once for mse, once a step for the others: Theta, centres, and 1 for rows that
+        count and 0 for others [L, B, 1]. `rows` is how many count, one number or [L, 1, 1].
         """
-        count, classes = theta.shape[-2:]
-        transposed = theta.transpose(-1, -2)
-        inner, target = transposed @ theta / count, transposed @ centres / count
-        weight = torch.eye(classes, dtype=theta.dtype, device=theta.device).expand_as(inner).clone()
-        bias = torch.zeros_like(target[..., :1, :])
-        for _ in range(self.recursions if self.eta else 0):
-            if self.loss == "mse" and not self.bias:
-                weight = weight - self.eta * (inner @ weight - target)
-                continue
-            residual = self._residual(theta @ weight + bias, centres)
-            weight = weight - self.eta / count * (transposed @ residual)
-            if self.bias:
-                bias = bias - self.eta * residual.mean(dim=-2, keepdim=True)
-        return weight, bias
+        layer, many = identity, self.steps > 1
+        if self.loss == "mse" and self.steps:
+            pull, kernel = torch.zeros_like(layer), torch.zeros_like(layer @ layer.transpose(-1, -2))
+            for theta, centres, counted in blocks():
+                block = self.with_ones(theta) * counted
+                pull.baddbmm_(block.transpose(-1, -2), theta - centres)
+                if many:
+                    kernel.baddbmm_(block.transpose(-1, -2), block)
+            return layer - self.eta / rows * _times([self._series(kernel, rows)] if many else [], pull)
+        for _ in range(self.steps):
+            pull = torch.zeros_like(layer)
+            for theta, centres, counted in blocks():
+                block = self.with_ones(theta) * counted
+                pull.baddbmm_(block.transpose(-1, -2), self._residual(block @ layer, centres))
+            layer = layer - self.eta / rows * pull
+        return layer
+
+    def with_ones(self, theta: Tensor) -> Tensor:
+        """Return Theta, with a column of ones where g has a bias."""
+        return torch.cat([theta, torch.ones_like(theta[..., :1])], dim=-1) if self.bias else theta
+
+    def identity(self, theta: Tensor) -> Tensor:
+        """Return the layer that moves nothing."""
+        width = theta.shape[-1]
+        return torch.eye(width + self.bias, width, dtype=theta.dtype, device=theta.device).expand(len(theta), -1, -1)
 
     def _residual(self, embeddings: Tensor, centres: Tensor) -> Tensor:
         if self.loss == "mse":
@@ -92,9 +126,20 @@ class Evolution:
             return embeddings.softmax(dim=-1) - centres
         return (embeddings - centres).sign()
 
-    def _kernel(self, theta: Tensor, values: Tensor) -> Tensor:
-        """Return C V."""
-        product = theta @ (theta.transpose(-1, -2) @ values)
-        if self.bias:
-            product = product + values.sum(dim=-2, keepdim=True)
-        return product / theta.shape[-2]
+    def _stepped(self, embeddings: Tensor, rows: Tensor, residual: Tensor) -> Tensor:
+        return torch.baddbmm(embeddings, rows, rows.transpose(-1, -2) @ residual, alpha=-self.eta / rows.shape[-2])
+
+    def _series(self, kernel: Tensor, rows: int | Tensor) -> Tensor:
+        """Return I + T + ... + T^(n-1), T = I - eta G / rows, by doubling: S_2k = S_k + T^k S_k and S_k+1 = I + T S_k."""
+        one = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device).expand_as(kernel)
+        once = one - self.eta / rows * kernel
+        total, power = one, once
+        for digit in f"{self.steps:b}"[1:]:
+            total, power = torch.baddbmm(total, power, total), power @ power
+            if digit == "1":
+                total, power = torch.baddbmm(one, once, total), power @ once
+        return total
+
+
+def _times(series: list[Tensor], pull: Tensor) -> Tensor:
+    return series[0] @ pull if series else pull

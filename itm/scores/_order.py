@@ -12,18 +12,28 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Sample:
-    """Embeddings [n, d] with class numbers [n] that run from 0 to `classes` - 1 without a gap."""
+    """Embeddings with class numbers [n] that run from 0 to `classes` - 1 without a gap.
 
-    features: np.ndarray
+    `table` [m, d] is as it was given, possibly memory-mapped; `rows` [n] says which of its rows are meant, in which order.
+    """
+
+    table: np.ndarray
+    rows: np.ndarray
     labels: np.ndarray
 
     @property
     def classes(self) -> int:
         return int(self.labels.max()) + 1
 
+    @property
+    def features(self) -> np.ndarray:
+        """Return the rows [n, d], copied unless they are the table as it is."""
+        whole = len(self.rows) == len(self.table) and bool((self.rows == np.arange(len(self.rows))).all())
+        return self.table if whole else self.table[self.rows]
+
     def take(self, rows: np.ndarray) -> "Sample":
         """Return some rows; classes that lose all their rows close up."""
-        return Sample(self.features[rows], np.unique(self.labels[rows], return_inverse=True)[1])
+        return Sample(self.table, self.rows[rows], np.unique(self.labels[rows], return_inverse=True)[1])
 
 
 def canonical(features: np.ndarray, labels: np.ndarray, ids: Sequence[str] | None) -> Sample:
@@ -56,7 +66,7 @@ def canonical(features: np.ndarray, labels: np.ndarray, ids: Sequence[str] | Non
     first = np.unique(numbers, return_index=True)[1]
     rank = np.empty(len(values), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(values))
-    return Sample(np.ascontiguousarray(features[order]), rank[numbers])
+    return Sample(features, order, rank[numbers])
 
 
 def _by_id(ids: Sequence[str], rows: int) -> np.ndarray:

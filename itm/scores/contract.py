@@ -1,33 +1,29 @@
 """What a score is, which there are, and the one door through which they are computed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from itm.errors import ParamsError, ScoreError, did_you_mean
+from itm.errors import ItmError, ParamsError, ScoreError, did_you_mean
+from itm.scores._accuracy import Metric, accuracy, majority_rate
 from itm.scores._order import Sample, canonical
+from itm.scores._splits import Split, Splitting
 
 Sampling = Literal["held_out", "subset"]
-HELD_OUT_SHARE = 0.2  # method.md, step 2: learn from 80 % of the rows, judge on 20 %; a subset leaves the same share out
-
-
-@dataclass(frozen=True)
-class Split:
-    """Rows a score may learn from and rows it is judged on."""
-
-    learn: np.ndarray
-    judge: np.ndarray
-    seed: int
+CROSS_FITTED = Splitting()
+Predictions = list[np.ndarray]  # a split's predicted classes, one a judged row
 
 
 @dataclass(frozen=True)
 class Definition:
     """A score and what its users need to know of it.
 
-    `held_out` scores compute one value a split and average them; `subset` scores compute one value of all rows, and their draws
-    are values of random subsets, from which the interval is made.
+    `held_out` scores predict the classes of each split's judged rows and are the mean of how well they do; `subset` scores
+    compute one value of all rows, and their draws are values of what the splits learn from. A `batched` score takes several
+    samples of one shape at once, and the device to compute on. `control` are options under which nothing of the score's own
+    idea is left.
     """
 
     name: str
@@ -39,6 +35,8 @@ class Definition:
     paper: str
     lowest: float = -np.inf
     highest: float = np.inf
+    batched: bool = False
+    control: dict[str, Any] = field(default_factory=dict)
 
     @property
     def value_range(self) -> str:
@@ -50,10 +48,15 @@ class Definition:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The value of a score and the draws its interval is made of."""
+    """The value of a score, the draws its interval is made of, and what helps to judge it.
+
+    A `held_out` score's details are its `accuracy`, `balanced_accuracy` and `majority_rate`, which is what always naming the
+    commonest class would reach; one with a control has the `control`'s value too.
+    """
 
     value: float
     draws: tuple[float, ...]
+    details: dict[str, float] = field(default_factory=dict)
 
 
 _registry: dict[str, Definition] = {}
@@ -104,7 +107,8 @@ def check_options(name: str, options: dict[str, Any] | None) -> Any:
         if type(value) not in ((int, float) if isinstance(default, float) else (type(default),)):
             kind = type(default).__name__
             raise ParamsError(f"score {name!r}: option {option} is {value!r}; a value of type {kind} is needed.")
-    return replace(definition.options, **(options or {}))
+    given = {option: type(getattr(definition.options, option))(value) for option, value in (options or {}).items()}
+    return replace(definition.options, **given)
 
 
 def evaluate(
@@ -114,22 +118,24 @@ def evaluate(
     *,
     options: dict[str, Any] | None = None,
     ids: Sequence[str] | None = None,
-    draws: int = 5,
-    seed: int = 12357,
+    splitting: Splitting = CROSS_FITTED,
+    device: str = "cpu",
 ) -> Evaluation:
     """Compute a score of embeddings `features` [n, d] with class numbers `labels` [n].
 
     Parameters
     ----------
+    features
+        May be memory-mapped; scores that can work in blocks never hold them whole.
     options
         Values that differ from the score's defaults.
     ids
         Names of the rows. Rows are judged in the order of their ids, so that models are compared on the same splits; without
         ids the rows' own content decides.
-    draws
-        How many splits or subsets.
-    seed
-        The first draw uses it as it is, the others seeds drawn from it.
+    splitting
+        Which rows are learnt from and which are judged.
+    device
+        Where scores that can use an accelerator compute.
 
     Raises
     ------
@@ -138,31 +144,130 @@ def evaluate(
     ParamsError
         If the score or an option is unknown.
     """
+    (result,) = evaluate_together(name, [features], labels, options=options, ids=ids, splitting=splitting, device=device)
+    if isinstance(result, ItmError):
+        raise result
+    return result
+
+
+def evaluate_together(
+    name: str,
+    tables: Sequence[np.ndarray],
+    labels: np.ndarray,
+    *,
+    options: dict[str, Any] | None = None,
+    ids: Sequence[str] | None = None,
+    splitting: Splitting = CROSS_FITTED,
+    device: str = "cpu",
+) -> list[Evaluation | ScoreError]:
+    """Compute a score of several models' embeddings of the same images, those of equal width in one program where it can.
+
+    A model whose score is undefined has its error as result, and the others are not touched by it.
+
+    Raises
+    ------
+    ParamsError
+        If the score or an option is unknown.
+    """
     definition = get(name)
     chosen = check_options(name, options)
-    sample = canonical(features, labels, ids)
-    splits = [_split(len(sample.labels), number) for number in _seeds(seed, draws)]
-    with np.errstate(all="ignore"):
-        if definition.sampling == "held_out":
-            values = [float(v) for v in definition.function(sample, splits, chosen)]
-            value = float(np.mean(values))
-        else:
-            value = float(definition.function(sample, chosen))
-            values = [float(definition.function(sample.take(split.learn), chosen)) for split in splits]
-    if not np.isfinite([value, *values]).all():
-        raise ScoreError(f"{name} came out as {value} (draws {values}); please report the features that do this.")
-    return Evaluation(value, tuple(values))
+    results: dict[int, Evaluation | ScoreError] = {}
+    samples: dict[int, Sample] = {}
+    for number, features in enumerate(tables):
+        try:
+            samples[number] = canonical(features, labels, ids)
+        except ScoreError as error:
+            results[number] = error
+    widths = {number: sample.table.shape[1] for number, sample in samples.items()}
+    for width in dict.fromkeys(widths.values()):
+        together = [number for number in samples if widths[number] == width]
+        groups = [together] if definition.batched else [[number] for number in together]
+        for group in groups:
+            found = _evaluated(definition, [samples[number] for number in group], chosen, splitting, device)
+            results |= dict(zip(group, found, strict=True))
+    return [results[number] for number in range(len(tables))]
 
 
-def _seeds(seed: int, count: int) -> list[int]:
-    """Return `seed` itself and numbers drawn from it, so that neighbouring seeds share no draw."""
-    return [seed, *(int(number) for number in np.random.SeedSequence(seed).generate_state(count - 1))]
+def _evaluated(
+    definition: Definition, samples: list[Sample], options: Any, splitting: Splitting, device: str
+) -> list[Evaluation | ScoreError]:
+    try:
+        splits = [splitting.of(sample.labels) for sample in samples]
+        with np.errstate(all="ignore"):
+            if definition.sampling == "subset":
+                results: list[Evaluation | ScoreError] = [_of_subsets(definition, samples[0], splits[0], options)]
+            else:
+                results = _held_out(definition, samples, splits, options, device)
+    except ScoreError as error:
+        return [error] * len(samples)
+    return [
+        result
+        if isinstance(result, ScoreError) or np.isfinite([result.value, *result.draws]).all()
+        else ScoreError(
+            f"{definition.name} came out as {result.value} (draws {result.draws}); report the features that do this."
+        )
+        for result in results
+    ]
 
 
-def _split(rows: int, seed: int) -> Split:
-    order = np.random.default_rng(seed).permutation(rows)
-    judged = max(1, round(HELD_OUT_SHARE * rows))
-    return Split(learn=np.sort(order[judged:]), judge=np.sort(order[:judged]), seed=seed)
+def _of_subsets(definition: Definition, sample: Sample, splits: list[Split], options: Any) -> Evaluation:
+    value = float(definition.function(sample, options))
+    return Evaluation(value, tuple(float(definition.function(sample.take(split.learn), options)) for split in splits))
 
 
-__all__ = ["Definition", "Evaluation", "Sample", "Split", "check_options", "evaluate", "get", "names", "register"]
+def _held_out(
+    definition: Definition, samples: list[Sample], splits: list[list[Split]], options: Any, device: str
+) -> list[Evaluation | ScoreError]:
+    found = _predictions(definition, samples, splits, options, device)
+    control = replace(options, **definition.control)
+    controls = _predictions(definition, samples, splits, control, device) if control != options else found
+    return [
+        predicted
+        if isinstance(predicted, ScoreError)
+        else _judged(sample, parts, predicted, unmoved if definition.control else None, options.metric)
+        for sample, parts, predicted, unmoved in zip(samples, splits, found, controls, strict=True)
+    ]
+
+
+def _predictions(
+    definition: Definition, samples: list[Sample], splits: list[list[Split]], options: Any, device: str
+) -> list[Predictions | ScoreError]:
+    if definition.batched:
+        return list(definition.function(samples, splits, options, device))
+    return [definition.function(sample, parts, options) for sample, parts in zip(samples, splits, strict=True)]
+
+
+def _judged(
+    sample: Sample, splits: list[Split], predicted: Predictions, control: Predictions | ScoreError | None, metric: Metric
+) -> Evaluation:
+    """Compare predicted classes with the true ones, split by split."""
+    actual = [sample.labels[split.judge] for split in splits]
+
+    def mean(of: Predictions, by: Metric) -> float:
+        return float(np.mean([accuracy(one, true, by) for one, true in zip(of, actual, strict=True)]))
+
+    majority = [majority_rate(sample.labels[split.learn], true) for split, true in zip(splits, actual, strict=True)]
+    details = {
+        "accuracy": mean(predicted, "accuracy"),
+        "balanced_accuracy": mean(predicted, "balanced_accuracy"),
+        "majority_rate": float(np.mean(majority)),
+    }
+    if control is not None and not isinstance(control, ScoreError):
+        details["control"] = mean(control, metric)
+    draws = tuple(accuracy(one, true, metric) for one, true in zip(predicted, actual, strict=True))
+    return Evaluation(float(np.mean(draws)), draws, details)
+
+
+__all__ = [
+    "Definition",
+    "Evaluation",
+    "Sample",
+    "Split",
+    "Splitting",
+    "check_options",
+    "evaluate",
+    "evaluate_together",
+    "get",
+    "names",
+    "register",
+]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itm.errors import ParamsError
+from itm.scores._accuracy import Metric, check_metric
 from itm.scores.contract import Definition, Sample, Split, register
 
 CHUNK = 2048
@@ -16,18 +17,20 @@ CHUNK = 2048
 
 @dataclass(frozen=True)
 class KnnOptions:
-    """How many neighbours vote, and how fast their weight falls with distance."""
+    """How many neighbours vote, how fast their weight falls with distance, and by which `metric` the vote is judged."""
 
     neighbours: int = 20
     temperature: float = 0.07
+    metric: Metric = "accuracy"
 
     def __post_init__(self) -> None:
         if self.neighbours < 1 or not self.temperature > 0:
             raise ParamsError(f"knn needs neighbours >= 1 and temperature > 0, not {self.neighbours} and {self.temperature}.")
+        check_metric("knn", self.metric)
 
 
-def knn(sample: Sample, splits: Sequence[Split], options: KnnOptions) -> list[float]:
-    """Return the accuracy on each split, a number from 0 to 1.
+def knn(sample: Sample, splits: Sequence[Split], options: KnnOptions) -> list[np.ndarray]:
+    """Return the classes predicted for each split's judged rows.
 
     The similarity is the cosine; a neighbour's vote weighs exp(similarity / temperature).
     """
@@ -35,20 +38,20 @@ def knn(sample: Sample, splits: Sequence[Split], options: KnnOptions) -> list[fl
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     unit = features / np.where(norms > 0, norms, 1.0)
     targets = np.eye(sample.classes)[sample.labels]
-    return [_accuracy(unit, targets, sample.labels, split, options) for split in splits]
+    return [_voted(unit, targets, split, options) for split in splits]
 
 
-def _accuracy(unit: np.ndarray, targets: np.ndarray, labels: np.ndarray, split: Split, options: KnnOptions) -> float:
+def _voted(unit: np.ndarray, targets: np.ndarray, split: Split, options: KnnOptions) -> np.ndarray:
     count = min(options.neighbours, len(split.learn))
-    right = 0
+    voted = np.empty(len(split.judge), dtype=np.int64)
     for start in range(0, len(split.judge), CHUNK):
         rows = split.judge[start : start + CHUNK]
         similarity = unit[rows] @ unit[split.learn].T
         nearest = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
         weight = np.exp((np.take_along_axis(similarity, nearest, axis=1) - 1.0) / options.temperature)
         votes = np.einsum("ik,ikc->ic", weight, targets[split.learn[nearest]])
-        right += int((votes.argmax(axis=1) == labels[rows]).sum())
-    return right / len(split.judge)
+        voted[start : start + len(rows)] = votes.argmax(axis=1)
+    return voted
 
 
 KNN = register(

@@ -8,28 +8,31 @@ import scipy.linalg
 from sklearn.linear_model import LogisticRegression
 
 from itm.errors import ParamsError
+from itm.scores._accuracy import Metric, check_metric
 from itm.scores.contract import Definition, Sample, Split, register
 
 
 @dataclass(frozen=True)
 class LinearProbeOptions:
-    """How little the weights are held back: the inverse of the L2 penalty on standardised features."""
+    """The inverse of the L2 penalty on standardised features, and by which `metric` the probe is judged."""
 
     inverse_penalty: float = 1.0
+    metric: Metric = "accuracy"
 
     def __post_init__(self) -> None:
         if not self.inverse_penalty > 0:
             raise ParamsError(f"linear_probe needs inverse_penalty > 0, not {self.inverse_penalty}.")
+        check_metric("linear_probe", self.metric)
 
 
-def linear_probe(sample: Sample, splits: Sequence[Split], options: LinearProbeOptions) -> list[float]:
-    """Return the accuracy on each split, a number from 0 to 1."""
+def linear_probe(sample: Sample, splits: Sequence[Split], options: LinearProbeOptions) -> list[np.ndarray]:
+    """Return the classes predicted for each split's judged rows."""
     features = sample.features.astype(np.float64)
     spread = features.std(axis=0)
     constant = spread <= 1e-12 * np.abs(features).max()
     features = (features - features.mean(axis=0)) / np.where(constant, 1.0, spread)
     features = _rotated(features)
-    return [_accuracy(features, sample.labels, split, options) for split in splits]
+    return [_predicted(features, sample.labels, split, options) for split in splits]
 
 
 def _rotated(features: np.ndarray) -> np.ndarray:
@@ -45,14 +48,13 @@ def _rotated(features: np.ndarray) -> np.ndarray:
     return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
 
 
-def _accuracy(features: np.ndarray, labels: np.ndarray, split: Split, options: LinearProbeOptions) -> float:
+def _predicted(features: np.ndarray, labels: np.ndarray, split: Split, options: LinearProbeOptions) -> np.ndarray:
     learnt = labels[split.learn]
     if (learnt == learnt[0]).all() or features.shape[1] == 0:
-        guess = np.bincount(learnt).argmax()
-        return float((labels[split.judge] == guess).mean())
+        return np.full(len(split.judge), np.bincount(learnt).argmax())
     probe = LogisticRegression(C=options.inverse_penalty, tol=1e-4, max_iter=5000)
     probe.fit(features[split.learn], learnt)
-    return float((probe.predict(features[split.judge]) == labels[split.judge]).mean())
+    return np.asarray(probe.predict(features[split.judge]))
 
 
 LINEAR_PROBE = register(

@@ -40,19 +40,19 @@ def test_the_flow_and_the_library_alone_write_the_same_scores(root: Path, tmp_pa
 
 @pytest.mark.usefixtures("prefect_server")
 def test_processes_write_the_same_scores_too(root: Path, tmp_path: Path) -> None:
-    """Worker processes in place of threads change nothing in the result."""
+    """Worker processes in place of threads, and two models to a scoring task, change nothing in the result."""
     from flows.rank import run
 
     folder, alone = tmp_path / "processes", tmp_path / "alone"
     changes = {"data": {"sets": ["made:shapes?images=60"]}}
-    run(parameters(root, folder, runner={"kind": "processes", "workers": 2}, **changes), Store(folder))
+    run(parameters(root, folder, runner={"kind": "processes", "workers": 2, "together": 2}, **changes), Store(folder))
     pipeline.run(parameters(root, alone, **changes), Store(alone))
     assert Store(folder).scores.read_bytes() == Store(alone).scores.read_bytes()
 
 
 @pytest.mark.usefixtures("prefect_server")
 def test_tasks_that_fail_become_rows(root: Path, tmp_path: Path) -> None:
-    """A model whose weights are damaged and one whose own code breaks are rows with a reason; the others are ranked."""
+    """A model with damaged weights and one whose code breaks are rows with a reason; the one beside them is ranked."""
     from flows.rank import run
 
     (tmp_path / "broken.safetensors").write_bytes(b"not weights")
@@ -67,7 +67,8 @@ def test_tasks_that_fail_become_rows(root: Path, tmp_path: Path) -> None:
         "- {name: broken, architecture: test_resnet, checkpoint: broken.safetensors}\n"
         f"- {{name: strange, factory: 'strange.py:build', checkpoint: {good}, input_size: 48}}\n"
     )
-    params = parameters(root, tmp_path / "store", zoo={"file": zoo}, data={"sets": ["made:shapes?images=60"]})
+    changes = {"data": {"sets": ["made:shapes?images=60"]}, "runner": {"together": 3}}
+    params = parameters(root, tmp_path / "store", zoo={"file": zoo}, **changes)
     result, _ = run(params, Store(params.store))
     assert [(row.model, row.status) for row in result.data_sets[0].rows] == [
         ("good", "ranked"),

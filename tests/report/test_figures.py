@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
 
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.types import DataRanking, Facts
-from tests.report.example import HOSTILE, POOL, example_ranking
+from tests.report.example import HOSTILE, POOL, example_ranking, ranked_by
 
 DRAWERS = (score_bars, score_against_cost)
 
@@ -65,6 +66,35 @@ def test_tie_groups_share_a_colour() -> None:
     assert colours[:5] == [THEME["group-0"]] * 3 + [THEME["group-1"]] * 2
 
 
+def test_controls_are_drawn_on_the_line_of_their_model() -> None:
+    """A tick stands at every control's value, also below a model that has none, and the legend names it."""
+    data = example_ranking().data_sets[0]
+    bare = replace(data.rows[1], estimate=replace(data.rows[1].estimate, details={}))
+    figure = score_bars(replace(data, rows=(data.rows[0], bare, *data.rows[2:])), "itm")
+    (ticks,) = [drawn for drawn in figure.axes[0].collections if isinstance(drawn, PathCollection)]
+    estimates = [row.estimate for row in data.rows if row.estimate]
+    expected = [[each.details["control"], place] for place, each in enumerate(estimates) if place != 1]
+    assert np.asarray(ticks.get_offsets()).tolist() == expected
+    assert "eta=0, the control" in _words(as_svg(figure))
+
+
+def test_the_commonest_class_is_drawn_where_scores_come_near_it() -> None:
+    """What naming the commonest class reaches is a line where it is in sight, and never makes the scale longer."""
+    far, near = example_ranking().data_sets[:2]
+    for data, drawn in ((far, False), (near, True)):
+        axes = score_bars(data, "itm").axes[0]
+        assert [0.305, 0.305] in [list(line.get_xdata()) for line in axes.lines] or not drawn
+        assert ("always the commonest class" in _words(as_svg(score_bars(data, "itm")))) is drawn
+        assert axes.get_xlim()[0] > 0.25
+
+
+def test_a_score_without_details_has_nothing_to_be_compared_with() -> None:
+    """No legend, tick or line is drawn for a score that says no more than its value."""
+    figure = score_bars(ranked_by(example_ranking(), "logme").data_sets[1], "logme")
+    assert not figure.legends
+    assert not [drawn for drawn in figure.axes[0].collections if isinstance(drawn, PathCollection)]
+
+
 def test_failed_models_are_drawn_as_failed() -> None:
     """A model without a score keeps its line and says so."""
     words = _words(as_svg(score_bars(example_ranking().data_sets[0], "itm")))
@@ -82,6 +112,23 @@ def test_names_cover_neither_each_other_nor_leave_the_frame(number: int) -> None
     assert [box.count_overlaps(boxes) for box in boxes] == [1] * len(boxes)
     frame = figure.axes[0].get_window_extent()
     assert all(frame.contains(*box.min) and frame.contains(*box.max) for box in boxes)
+
+
+def test_names_stand_beside_intervals_and_not_on_them() -> None:
+    """Where there is room, a name covers no model's interval, however long that is."""
+    data = example_ranking().data_sets[1]
+    rows = [
+        replace(row, estimate=replace(row.estimate, low=row.estimate.value - 0.1, high=row.estimate.value + 0.1))
+        for row in (data.rows[0], data.rows[4], data.rows[7])
+        if row.estimate
+    ]
+    figure = score_against_cost(replace(data, rows=tuple(rows)), "itm")
+    figure.draw_without_rendering()
+    bars = [bar.get_segments()[0] for bar in figure.axes[0].collections if isinstance(bar, LineCollection)]
+    spans = [Bbox(figure.axes[0].transData.transform(bar)) for bar in bars]
+    names = [Text.get_window_extent(label) for label in _labels(figure)]
+    assert (len(names), len(spans)) == (3, 3)
+    assert [name.count_overlaps(spans) for name in names] == [0, 0, 0]
 
 
 def test_dashed_line_joins_models_that_no_cheaper_one_beats() -> None:

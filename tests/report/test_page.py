@@ -9,7 +9,7 @@ import pytest
 
 from itm.keys import content_key
 from itm.report.page import render, write_page
-from tests.report.example import BROKEN, HOSTILE, MEMORY, NO_HEAD, POOL, example_ranking
+from tests.report.example import BROKEN, HOSTILE, MEMORY, NO_HEAD, POOL, example_ranking, ranked_by
 
 
 class _Reader(HTMLParser):
@@ -75,6 +75,28 @@ def test_facts_scores_and_provenance_are_shown(page: _Reader) -> None:
         assert content_key(hashed) in page.text
     for leaf in ("2.13.0", "fp32", "2 cores", "deterministic"):
         assert leaf in page.text
+
+
+def test_what_the_score_is_made_of_is_shown(page: _Reader) -> None:
+    """Each data set has its remarks, and each model its interval, standard error, other accuracy, control and difference."""
+    assert page.text.count("What the number is made of") == 2  # the third data set has no scores
+    assert "Always naming the commonest class would reach an accuracy of 0.305, which all but 1 of the 8 models" in page.text
+    assert "Without the movement (eta = 0) the same training reaches 0.821 for convnext_tiny.fb_in22k;" in page.text
+    assert "convnext_tiny.fb_in22k 0.871 0.821 +0.050 0.0023 [0.865, 0.876] 0.870" in page.text
+
+
+def test_a_score_without_details_has_no_table_of_them() -> None:
+    """Ranked by a score that says no more than its value, the page has neither heading nor table for what it is made of."""
+    html = render(ranked_by(example_ranking(), "logme"))
+    assert "What the number is made of" not in html
+    assert html.count('<table class="sortable"') == 3
+
+
+def test_page_says_what_was_judged_and_how(page: _Reader) -> None:
+    """The splits that were scored stand beside the number of images, and how images were held out with the intervals."""
+    assert "3,665 images, 5 classes, scored on the splits train and val" in page.text
+    assert "Images3,665; scored are those of train and val" in page.text.replace("Images 3", "Images3")
+    assert "dealt over five parts, class by class. Each part in turn is judged by what learnt from the others" in page.text
 
 
 def test_hostile_names_are_escaped(page: _Reader) -> None:

@@ -53,12 +53,16 @@ def page(browser: "Browser", address: str, request: pytest.FixtureRequest) -> It
     assert said == []
 
 
+def _table(page: "Page", label: str) -> "Locator":
+    return page.get_by_role("table", name=f"{label} on flowers5")
+
+
 def _models(page: "Page") -> list[str]:
-    return [name.replace("\n", "") for name in page.locator("#data-1 table.ranking tbody th .model").all_inner_texts()]
+    return [name.replace("\n", "") for name in _table(page, "Ranking").locator("tbody th .model").all_inner_texts()]
 
 
-def _heading(page: "Page", label: str) -> "Locator":
-    return page.locator("#data-1 table.ranking thead th", has=page.get_by_role("button", name=label, exact=True))
+def _heading(page: "Page", label: str, table: str = "Ranking") -> "Locator":
+    return _table(page, table).locator("thead th", has=page.get_by_role("button", name=label, exact=True))
 
 
 def test_headings_sort_by_click(page: "Page") -> None:
@@ -90,6 +94,31 @@ def test_missing_values_sort_after_the_others(page: "Page") -> None:
     for _ in range(2):
         _heading(page, "leep").get_by_role("button").click()
         assert _models(page)[-2:] == ["mobilenetv3_small_100.lamb_in1k", FAILED]
+
+
+def test_details_sort_by_themselves(page: "Page") -> None:
+    """What a score is made of sorts by the difference to the control, and leaves the ranking as it is."""
+    _heading(page, "Difference", "What itm is made of").get_by_role("button").click()
+    numbers = [float(text) for text in _table(page, "What itm is made of").locator("tbody td:nth-child(5)").all_inner_texts()]
+    assert len(numbers) == 8
+    assert numbers == sorted(numbers, reverse=True)
+    assert _models(page) == [model[0] for model in POOL]
+
+
+def test_status_leads_to_the_reason(page: "Page") -> None:
+    """Beside the name of a model that lacks something stands a link to what failed, and beside no other."""
+    links = _table(page, "Ranking").locator("tbody th a")
+    assert links.all_inner_texts() == ["partial", "failed"]
+    links.last.click()
+    assert page.get_by_role("heading", name="What failed, and why").first.is_visible()
+
+
+@pytest.mark.parametrize("page", [{"width": 1300, "height": 900}], indirect=True, ids=["1300"])
+def test_tables_need_no_sideways_scrolling(page: "Page") -> None:
+    """At 1300 pixels the ranking with its other scores fits, and so does what the score is made of."""
+    for label in ("Ranking", "What itm is made of"):
+        around = page.get_by_role("region", name=f"{label} on flowers5")
+        assert around.evaluate("around => around.scrollWidth <= around.clientWidth")
 
 
 def test_tabs_show_one_data_set_at_a_time(page: "Page", address: str) -> None:

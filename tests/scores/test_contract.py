@@ -1,11 +1,14 @@
 """The contract of every score: properties that hold over the whole registry."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from itm.errors import ParamsError, ScoreError
-from itm.scores import check_options, evaluate, get, names
+from itm.scores import Splitting, check_options, evaluate, evaluate_together, get, names
 
+HELD_OUT = [name for name in names() if get(name).sampling == "held_out"]
 SCALE_FREE = {"itm", "itm_eta0", "knn", "linear_probe", "logme"}
 ROTATION_FREE = {"knn", "logme"}  # the others standardise each feature by itself, which a rotation changes
 
@@ -44,9 +47,25 @@ def test_ids_decide_the_order_where_there_are_any(name: str) -> None:
 def test_the_same_seed_gives_the_same_value_and_another_does_not(name: str) -> None:
     """A score is a function of its input and its seed."""
     features, labels = blobs(gap=0.7)
-    first = evaluate(name, features, labels, seed=3)
-    assert evaluate(name, features, labels, seed=3) == first
-    assert evaluate(name, features, labels, seed=90).draws != first.draws
+    first = evaluate(name, features, labels, splitting=Splitting(seed=3))
+    assert evaluate(name, features, labels, splitting=Splitting(seed=3)) == first
+    assert evaluate(name, features, labels, splitting=Splitting(seed=90)).draws != first.draws
+
+
+def test_the_splitting_says_how_many_draws_there_are(name: str) -> None:
+    """A draw a split, and a held-out score is their mean."""
+    features, labels = blobs()
+    for splitting in (Splitting(folds=3, seeds=2), Splitting("paper", seeds=4)):
+        result = evaluate(name, features, labels, splitting=splitting)
+        assert len(result.draws) == splitting.draws
+        if name in HELD_OUT:
+            assert result.value == pytest.approx(np.mean(result.draws))
+
+
+def test_fewer_rows_than_folds_are_an_error(name: str) -> None:
+    """Nine rows cannot be dealt over ten folds, and the error says so."""
+    with pytest.raises(ScoreError, match="there are 9 rows for 10 folds"):
+        evaluate(name, *blobs(n=9), splitting=Splitting(folds=10))
 
 
 def test_input_is_never_changed(name: str) -> None:
@@ -55,6 +74,31 @@ def test_input_is_never_changed(name: str) -> None:
     features.setflags(write=False)
     labels.setflags(write=False)
     assert np.isfinite(evaluate(name, features, labels).value)
+
+
+def test_a_memory_mapped_table_in_any_order_scores_as_the_array(name: str, tmp_path: Path) -> None:
+    """Rows that lie on the disk in another order than that of their ids give what the array in memory gives."""
+    features, labels = blobs()
+    order = np.random.default_rng(3).permutation(len(labels))
+    ids = [f"{i:03d}" for i in order]
+    np.save(tmp_path / "table.npy", features[order])
+    mapped = np.load(tmp_path / "table.npy", mmap_mode="r")
+    assert isinstance(mapped, np.memmap)
+    whole = evaluate(name, features, labels, ids=[f"{i:03d}" for i in range(len(labels))])
+    assert evaluate(name, mapped, labels[order], ids=ids) == whole
+
+
+def test_models_scored_together_score_as_alone(name: str) -> None:
+    """Each of several tables, of one width or another, has exactly its own result, and a broken one its error."""
+    _, labels = blobs()
+    ids = [f"{i:03d}" for i in range(len(labels))]
+    tables = [blobs(seed=seed, d=width, gap=gap)[0] for seed, width, gap in ((1, 12, 2.0), (2, 7, 1.0), (3, 12, 0.5))]
+    broken = tables[0].copy()
+    broken[4, 5] = np.nan
+    found = evaluate_together(name, [tables[0], broken, *tables[1:]], labels, ids=ids)
+    assert isinstance(found[1], ScoreError)
+    assert "1 of 120 rows are not finite, the first is row 4" in str(found[1])
+    assert [found[0], *found[2:]] == [evaluate(name, table, labels, ids=ids) for table in tables]
 
 
 def test_better_separated_classes_score_higher(name: str) -> None:
@@ -120,6 +164,54 @@ def test_input_that_cannot_be_judged_is_named(name: str, features: np.ndarray, l
     with pytest.raises(ScoreError) as caught:
         evaluate(name, features, labels)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", HELD_OUT)
+def test_details_say_what_a_guess_would_reach(name: str) -> None:
+    """Naming the class of 70 in 100 rows is right for 70 % of them."""
+    features, _ = blobs(n=100)
+    assert evaluate(name, features, np.repeat([0, 1, 2], [70, 20, 10])).details["majority_rate"] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(("name", "options"), [("knn", {"neighbours": 1000}), ("linear_probe", {})])
+def test_balanced_accuracy_gives_a_guess_no_credit(name: str, options: dict[str, object]) -> None:
+    """Features that say nothing make a score name the commonest of four classes: 70 % right, and a quarter when balanced."""
+    labels = np.repeat(np.arange(4), [70, 10, 10, 10])
+    result = evaluate(name, np.ones((100, 3)), labels, options=options)
+    assert result.value == result.details["accuracy"] == result.details["majority_rate"] == pytest.approx(0.7)
+    assert result.details["balanced_accuracy"] == pytest.approx(0.25)
+    balanced = evaluate(name, np.ones((100, 3)), labels, options=options | {"metric": "balanced_accuracy"})
+    assert balanced.draws == pytest.approx([0.25] * 5)
+
+
+@pytest.mark.parametrize("name", HELD_OUT)
+def test_the_metric_chooses_which_accuracy_is_the_value(name: str) -> None:
+    """Both accuracies are details, they differ where classes do in size, and the option makes one of them the score."""
+    features, _ = blobs(n=100)
+    labels = np.repeat([0, 1, 2], [70, 20, 10])
+    plain, balanced = (
+        evaluate(name, features + np.eye(3, 12)[labels], labels, options={"metric": metric})
+        for metric in ("accuracy", "balanced_accuracy")
+    )
+    for result, metric in ((plain, "accuracy"), (balanced, "balanced_accuracy")):
+        assert result.value == result.details[metric] == pytest.approx(np.mean(result.draws))
+    assert evaluate(name, features + np.eye(3, 12)[labels], labels) == plain
+    assert plain.value != balanced.value
+
+
+def test_details_are_those_of_the_kind_of_score(name: str) -> None:
+    """A held-out score has its accuracies, one with a control that too, and a score of all rows has none."""
+    expected = {"accuracy", "balanced_accuracy", "majority_rate"} if name in HELD_OUT else set()
+    expected |= {"control"} if get(name).control else set()
+    assert set(evaluate(name, *blobs()).details) == expected
+
+
+def test_the_control_of_itm_is_itm_without_movement() -> None:
+    """What `itm` tells beside its value is what `itm_eta0` scores on the same splits."""
+    features, labels = blobs(gap=0.7)
+    splitting = Splitting(seeds=2)
+    control = evaluate("itm", features, labels, splitting=splitting).details["control"]
+    assert control == evaluate("itm_eta0", features, labels, splitting=splitting).value
 
 
 def test_ids_must_be_one_a_row() -> None:

@@ -1,5 +1,6 @@
 """What a ranking looks like in a real MLflow database."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -57,8 +58,26 @@ def test_a_parent_run_a_ranking_and_a_child_run_a_model(tracked: tuple[Params, R
     assert set(by_model) == {row.model for row in ranking.data_sets[0].rows}
     assert by_model[first.model].data.metrics["itm"] == first.scores["itm"].value
     assert by_model[first.model].data.metrics["logme/low"] == first.scores["logme"].low
+    assert by_model[first.model].data.metrics["logme/standard_error"] == first.scores["logme"].standard_error
     assert set(by_model[first.model].data.params) == {"family", "pretraining", "params_m", "gmacs", "width", "image_size"}
     assert by_model[first.model].data.tags["weights"] == first.weights
+
+
+def test_a_score_is_logged_with_what_it_is_made_of(tracked: tuple[Params, Ranking], tmp_path: Path) -> None:
+    """Details are metrics below their score; a score without any has none, and the table holds the standard error."""
+    params, ranking = tracked
+    client, parents, children = runs(params)
+    first = ranking.data_sets[0].rows[0]
+    (metrics,) = [run.data.metrics for run in children if run.data.tags["model"] == first.model]
+    details = {name.removeprefix("itm/"): value for name, value in metrics.items() if name.startswith("itm/")}
+    scored = first.scores["itm"]
+    assert details == {"low": scored.low, "high": scored.high, "standard_error": scored.standard_error} | scored.details
+    assert {"accuracy", "balanced_accuracy", "control", "majority_rate"} <= set(details)
+    assert {name for name in metrics if name.startswith("logme/")} == {"logme/low", "logme/high", "logme/standard_error"}
+    table = json.loads(Path(client.download_artifacts(parents[0].info.run_id, "ranking_table.json", str(tmp_path))).read_text())
+    errors = [row[table["columns"].index("standard_error")] for row in table["data"]]
+    expected = [row.estimate.standard_error for row in ranking.data_sets[0].rows if row.estimate]
+    assert errors == [*(pytest.approx(error) for error in expected), None]  # the table keeps ten digits
 
 
 def test_a_failed_model_is_a_failed_run_with_its_reason(tracked: tuple[Params, Ranking]) -> None:
