@@ -1,4 +1,4 @@
-"""The main flow: ingest, then one extraction and one scoring task a (model, data) pair, then rank, report and track."""
+"""The main flow: ingest, extract every (model, data) pair, score pair by pair or some together, then rank, report and track."""
 
 import logging
 from collections.abc import Iterator, Sequence

@@ -98,7 +98,8 @@ class ScoreParams(_Record):
 class RunnerParams(_Record):
     """Who does the work: `inline` is the library alone, the others are Prefect task runners.
 
-    `together` models of a data set are scored by one task, in one program where a score can; it pays on an accelerator.
+    `together` models that follow each other in the zoo are scored by one task of the flow, those of equal width in one program
+    on an accelerator; elsewhere it wins nothing.
     """
 
     kind: Literal["inline", "threads", "processes"] = "threads"

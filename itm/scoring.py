@@ -49,7 +49,7 @@ def score_together(
 ) -> list[Scored]:
     """Return for several models of one data set what `score` returns for each of them, computed in one program where it can be.
 
-    Their embeddings are held in memory together.
+    What of their embeddings is not mapped from a file is held in memory together.
     """
     loaded: dict[str, Loaded] = {}
     results: list[tuple[list[Score], list[Failure]]] = [([], []) for _ in models]
@@ -163,10 +163,10 @@ def _compute(name: str, loaded: Sequence[Loaded], params: ScoreParams, device: s
                 device=device,
             )
         except Exception as error:  # the linear algebra of others has errors of its own
-            if len(alike) > 1:
-                results |= {number: _compute(name, [loaded[number]], params, device)[0] for number in alike}
-                continue
-            found = [error]
+            found = [error.with_traceback(None) if len(alike) > 1 else error]
+        if len(found) < len(alike):  # out of the except, since the error holds on to what did not fit into memory
+            results |= {number: _compute(name, [loaded[number]], params, device)[0] for number in alike}
+            continue
         seconds = round((time.perf_counter() - started) / len(alike), 3)
         results |= {number: _plain(one, seconds) for number, one in zip(alike, found, strict=True)}
     return [results[number] for number in range(len(loaded))]

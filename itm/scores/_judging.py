@@ -71,9 +71,9 @@ def _transferred(training: Training, sample: int, lanes: int) -> Iterator[Tensor
 
 def _moments(blocks: Iterator[tuple[Tensor, Tensor, Tensor]], counts: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and std [L, 1, K] of the embeddings of rows that count."""
-    total = squares = torch.zeros((), device=counts.device)
+    total = squares = torch.zeros((), device=counts.device, dtype=torch.float64)
     for theta, _, mask in blocks:
-        total = total + (theta * mask).sum(dim=1, keepdim=True)
-        squares = squares + (theta.square() * mask).sum(dim=1, keepdim=True)
+        total = total + (theta * mask).sum(dim=1, keepdim=True, dtype=torch.float64)
+        squares = squares + (theta.square() * mask).sum(dim=1, keepdim=True, dtype=torch.float64)
     mean = total / counts
-    return mean, (squares / counts - mean.square()).clamp_min(0).sqrt()
+    return mean.float(), (squares / counts - mean.square()).clamp_min(0).sqrt().float()

@@ -32,7 +32,7 @@ class Network:
         return self._start(x)[0]
 
     def differentiate(self, x: Tensor, labels: Tensor, centres: Centres) -> Tensor:
-        """Put the gradients of a batch's mean cross-entropy into `gradient`, and return that mean [L].
+        """Put the gradients of a batch's mean cross-entropy into `gradient`; return the probability [L, B] of each row's class.
 
         x is [L, B, D], labels [L, B]. The kernel of the evolution and the centres are constants.
         """
@@ -41,7 +41,7 @@ class Network:
         evolved, kept = self.evolution.forward(theta, centres.of(labels, theta))
         gradient = torch.baddbmm(offset, evolved, head.transpose(1, 2)).softmax(dim=2)  # p; dL / dlogits = (p - one_hot) / B
         chosen = labels[..., None]
-        losses = gradient.gather(2, chosen).log_().mean(dim=(1, 2)).neg_()
+        given = gradient.gather(2, chosen)[..., 0]
         gradient.scatter_add_(2, chosen, gradient.new_full(chosen.shape, -1.0)).div_(labels.shape[1])
         self._linear(-1, gradient, evolved)
         gradient = unit_rows_backward(theta, norm, self.evolution.backward(theta, torch.bmm(gradient, head), kept))
@@ -49,7 +49,7 @@ class Network:
         for depth in range(len(inputs) - 1, 0, -1):
             gradient = torch.bmm(gradient, self.parameters[2 * depth]).mul_(inputs[depth] > 0)
             self._linear(depth - 1, gradient, inputs[depth - 1])
-        return losses
+        return given
 
     def _start(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return Theta, the lengths its rows had, and the input of the map and of every hidden block before it."""

@@ -17,22 +17,23 @@ BLOCK = 2**18  # numbers read at once, so that what is done to them is done with
 SMALLEST_SPREAD = 1e-6  # as a share of the widest feature's; features below it are as good as constant
 
 
-def room(device: torch.device) -> int:
-    """Return the bytes of standardised embeddings that may be kept on a device: of an accelerator, half of what is free."""
-    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else KEPT
+def kept_bytes(sample: Sample) -> int:
+    """Return the bytes that one sample's standardised embeddings take."""
+    return 4 * int(sample.table.shape[1]) * len(sample.labels)
 
 
 class Rows:
     """Rows of all samples under one numbering: row r of sample p has the number p * count + r."""
 
-    def __init__(self, samples: Sequence[Sample], device: torch.device) -> None:
+    def __init__(self, samples: Sequence[Sample], device: torch.device, room: int | None = None) -> None:
+        """Keep the rows on the device if they take no more than `room` bytes, or `KEPT` where nothing is said."""
         self.count, self.width, self.device = len(samples[0].labels), samples[0].table.shape[1], device
         self._sources = [_Source(sample) for sample in samples]
         self._kept: Tensor | None = None
-        if 4 * self.width * self.count * len(samples) <= room(device):
+        if sum(map(kept_bytes, samples)) <= (KEPT if room is None else room):
             kept = torch.empty(len(samples), self.count, self.width, device=device)
             for source, table in zip(self._sources, kept, strict=True):
-                for start, block in source.blocks():
+                for start, block in source.blocks(0, self.count):
                     table[start : start + len(block)] = torch.from_numpy(source.standardised(block))
             self._kept = kept.view(-1, self.width)
 
@@ -40,8 +41,10 @@ class Rows:
         """Return rows [m, d] of one sample that follow each other; not to be written to."""
         if self._kept is not None:
             return self._kept[sample * self.count + start : sample * self.count + stop]
-        source = self._sources[sample]
-        return torch.from_numpy(source.standardised(source.read(np.arange(start, stop)))).to(self.device)
+        source, found = self._sources[sample], np.empty((stop - start, self.width), dtype=np.float32)
+        for first, block in source.blocks(start, stop):
+            found[first - start : first - start + len(block)] = source.standardised(block)
+        return torch.from_numpy(found).to(self.device)
 
     def take(self, rows: Tensor, out: Tensor) -> None:
         """Write rows with the numbers `rows` [m], given on the CPU, into `out` [m, d]."""
@@ -76,11 +79,11 @@ class _Source:
         """Return a copy of some rows [m, d]."""
         return np.asarray(self.sample.table[self.sample.rows[rows]])
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the number of a first row and a copy of the rows from there, until there are no more."""
-        count, size = len(self.sample.rows), max(1, BLOCK // self.sample.table.shape[1])
-        for start in range(0, count, size):
-            yield start, self.read(np.arange(start, min(start + size, count)))
+    def blocks(self, start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the number of a row and a copy of the rows from there on, until all from `start` to `stop` were read."""
+        size = max(1, BLOCK // self.sample.table.shape[1])
+        for first in range(start, stop, size):
+            yield first, self.read(np.arange(first, min(first + size, stop)))
 
     def standardised(self, block: np.ndarray) -> np.ndarray:
         """Return rows with every feature at mean 0 and standard deviation 1, in float32."""
@@ -97,7 +100,7 @@ class _Source:
         is far larger than the deviations.
         """
         count, mean, squares = 0, np.zeros(1), np.zeros(1)
-        for start, block in self.blocks():
+        for start, block in self.blocks(0, len(self.sample.rows)):
             values = block.astype(np.float64)
             more, total = len(values), start + len(values)
             centre = values.mean(axis=0)

@@ -14,6 +14,7 @@ from torch.optim.adamw import adamw
 from itm.scores import _centres
 from itm.scores._centres import Centres
 from itm.scores._network import Network
+from itm.scores._order import Sample
 from itm.scores._rows import Rows
 from itm.scores._splits import Split
 
@@ -21,7 +22,18 @@ if TYPE_CHECKING:
     from itm.scores.itm import ItmOptions
 
 Tensor = torch.Tensor
-BLOCK = {"cpu": 2**21, "cuda": 2**26}  # numbers of a block of rows: what a cache holds, what fills an accelerator
+BLOCK = {
+    "cpu": 2**21,
+    "cuda": 2**26,
+}  # numbers of a block of rows, or of its Theta in all lanes: what caches hold, what fills a GPU
+
+
+def state_bytes(sample: Sample, lanes: int, options: "ItmOptions") -> int:
+    """Return the bytes that parameters, gradients, optimiser and a batch of one sample's lanes take."""
+    features, classes = int(sample.table.shape[1]), sample.classes
+    width = options.centre_dimensions or classes
+    parameters = options.hidden_blocks * features**2 + width * features + classes * width
+    return 4 * lanes * (4 * parameters + options.batch_size * (features + 4 * width))
 
 
 class Training:
@@ -44,7 +56,7 @@ class Training:
         _draw(parameters, self.generators)
         self.network = Network(parameters, gradient, options.evolution)
         self.memory = torch.empty(0, device=rows.device)
-        self.block = max(1, BLOCK[rows.device.type] // max(rows.width, width))
+        self.block = max(1, BLOCK[rows.device.type] // max(rows.width, len(splits[0]) * width))
         self.centres = Centres(self._table(classes, width).to(rows.device), options.centre_offset)
         self.steps, self.count = 0, torch.zeros((), device=rows.device)  # the optimiser counts on the device
 
@@ -60,9 +72,9 @@ class Training:
             yield from order.split(self.options.batch_size, dim=1)
 
     def step(self, batch: Tensor) -> Tensor:
-        """Take one step on the rows `batch` [L, B] and return the mean cross-entropy [L] before it."""
+        """Take one step on the rows `batch` [L, B] and return the probability [L, B] of each one's class before it."""
         x = self._read(batch)
-        losses = self.network.differentiate(x, self._classes(batch), self.centres)
+        given = self.network.differentiate(x, self._classes(batch), self.centres)
         parameters, gradient, averages, squares = [[buffer] for buffer, _ in self.state]
         adamw(  # the function, not the class: one pass over the state, and no compiler is imported for it
             parameters,
@@ -81,7 +93,7 @@ class Training:
             maximize=False,
         )
         self.steps += 1
-        return losses
+        return given
 
     def _classes(self, batch: Tensor) -> Tensor:
         """Return the class numbers [L, B] of a batch."""

@@ -16,8 +16,8 @@ from itm.scores import _centres
 from itm.scores._accuracy import Metric, accuracy, check_metric
 from itm.scores._evolution import Evolution, InnerLoss
 from itm.scores._judging import predictions
-from itm.scores._rows import Rows, room
-from itm.scores._training import Training
+from itm.scores._rows import Rows, kept_bytes
+from itm.scores._training import Training, state_bytes
 from itm.scores.contract import Definition, Sample, Split, register
 
 LEAK = 0.01  # eta * n / B above which evolving held-out rows towards their own labels calls noise a pattern
@@ -108,19 +108,28 @@ def itm(
 
     A linear map W, b takes standardised features to K dimensions; with unit rows they are Theta and E^(0). Each batch evolves
     towards the centres of its classes, and cross-entropy of a linear head V, c on the evolved rows trains both. All splits of
-    all samples, which are of one shape, run as one batched program, as far as their embeddings can be kept together.
+    a sample are trained as one batched program; on an accelerator those of all samples, which are of one shape, as far as its
+    memory goes, and their rounding may then differ from what it is alone.
     """
     where = torch.device(device)
     where = where if where.type == "cuda" else torch.device("cpu")  # the others lack what the optimiser needs
-    most = max(1, room(where) // (4 * samples[0].table.shape[1] * len(samples[0].labels)))
+    room, most = None, 1  # on a CPU company wins nothing, and rounding would depend on it
+    if where.type == "cuda":
+        free = torch.cuda.mem_get_info(where)[0] + torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
+        room = free // 4
+        most = max(1, min(room // kept_bytes(samples[0]), room // state_bytes(samples[0], len(splits[0]), options)))
     results: list[list[np.ndarray] | ScoreError] = []
     for start in range(0, len(samples), most):
-        results += _together(samples[start : start + most], splits[start : start + most], options, where)
+        results += _together(samples[start : start + most], splits[start : start + most], options, where, room)
     return results
 
 
 def _together(
-    samples: Sequence[Sample], splits: Sequence[Sequence[Split]], options: ItmOptions, device: torch.device
+    samples: Sequence[Sample],
+    splits: Sequence[Sequence[Split]],
+    options: ItmOptions,
+    device: torch.device,
+    room: int | None,
 ) -> list[list[np.ndarray] | ScoreError]:
     classes = samples[0].classes
     lanes = [(sample, split) for sample, parts in zip(samples, splits, strict=True) for split in parts]
@@ -132,16 +141,16 @@ def _together(
             f"use 0 or at least {classes}."
         )
     labels = torch.from_numpy(np.concatenate([sample.labels for sample in samples]))
-    training = Training(Rows(samples, device), labels, classes, splits, options)
+    training = Training(Rows(samples, device, room), labels, classes, splits, options)
     best = [-1.0] * len(lanes)
     predicted: list[np.ndarray] = [np.empty(0)] * len(lanes)
     sound = torch.ones(len(lanes), dtype=torch.bool)
     batches = training.batches()
     for step in range(1, options.steps + 1):
-        losses = training.step(next(batches))
+        given = training.step(next(batches))
         if step % options.judge_every and step != options.steps:
             continue
-        sound &= ~torch.isnan(losses).cpu()
+        sound &= ~torch.isnan(given).any(dim=1).cpu()
         if step % options.judge_every:
             continue
         for lane, ((sample, split), one) in enumerate(zip(lanes, predictions(training), strict=True)):
@@ -152,7 +161,9 @@ def _together(
     results: list[list[np.ndarray] | ScoreError] = []
     for start in range(0, len(lanes), len(splits[0])):
         own = slice(start, start + len(splits[0]))
-        diverged = ScoreError("itm diverged: its loss is no longer a number; lower learning_rate.")
+        diverged = ScoreError(
+            f"itm diverged: its loss is no longer a number; learning_rate is {options.learning_rate}, lower it."
+        )
         results.append(predicted[own] if sound[own].all() else diverged)
     return results
 

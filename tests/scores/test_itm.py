@@ -29,6 +29,12 @@ def made(rows: int = 330, width: int = 20, classes: int = 5, gap: float = 0.5, s
     return Sample(features.astype(np.float32), np.arange(rows), labels)
 
 
+def shuffled(sample: Sample, seed: int) -> Sample:
+    """Return the rows in an order in which they do not lie, so that samples have other labels at the same place."""
+    order = np.random.default_rng(seed).permutation(len(sample.labels))
+    return Sample(sample.table, order, sample.labels[order])
+
+
 def trained(samples: Sequence[Sample], splits: Sequence[Sequence[Split]], options: ItmOptions) -> Training:
     """Return the state before the first step."""
     labels = torch.from_numpy(np.concatenate([sample.labels for sample in samples]))
@@ -128,7 +134,7 @@ def test_is_the_plain_reading_of_the_method(hidden: int, recursions: int, more: 
     for step in range(1, options.steps + 1):
         rows = next(batches)
         expected = [one.step(own) for one, own in zip(plain, rows, strict=True)]
-        losses = training.step(rows)
+        losses = -training.step(rows).log().mean(dim=1)
         assert losses.tolist() == pytest.approx(expected, abs=1e-4 if hidden else 1e-5)
         if step % options.judge_every == 0:
             judged.append([one.predictions() for one in plain])
@@ -168,7 +174,7 @@ LANE_OPTIONS = [
 @pytest.mark.parametrize("options", LANE_OPTIONS, ids=range(len(LANE_OPTIONS)))
 def test_lanes_do_not_feel_each_other(options: ItmOptions) -> None:
     """Three samples with five splits each, run together, predict row by row what each split of each sample does alone."""
-    samples = [made(gap=gap, seed=seed) for seed, gap in enumerate((0.3, 0.5, 0.7))]
+    samples = [shuffled(made(gap=gap, seed=seed), seed) for seed, gap in enumerate((0.3, 0.5, 0.7))]
     splits = [Splitting(seed=seed).of(sample.labels) for seed, sample in enumerate(samples)]
     together = itm(samples, splits, options, "cpu")
     for sample, parts, found in zip(samples, splits, together, strict=True):
@@ -198,26 +204,26 @@ def test_a_model_that_diverges_harms_no_other() -> None:
     options = {"learning_rate": 1e36, "weight_decay": 0.0, "batch_size": 8, "steps": 2, "judge_every": 1}
     found = evaluate_together("itm", tables, labels, ids=ids, options=options)
     assert isinstance(found[1], ScoreError)
-    assert str(found[1]) == "itm diverged: its loss is no longer a number; lower learning_rate."
+    assert str(found[1]) == "itm diverged: its loss is no longer a number; learning_rate is 1e+36, lower it."
     assert found[::2] == [evaluate("itm", table, labels, ids=ids, options=options) for table in tables[::2]]
 
 
 def test_a_learning_rate_far_too_large_is_an_error() -> None:
     """Weights that grow beyond all bounds are an error that says what to lower, and no score."""
-    with pytest.raises(ScoreError, match=r"itm diverged: .* lower learning_rate"):
+    with pytest.raises(ScoreError, match=r"itm diverged: .* learning_rate is 1e\+30, lower it"):
         evaluate("itm", made().table, made().labels, options={"learning_rate": 1e30})
 
 
 @pytest.mark.parametrize("options", LANE_OPTIONS[:-1], ids=range(len(LANE_OPTIONS) - 1))
 def test_predictions_do_not_depend_on_blocks(options: ItmOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that pass in many blocks, kept or read again, held-out ones remembered or not, are predicted as in one block."""
-    samples = [made(gap=2.0, seed=seed) for seed in range(2)]
+    samples = [shuffled(made(seed=seed), seed) for seed in range(2)]
     splits = [Splitting().of(sample.labels) for sample in samples]
     whole = trained(samples, splits, options)
     for rows in islice(whole.batches(), 60):
         whole.step(rows)
     expected = torch.cat(predictions(whole))
-    assert 0.9 < (expected == whole.labels[torch.cat(whole.judge)]).double().mean() < 1
+    assert 0.3 < (expected == whole.labels[torch.cat(whole.judge)]).double().mean() < 1
     assert whole.block > 330
     whole.block = 31
     assert torch.equal(torch.cat(predictions(whole)), expected)

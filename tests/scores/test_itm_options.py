@@ -54,6 +54,14 @@ def test_every_option_counts(option: str, value: Any, beside: dict[str, Any]) ->
     assert score(**beside | {option: value}) != score(**beside)
 
 
+def test_the_best_is_picked_by_the_metric() -> None:
+    """The judgement of best accuracy is not that of best balanced accuracy, and each metric takes its own."""
+    options = [FAST | {"judge_every": 5, "metric": metric} for metric in ("accuracy", "balanced_accuracy")]
+    plain, balanced = (evaluate("itm", FEATURES, LABELS, ids=IDS, options=one) for one in options)
+    assert balanced.details["balanced_accuracy"] > plain.details["balanced_accuracy"]
+    assert balanced.details["accuracy"] < plain.details["accuracy"]
+
+
 def test_no_option_is_forgotten() -> None:
     """The options that are tried are all there are, with every word that an option knows."""
     assert {option for option, _, _ in OTHERWISE} == {field.name for field in fields(ItmOptions)}

@@ -75,7 +75,7 @@ def test_gradients_are_those_of_autograd(hidden: int, bias: bool, loss: InnerLos
     own = parameters(hidden, centres.table.shape[2])
     x, labels = drawn(LANES, ROWS, WIDTH, seed=91), torch.arange(LANES * ROWS).view(LANES, ROWS) ** 2 % CLASSES
     gradient = [torch.full_like(parameter, torch.nan) for parameter in own]
-    losses = Network(own, gradient, evolution).differentiate(x, labels, centres)
+    losses = -Network(own, gradient, evolution).differentiate(x, labels, centres).log().mean(dim=1)
     for lane in range(LANES):
         weights = [p[lane].squeeze(0).clone().requires_grad_() for p in own]
         table = centres.table[lane % len(centres.table)]
