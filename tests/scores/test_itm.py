@@ -16,7 +16,7 @@ from itm.scores._order import Sample
 from itm.scores._rows import Rows
 from itm.scores._splits import Split
 from itm.scores._training import Training
-from itm.scores.itm import ItmOptions, itm
+from itm.scores.itm import ItmOptions, _together, itm
 
 Tensor = torch.Tensor
 
@@ -173,10 +173,10 @@ LANE_OPTIONS = [
 
 @pytest.mark.parametrize("options", LANE_OPTIONS, ids=range(len(LANE_OPTIONS)))
 def test_lanes_do_not_feel_each_other(options: ItmOptions) -> None:
-    """Three samples with five splits each, run together, predict row by row what each split of each sample does alone."""
-    samples = [shuffled(made(gap=gap, seed=seed), seed) for seed, gap in enumerate((0.3, 0.5, 0.7))]
+    """Three samples of five splits each in one program, as on an accelerator, predict what each split of each does alone."""
+    samples = [shuffled(made(gap=gap, seed=seed), seed) for seed, gap in enumerate((0.5, 0.7, 0.9))]
     splits = [Splitting(seed=seed).of(sample.labels) for seed, sample in enumerate(samples)]
-    together = itm(samples, splits, options, "cpu")
+    together = _together(samples, splits, options, torch.device("cpu"), None)
     for sample, parts, found in zip(samples, splits, together, strict=True):
         assert not isinstance(found, ScoreError)
         assert len({tuple(one) for one in found}) == len(parts)
@@ -196,16 +196,19 @@ def test_models_do_not_feel_each_other_where_folds_differ() -> None:
 
 
 def test_a_model_that_diverges_harms_no_other() -> None:
-    """Where only the model of 1024 equal features overflows, the others have the scores they have alone."""
+    """Where only the sample of 1024 equal features overflows, the others in its program predict what they do alone."""
     rng = np.random.default_rng(0)
-    labels, ids = (np.arange(200) % 10 > 7).astype(int), [f"{row:03d}" for row in range(200)]
+    labels = (np.arange(200) % 10 > 7).astype(int)
     equal = np.repeat(rng.normal(size=(200, 1)), 1024, axis=1)  # all of them pull the map the same way
-    tables = [rng.normal(size=(200, 1024)), equal, np.ones((200, 1024))]
-    options = {"learning_rate": 1e36, "weight_decay": 0.0, "batch_size": 8, "steps": 2, "judge_every": 1}
-    found = evaluate_together("itm", tables, labels, ids=ids, options=options)
+    samples = [Sample(table, np.arange(200), labels) for table in (rng.normal(size=(200, 1024)), equal, np.ones((200, 1024)))]
+    splits = [Splitting().of(labels)] * 3
+    options = ItmOptions(learning_rate=1e36, weight_decay=0.0, batch_size=8, steps=2, judge_every=1)
+    found = _together(samples, splits, options, torch.device("cpu"), None)
     assert isinstance(found[1], ScoreError)
     assert str(found[1]) == "itm diverged: its loss is no longer a number; learning_rate is 1e+36, lower it."
-    assert found[::2] == [evaluate("itm", table, labels, ids=ids, options=options) for table in tables[::2]]
+    for number in (0, 2):
+        (alone,) = itm([samples[number]], [splits[number]], options, "cpu")
+        np.testing.assert_array_equal(found[number], alone)
 
 
 def test_a_learning_rate_far_too_large_is_an_error() -> None:
