@@ -12,7 +12,7 @@ Kind = Literal["cross_fitted", "paper"]
 
 @dataclass(frozen=True)
 class Split:
-    """Rows a score may learn from and rows it is judged on."""
+    """Rows a score may learn from and rows it is judged on: all others, both in ascending order."""
 
     learn: np.ndarray
     judge: np.ndarray

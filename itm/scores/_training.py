@@ -126,8 +126,7 @@ class Training:
 def _packed(sizes: Sequence[tuple[int, int]], lanes: int, device: torch.device) -> tuple[Tensor, list[Tensor]]:
     """Return a buffer of zeros for layers of these sizes (out, in), and weight [L, out, in] and bias [L, 1, out] of each in it.
 
-    The optimiser rounds numbers that fill no whole vector of the processor in another way, and so every tensor starts at a
-    multiple of 16 numbers: in any company, a lane's numbers are then rounded as they are alone.
+    One buffer is one pass of the optimiser. Every tensor starts at a multiple of 16 numbers, as vectors of the processor do.
     """
     shapes = [shape for out, fan_in in sizes for shape in ((lanes, out, fan_in), (lanes, 1, out))]
     lengths = [math.prod(shape) for shape in shapes]

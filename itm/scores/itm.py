@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from itm.errors import ParamsError, ScoreError
+from itm.errors import ItmError, ParamsError, ScoreError
 from itm.scores import _centres
 from itm.scores._accuracy import Metric, accuracy, check_metric
 from itm.scores._evolution import Evolution, InnerLoss
@@ -93,7 +93,7 @@ class ItmOptions:
                 f"{' with an offset' if self.centre_offset else ''}; use one_hot without centre_offset."
             )
         if self.evaluation == "labelled":
-            _check_leak(self, self.batch_size)
+            _check_leak(self, self.batch_size, ParamsError)
 
     @property
     def evolution(self) -> Evolution:
@@ -134,7 +134,7 @@ def _together(
     classes = samples[0].classes
     lanes = [(sample, split) for sample, parts in zip(samples, splits, strict=True) for split in parts]
     if options.evaluation == "labelled":
-        _check_leak(options, min(len(split.judge) % options.batch_size or options.batch_size for _, split in lanes))
+        _check_leak(options, min(len(split.judge) % options.batch_size or options.batch_size for _, split in lanes), ScoreError)
     if options.centres == "principal_axes" and 0 < options.centre_dimensions < classes:
         raise ScoreError(
             f"itm: {classes} classes need as many principal axes, but centre_dimensions is {options.centre_dimensions}; "
@@ -168,11 +168,11 @@ def _together(
     return results
 
 
-def _check_leak(options: ItmOptions, smallest: int) -> None:
+def _check_leak(options: ItmOptions, smallest: int, kind: type[ItmError]) -> None:
     """Refuse labelled evaluation in batches so small that a row's own label shows through."""
     leak = options.eta * options.recursions / smallest
     if leak > LEAK:
-        raise ParamsError(
+        raise kind(
             f"itm: labelled evaluation moves held-out rows to their own labels, and with batches of {smallest} rows at "
             f"eta * recursions / rows = {leak:.3g} (> {LEAK}) it scores noise as perfect; use 'transferred'."
         )

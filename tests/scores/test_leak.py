@@ -94,7 +94,7 @@ def test_noise_stays_at_chance(classes: int, batch: int, recursions: int, eta: f
 def test_a_small_last_batch_is_refused_as_well() -> None:
     """Held-out rows that leave a last batch of 4 leak too, which no option tells; the error says how many rows there are."""
     noise = np.random.default_rng(0).normal(size=(260 * 5, 16))
-    with pytest.raises(ParamsError, match=r"batches of 4 rows at eta \* recursions / rows = 0\.125 \(> 0\.01\)"):
+    with pytest.raises(ScoreError, match=r"batches of 4 rows at eta \* recursions / rows = 0\.125 \(> 0\.01\)"):
         evaluate("itm", noise, np.arange(1300) % 5, options={"evaluation": "labelled"})
 
 
