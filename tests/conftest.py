@@ -1,6 +1,7 @@
 """What tests of several steps need: a store, a small drawn data set, and the embedded zoo."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,13 @@ def embedded(zoo_file: Path) -> Callable[[str], ModelRef]:
         return resolve(ZooParams(file=zoo_file, models=(name,)))[0][0]
 
     return find
+
+
+@pytest.fixture
+def own_logger() -> Iterator[None]:
+    """Give the library's logger back as it was: a command sends it to its own terminal."""
+    logger = logging.getLogger("itm")
+    before = logger.handlers, logger.propagate, logger.level
+    yield
+    logger.handlers, logger.propagate = before[:2]
+    logger.setLevel(before[2])

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +59,9 @@ def _ablate(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+pytestmark = pytest.mark.usefixtures("own_logger")
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """Ablate two models and one that there is not, from the command line, with a setting that is undefined."""
@@ -69,16 +71,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     said = _ablate(folder)
     (results,) = (folder / "kept" / "rankings").glob("*/ablation")
     return Done(folder, results, said)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """Give the library's logger back as it was: a command sends it to its own terminal."""
-    logger = logging.getLogger("itm")
-    before = logger.handlers, logger.propagate, logger.level
-    yield
-    logger.handlers, logger.propagate = before[:2]
-    logger.setLevel(before[2])
 
 
 def test_every_setting_of_every_model_is_a_row(done):

@@ -1,10 +1,9 @@
 """The commands as their users type them: what they print, the status they leave with, and one line for a mistake."""
 
-import logging
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,15 +34,7 @@ HEAVY = {
 
 Run = Callable[..., Result]
 
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """Give the library's logger back as it was: a command sends it to its own terminal."""
-    logger = logging.getLogger("itm")
-    before = logger.handlers, logger.propagate, logger.level
-    yield
-    logger.handlers, logger.propagate = before[:2]
-    logger.setLevel(before[2])
+pytestmark = pytest.mark.usefixtures("own_logger")
 
 
 @pytest.fixture
