@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from itm.scores import Evaluation, evaluate_together
+from itm.scores import Evaluation, canonical, evaluate_together
 from itm.scores._order import Sample
 from itm.scores._rows import Rows
 from itm.scores._splits import Split, Splitting
@@ -205,7 +205,7 @@ def together(device: str, count: int, rows: int, width: int, classes: int) -> di
     labels, ids = np.arange(rows) % classes, [f"{row:06d}" for row in range(rows)]
 
     def scores(some: list[np.ndarray], where: str) -> list[float]:
-        found = evaluate_together("itm", some, labels, ids=ids, device=where)
+        found = evaluate_together("itm", [canonical(table, labels, ids) for table in some], device=where)
         for one in found:
             if isinstance(one, Exception):
                 raise one

@@ -12,10 +12,10 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 
 from itm.errors import told
 from itm.params import Params, RunnerParams
-from itm.pipeline import counts, share_cores
+from itm.pipeline import Plan, counts, share_cores
 from itm.rank import failed_outcome
 from itm.store import Store
-from itm.types import DataRef, ModelRef, Outcome, Ranking
+from itm.types import DataRef, Failure, Features, ModelRef, Outcome, Ranking, References
 from tasks.extract import extract_pair
 from tasks.ingest import ingest
 from tasks.rank import rank
@@ -25,6 +25,7 @@ from tasks.track import track
 log = logging.getLogger("itm.flow")
 
 Extracted = tuple[ModelRef, DataRef, PrefectFuture[Any]]
+Futures = dict[tuple[str, str], PrefectFuture[Any]]
 
 
 @flow(name="rank", validate_parameters=False)
@@ -35,8 +36,10 @@ def rank_flow(params: Params, store: Store) -> tuple[Ranking, str]:
     """
     planned = ingest(params, store)
     # All extractions stand in the queue before the first scoring, which would hold a worker while it waits for its features.
-    extracted = [(*pair, extract_pair.submit(*pair, params, store)) for pair in planned.pairs]
-    scored = [_submit(group, params, store) for group in _groups(extracted, params.runner.together)]
+    needed = {_names(*pair): pair for pair in (*planned.compared_with, *planned.pairs)}
+    extracted = {names: extract_pair.submit(*pair, params, store) for names, pair in needed.items()}
+    pairs = [(*pair, extracted[_names(*pair)]) for pair in planned.pairs]
+    scored = [_submit(group, planned, extracted, params, store) for group in _groups(pairs, params.runner.together)]
     outcomes = [outcome for group, future in scored for outcome in _outcomes(group, future)]
     log.info("%s", counts(outcomes))
     result = rank(planned, outcomes, params, store)
@@ -68,12 +71,38 @@ def _groups(extracted: Sequence[Extracted], size: int) -> Iterator[Sequence[Extr
             yield some
 
 
-def _submit(group: Sequence[Extracted], params: Params, store: Store) -> tuple[Sequence[Extracted], PrefectFuture[Any]]:
+def _names(model: ModelRef, data: DataRef) -> tuple[str, str]:
+    return model.name, data.name
+
+
+def _submit(
+    group: Sequence[Extracted], planned: Plan, extracted: Futures, params: Params, store: Store
+) -> tuple[Sequence[Extracted], PrefectFuture[Any]]:
     """Wait for the extractions of a group, and have those that came to something scored."""
     for *_, future in group:
         future.wait()
-    done = [future for *_, future in group if future.state.is_completed()]
-    return group, score_models.submit([future.result() for future in done], params, store, wait_for=done, return_state=False)
+    done = [one for one in group if one[2].state.is_completed()]
+    references = [
+        References(
+            _reference(model, planned.source, extracted) if planned.source else None,
+            _reference(planned.untrained, data, extracted) if planned.untrained else None,
+        )
+        for model, data, _ in done
+    ]
+    futures = [future for *_, future in done]
+    return group, score_models.submit(
+        [future.result() for future in futures], references, params, store, wait_for=futures, return_state=False
+    )
+
+
+def _reference(model: ModelRef, data: DataRef, extracted: Futures) -> Features | Failure:
+    """Wait for an extraction that others are compared with."""
+    future = extracted[_names(model, data)]
+    future.wait()
+    if future.state.is_completed():
+        found: Features = future.result()
+        return found
+    return Failure(data.name, model.name, "extract", _reason(future.state))
 
 
 def _outcomes(group: Sequence[Extracted], future: PrefectFuture[Any]) -> Iterator[Outcome]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itm.cli_ablate import ablate
+from itm.cli_lists import doctor, models, scores
 from itm.cli_settings import (
     AllowFailures,
     BatchSize,
@@ -26,7 +27,7 @@ from itm.cli_settings import (
 if TYPE_CHECKING:
     from itm.params import Params
     from itm.store import Store
-    from itm.types import Facts, Failure, Ranking
+    from itm.types import Ranking
 
 app = typer.Typer(
     help="Which pre-trained vision model should I fine-tune for my data?",
@@ -126,7 +127,8 @@ def ingest(
         check_names(chosen.data.sets)
         store.make_folders()
         store.sweep()
-        found, failures = ingest_all(chosen.data, store)
+        sets = dict.fromkeys([*chosen.data.sets, *([chosen.score.source] if chosen.score.source else [])])
+        found, failures = ingest_all(chosen.data.model_copy(update={"sets": tuple(sets)}), store)
         for ref in found:
             aside = ", ".join(f"{count} {kind}" for kind, count in ref.set_aside.items()) or "none"
             typer.echo(f"{ref.name}: {ref.images} images, {len(ref.classes)} classes, set aside: {aside} -> {ref.index}")
@@ -192,7 +194,7 @@ def _extract_and_score(params: "Params", store: "Store") -> bool:
     planned = pipeline.plan(params, store)
     failed = bool(planned.failed_data or planned.failed_models)
     for model, data in planned.pairs:
-        outcome = pipeline.run_pair(model, data, params, store, show_progress=True)
+        outcome = pipeline.run_pair(model, data, planned, params, store, show_progress=True)
         if outcome.features and not params.score.names:
             how = "cached" if outcome.features.cached else f"{outcome.features.images_per_second:.0f} images/s"
             typer.echo(f"{model.name} on {data.name}: {outcome.features.rows} rows ({how}) -> {outcome.features.path}")
@@ -204,6 +206,9 @@ def _extract_and_score(params: "Params", store: "Store") -> bool:
 
 
 app.command()(ablate)
+app.command()(models)
+app.command()(scores)
+app.command()(doctor)
 
 
 @app.command()
@@ -227,60 +232,3 @@ def show(name: RankingName = None, params: ParamsFile = None) -> None:
         from itm.ranking_file import read_ranking
 
         _print(read_ranking(store), store)
-
-
-@app.command()
-def models(
-    pattern: Annotated[str, typer.Argument(help="Name or wildcard, for instance 'resnet*'.")],
-    zoo: Zoo = None,
-    params: ParamsFile = None,
-) -> None:
-    """List models of the zoo file and of timm, with what is known of them."""
-    with errors_told():
-        from itm.params import find_params
-        from itm.zoo.facts import list_models
-
-        for name, known in list_models(pattern, zoo or find_params(params).zoo.file):
-            typer.echo(f"{name}: {_in_words(known)}")
-
-
-def _in_words(known: "Facts | Failure") -> str:
-    from itm.types import Failure
-
-    if isinstance(known, Failure):
-        return f"cannot be used: {known.reason}"
-    gmacs = "unknown" if known.gmacs is None else f"{known.gmacs:.3g}"
-    size = f"{known.parameters / 1e6:.3g} M parameters, {gmacs} GMACs, width {known.width}, {known.input_size} pixels"
-    return ", ".join(part for part in (size, known.family, known.pretraining) if part)
-
-
-@app.command()
-def scores() -> None:
-    """List the scores and what their numbers mean."""
-    from rich.console import Console
-    from rich.padding import Padding
-
-    from itm.scores import get, names
-
-    console = Console(highlight=False)
-    console.print("Higher is better for every score.\n")
-    for name in names():
-        definition = get(name)
-        told = ", ".join(part for part in (definition.value_range, definition.paper) if part)
-        console.print(f"[bold]{name}[/bold]  {told}")
-        console.print(Padding(f"{definition.summary} {definition.meaning}\n", (0, 0, 0, 4)))
-
-
-@app.command()
-def doctor(zoo: Zoo = None, params: ParamsFile = None) -> None:
-    """Check the installation, devices, weights and tracking; status 1 if something is amiss."""
-    with errors_told():
-        from itm.doctor import examine
-        from itm.params import find_params, with_overrides
-
-        chosen = find_params(params)
-        findings = list(examine(with_overrides(chosen, zoo={"file": zoo, "models": ("*",)}) if zoo else chosen))
-    for finding in findings:
-        typer.secho(f"{'ok  ' if finding.good else 'FAIL'} {finding.what}: {finding.text}", fg=None if finding.good else "red")
-    if not all(finding.good for finding in findings):
-        raise typer.Exit(1)

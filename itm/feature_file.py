@@ -120,6 +120,25 @@ def read_embeddings(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
         raise StoreError(f"{path}: is missing or damaged ({error}); remove it and run again.") from error
 
 
+def read_logits(path: Path) -> np.ndarray | None:
+    """Return the outputs [n, z] float32 of the model's own classifier, every page checked; nothing where it has none.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            if "logits" not in file.schema_arrow.names:
+                return None
+            shape = file.metadata.num_rows, file.schema_arrow.field("logits").type.list_size
+            values = (part.flatten().to_numpy().astype(np.float32, copy=False) for part in _parts(file, "logits"))
+            return _gathered(values).reshape(shape)
+    except (OSError, pa.ArrowException, KeyError, AttributeError, ValueError) as error:
+        raise StoreError(f"{path}: is missing or damaged ({error}); remove it and run again.") from error
+
+
 def _parts(file: pq.ParquetFile, column: str) -> Iterator[pa.Array]:
     try:
         for group in range(file.num_row_groups):  # one call for all of them holds the pages of every group it has passed

@@ -1,5 +1,6 @@
 """params.yaml as frozen records: an unknown key or a wrong value is an error that names the place and the nearest word."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -68,11 +69,14 @@ class ScoreParams(_Record):
     """Which scores on the images of which splits, and how these are split again into what is learnt from and what is judged.
 
     `cross_fitted` deals them over `folds` parts, once a seed, so that each is judged by what never saw it; `paper` holds one
-    random part of that size out a seed.
+    random part of that size out a seed. Scores that ask for images a model was trained on take the data set `source` for them,
+    or the images themselves where none is given; those that ask for features of no use take the zoo's model `untrained`.
     """
 
     names: tuple[str, ...] = ("itm", "logme", "knn", "linear_probe")
     rank_by: str = "itm"
+    source: str | None = None
+    untrained: str | None = None
     splits: tuple[SplitName, ...] = Field(("train", "val"), min_length=1)
     options: dict[str, dict[str, Any]] = {}
     splitting: Literal["cross_fitted", "paper"] = "cross_fitted"
@@ -82,7 +86,7 @@ class ScoreParams(_Record):
 
     @model_validator(mode="after")
     def _rank_by_is_computed(self) -> "ScoreParams":
-        if self.rank_by not in self.names:
+        if not any(fnmatchcase(self.rank_by, name) for name in self.names):
             raise ValueError(f"rank_by is {self.rank_by!r}, which is not among the scores computed: {', '.join(self.names)}")
         return self
 

@@ -11,16 +11,17 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from itm.data import check_names, ingest_all
-from itm.errors import ItmError, told
+from itm.errors import ItmError, ParamsError, told
 from itm.extract import device, extract
-from itm.params import Params
+from itm.params import Params, ZooParams
+from itm.pooling import with_pooled
 from itm.rank import failed_outcome, rank_data, ranking, scores_table
 from itm.ranking_file import read_ranking, write_ranking
 from itm.report.page import write_page
-from itm.scores import check_options
+from itm.scores import check_options, computed
 from itm.scoring import score
 from itm.store import Store
-from itm.types import DataRef, Failure, ModelRef, Outcome, Ranking
+from itm.types import DataRef, Failure, Features, ModelRef, Outcome, Ranking, References
 from itm.zoo.resolve import resolve
 from itm.zoo.zoo_file import read_zoo_file
 
@@ -31,17 +32,25 @@ THREADS = torch.get_num_threads()  # the cores this process may use, or what OMP
 
 @dataclass(frozen=True)
 class Plan:
-    """Which pairs there are, and what failed before the first of them."""
+    """Which pairs there are, what some scores compare them with, and what failed before the first of them."""
 
     data_sets: tuple[DataRef, ...]
     models: tuple[ModelRef, ...]
     failed_data: tuple[Failure, ...] = ()
     failed_models: tuple[Failure, ...] = ()
+    source: DataRef | None = None
+    untrained: ModelRef | None = None
 
     @property
     def pairs(self) -> list[tuple[ModelRef, DataRef]]:
         """Return every model with every data set."""
         return [(model, data) for data in self.data_sets for model in self.models]
+
+    @property
+    def compared_with(self) -> list[tuple[ModelRef, DataRef]]:
+        """Return the pairs whose embeddings some scores compare with: all models on the source, the untrained one on all."""
+        source = [(model, self.source) for model in self.models] if self.source else []
+        return source + ([(self.untrained, data) for data in self.data_sets] if self.untrained else [])
 
 
 def check(params: Params) -> None:
@@ -57,7 +66,7 @@ def check(params: Params) -> None:
     if params.zoo.file:
         read_zoo_file(params.zoo.file)
     device(params.extract.device)
-    for name in {*params.score.names, *params.score.options}:
+    for name in {*computed(params.score.names), *params.score.options}:
         check_options(name, params.score.options.get(name))
 
 
@@ -76,7 +85,27 @@ def plan(params: Params, store: Store) -> Plan:
     for failure in failed_models:
         log.error("%s: %s", failure.model, failure.reason)
     data_sets, failed_data = ingest_all(params.data, store)
-    return Plan(data_sets, tuple(models), failed_data, tuple(failed_models))
+    source, untrained = _source(params, store), _untrained(params)
+    return Plan(data_sets, tuple(models), failed_data, tuple(failed_models), source, untrained)
+
+
+def _source(params: Params, store: Store) -> DataRef | None:
+    if params.score.source is None:
+        return None
+    found, failed = ingest_all(params.data.model_copy(update={"sets": (params.score.source,)}), store)
+    if failed:
+        raise ParamsError(f"score.source: {failed[0].reason}")
+    return found[0]
+
+
+def _untrained(params: Params) -> ModelRef | None:
+    if params.score.untrained is None:
+        return None
+    found, failed = resolve(ZooParams(file=params.zoo.file, models=(params.score.untrained,)))
+    if failed or len(found) != 1:
+        reason = failed[0].reason if failed else f"{len(found)} models have this name; name one."
+        raise ParamsError(f"score.untrained is {params.score.untrained!r}: {reason}")
+    return found[0]
 
 
 def share_cores(workers: int) -> None:
@@ -86,16 +115,28 @@ def share_cores(workers: int) -> None:
     threadpool_limits(threads)
 
 
-def run_pair(model: ModelRef, data: DataRef, params: Params, store: Store, show_progress: bool = False) -> Outcome:
+def run_pair(
+    model: ModelRef, data: DataRef, planned: Plan, params: Params, store: Store, show_progress: bool = False
+) -> Outcome:
     """Extract and score one pair; whatever goes wrong is in the outcome."""
+    features = _extracted(model, data, params, store, show_progress)
+    if isinstance(features, Failure):
+        return Outcome(data.name, model.name, None, (), (features,))
+    references = References(
+        _extracted(model, planned.source, params, store, show_progress) if planned.source else None,
+        _extracted(planned.untrained, data, params, store, show_progress) if planned.untrained else None,
+    )
+    target = str(device(params.extract.device))
+    scores, failures = score(features, params.score, store, params.extract.resume, target, references)
+    return Outcome(data.name, model.name, features, scores, failures)
+
+
+def _extracted(model: ModelRef, data: DataRef, params: Params, store: Store, show_progress: bool) -> Features | Failure:
     try:
-        target = str(device(params.extract.device))
-        features = extract(model, data, params.score.splits, params.extract, store, show_progress)
+        return extract(model, data, params.score.splits, params.extract, store, show_progress)
     except Exception as error:  # whatever it is, it does not stop the other pairs
         log.error("%s on %s: %s", model.name, data.name, told(error), exc_info=not isinstance(error, ItmError))
-        return failed_outcome(data.name, model.name, "extract", told(error))
-    scores, failures = score(features, params.score, store, params.extract.resume, target)
-    return Outcome(data.name, model.name, features, scores, failures)
+        return Failure(data.name, model.name, "extract", told(error))
 
 
 def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: Store) -> Ranking:
@@ -106,17 +147,19 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
         for data in planned.data_sets
         for failure in planned.failed_models
     ]
-    late: list[Outcome] = []
+    told_of: list[Outcome] = []
     data_sets = []
     for data in planned.data_sets:
-        data_sets.append(rank_data(data, [o for o in (*outcomes, *early) if o.data == data.name], params.score))
+        own = with_pooled([o for o in (*outcomes, *early) if o.data == data.name], params.score)
+        told_of += own
+        data_sets.append(rank_data(data, own, params.score))
     for failure in planned.failed_data:
         names = [m.name for m in planned.models] + [f.model for f in planned.failed_models]
         failed = [failed_outcome(failure.data, name, failure.step, failure.reason) for name in names]
-        late += failed
+        told_of += failed
         data_sets.append(rank_data(_unusable(failure.data, store), failed, params.score, failure.reason))
     result = ranking(data_sets, params)
-    write_ranking(result, scores_table(planned.data_sets, [*outcomes, *early, *late], params.score), store)
+    write_ranking(result, scores_table(planned.data_sets, told_of, params.score), store)
     write_page(read_ranking(store), store.reports)  # as read back, so that writing it again gives the same bytes
     return result
 
@@ -144,7 +187,7 @@ def run(params: Params, store: Store, show_progress: bool = False) -> Ranking:
     """
     share_cores(1)
     planned = plan(params, store)
-    outcomes = [run_pair(model, data, params, store, show_progress) for model, data in planned.pairs]
+    outcomes = [run_pair(model, data, planned, params, store, show_progress) for model, data in planned.pairs]
     log.info("%s", counts(outcomes))
     return conclude(planned, outcomes, params, store)
 

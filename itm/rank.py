@@ -12,6 +12,7 @@ from scipy import stats
 
 from itm import extract, scoring
 from itm import scores as registry
+from itm.batch import splitting
 from itm.params import Params, ScoreParams
 from itm.scores.contract import Sampling
 from itm.types import DataRanking, DataRef, Estimate, Failure, Outcome, RankedModel, Ranking, Score, ScoreFacts
@@ -75,7 +76,7 @@ def cannot_be_told_apart(sampling: Sampling, one: Estimate, other: Estimate, jud
 def rank_data(data: DataRef, outcomes: Iterable[Outcome], params: ScoreParams, reason: str | None = None) -> DataRanking:
     """Rank the models of one data set by the score that `params` names."""
     sampling = registry.get(params.rank_by).sampling
-    share = scoring.splitting(params).judged_over_learnt
+    share = splitting(params).judged_over_learnt
     rows = [_row(outcome, params.rank_by, share) for outcome in outcomes]
     ranked = sorted((r for r in rows if r.estimate), key=lambda r: (-_value(r), r.model))
     failed = sorted((r for r in rows if not r.estimate), key=lambda r: r.model)
@@ -102,7 +103,7 @@ def rank_data(data: DataRef, outcomes: Iterable[Outcome], params: ScoreParams, r
 
 def ranking(data_sets: Iterable[DataRanking], params: Params) -> Ranking:
     """Put data sets together with what the scores mean and where everything comes from."""
-    described = [registry.get(name) for name in params.score.names]
+    described = [registry.get(name) for name in registry.computed(params.score.names)]
     return Ranking(
         rank_by=params.score.rank_by,
         data_sets=tuple(data_sets),
@@ -121,7 +122,7 @@ def scores_table(data_sets: Iterable[DataRef], outcomes: Iterable[Outcome], para
     The row of a value carries its standard error and those of the `DETAILS` that the score has.
     """
     hashes = {data.name: data.hash for data in data_sets}
-    share = scoring.splitting(params).judged_over_learnt
+    share = splitting(params).judged_over_learnt
     rows: list[dict[str, Any]] = []
     for outcome in outcomes:
         for score in outcome.scores:

@@ -76,6 +76,18 @@ class Features:
 
 
 @dataclass(frozen=True)
+class References:
+    """Feature files that some scores compare a pair's embeddings with, or what became of them.
+
+    `source` is of the same model on images that stand for those it was trained on; `untrained` of a model that has learnt
+    nothing, on the same images.
+    """
+
+    source: "Features | Failure | None" = None
+    untrained: "Features | Failure | None" = None
+
+
+@dataclass(frozen=True)
 class Score:
     """The value of one score on one pair, the draws its interval is made of, and the details that help to judge it."""
 

@@ -7,10 +7,11 @@ from itm.extract import device
 from itm.params import Params
 from itm.scoring import Scored, score_together
 from itm.store import Store
-from itm.types import Features
+from itm.types import Features, References
 
 
 @task(name="score", cache_policy=NO_CACHE, persist_result=False)
-def score_models(models: list[Features], params: Params, store: Store) -> list[Scored]:
+def score_models(models: list[Features], references: list[References], params: Params, store: Store) -> list[Scored]:
     """Return the scores of some models of one data set and a failure for each score that is undefined."""
-    return score_together(models, params.score, store, params.extract.resume, str(device(params.extract.device)))
+    target = str(device(params.extract.device))
+    return score_together(models, params.score, store, params.extract.resume, target, references)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from itm import scoring
+from itm.batch import splitting
 from itm.feature_file import read_embeddings, write_features
 from itm.params import ScoreParams
-from itm.scores import Splitting, contract, evaluate, get
-from itm.scoring import score, score_together, splitting
+from itm.scores import Splitting, _registry, evaluate, get
+from itm.scoring import score, score_together
 from itm.store import Store
 from itm.types import Facts, Failure, Features, Score
 
@@ -199,7 +200,7 @@ def _broken(*_: object) -> float:
 
 def test_an_error_in_a_score_is_a_failure_with_its_kind(run, caplog, monkeypatch):
     """What no score should raise is a failure too, with the kind of error, and its traceback is logged."""
-    monkeypatch.setitem(contract._registry, "broken", replace(get("logme"), name="broken", function=_broken))
+    monkeypatch.setitem(_registry._registry, "broken", replace(get("logme"), name="broken", function=_broken))
     scores, failures = run(names=("broken", "knn"))
     assert [value.score for value in scores] == ["knn"]
     assert failures[0].reason == "LinAlgError: eigenvalues did not converge"

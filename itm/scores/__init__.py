@@ -5,16 +5,62 @@ never changes its input, never depends on the other models, and is the same unde
 Input it cannot judge is a ScoreError that says what is wrong.
 """
 
-from itm.scores import itm, knn, linear_probe, logme  # noqa: F401  (each registers its score)
+from itm.scores import (  # noqa: F401  (each registers its score)
+    controls,
+    energy,
+    etran,
+    gbc,
+    hscore,
+    hscore_shrunk,
+    itm,
+    kite,
+    knn,
+    lda,
+    lead,
+    leep,
+    lfc,
+    linear_probe,
+    logme,
+    nce,
+    ncti,
+    nearest_class_mean,
+    nleep,
+    pactran,
+    parc,
+    ped,
+    sa,
+    sfda,
+    tmi,
+    transrate,
+)
 from itm.scores.contract import (
     Definition,
     Evaluation,
+    Sample,
+    Source,
     Splitting,
+    canonical,
     check_options,
+    computed,
     evaluate,
     evaluate_together,
     get,
+    listed,
     names,
 )
 
-__all__ = ["Definition", "Evaluation", "Splitting", "check_options", "evaluate", "evaluate_together", "get", "names"]
+__all__ = [
+    "Definition",
+    "Evaluation",
+    "Sample",
+    "Source",
+    "Splitting",
+    "canonical",
+    "check_options",
+    "computed",
+    "evaluate",
+    "evaluate_together",
+    "get",
+    "listed",
+    "names",
+]

@@ -1,11 +1,16 @@
 """Checked input in an order of its own, so that neither the order of rows nor the naming of classes can change a score."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from itm.errors import ScoreError
+from itm.scores._source import Source
+from itm.scores._splits import Splitting
+from itm.scores._statistics import Statistics
 
 CHUNK = 4096
 
@@ -20,10 +25,50 @@ class Sample:
     table: np.ndarray
     rows: np.ndarray
     labels: np.ndarray
+    source: Source = field(default_factory=Source)
 
     @property
     def classes(self) -> int:
         return int(self.labels.max()) + 1
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Return the sums that several scores share; they live as long as the sample does."""
+        return Statistics(self.table, self.rows, self.labels)
+
+    @property
+    def logits(self) -> np.ndarray:
+        """Return the outputs [n, z] of the model's own classifier, in float64, for scores that declare their need of them."""
+        assert self.source.logits is not None
+        return np.asarray(self.source.logits[self.rows], dtype=np.float64)
+
+    def learning(self, splitting: Splitting) -> "list[Sample]":
+        """Return what each split learns from, the same objects each time it is asked for, so that their sums are shared too.
+
+        Raises
+        ------
+        ScoreError
+            If a split has one class only to learn from, or there are fewer rows than folds.
+        """
+        if splitting not in self._parts:
+            parts = [self.take(split.learn) for split in splitting.of(self.labels)]
+            if any(part.classes < 2 for part in parts):
+                others = len(self.labels) - np.bincount(self.labels).max()
+                raise ScoreError(
+                    f"of {len(self.labels)} rows all but {others} are of one class, so that a split learns from it only; give "
+                    "the others more images."
+                )
+            self._parts[splitting] = parts
+        return self._parts[splitting]
+
+    @cached_property
+    def known(self) -> dict[Any, Any]:
+        """Return what scores found out about these rows and others may ask again, by function, options and splitting."""
+        return {}
+
+    @cached_property
+    def _parts(self) -> "dict[Splitting, list[Sample]]":
+        return {}
 
     @property
     def features(self) -> np.ndarray:
@@ -33,10 +78,12 @@ class Sample:
 
     def take(self, rows: np.ndarray) -> "Sample":
         """Return some rows; classes that lose all their rows close up."""
-        return Sample(self.table, self.rows[rows], np.unique(self.labels[rows], return_inverse=True)[1])
+        return Sample(self.table, self.rows[rows], np.unique(self.labels[rows], return_inverse=True)[1], self.source)
 
 
-def canonical(features: np.ndarray, labels: np.ndarray, ids: Sequence[str] | None) -> Sample:
+def canonical(
+    features: np.ndarray, labels: np.ndarray, ids: Sequence[str] | None = None, source: Source | None = None
+) -> Sample:
     """Check the input and bring it into canonical order.
 
     Rows are sorted by id, or by a hash of their content where there are no ids; classes are numbered as they then appear.
@@ -46,6 +93,7 @@ def canonical(features: np.ndarray, labels: np.ndarray, ids: Sequence[str] | Non
     ScoreError
         If shapes do not match, a value is not finite, or there are fewer than two classes or five rows.
     """
+    source = source or Source()
     features, labels = np.asarray(features), np.asarray(labels)
     if features.ndim != 2 or 0 in features.shape:
         raise ScoreError(f"features have shape {features.shape}; a table [images, width] with neither of them 0 is needed.")
@@ -61,12 +109,13 @@ def canonical(features: np.ndarray, labels: np.ndarray, ids: Sequence[str] | Non
     bad = ~np.isfinite(features.sum(axis=1, dtype=np.float64))
     if bad.any():
         raise ScoreError(f"{bad.sum()} of {len(features)} rows are not finite, the first is row {int(bad.argmax())}.")
+    source.check(*features.shape)
     order = _by_id(ids, len(features)) if ids is not None else _by_content(features, numbers)
     numbers = numbers[order]
     first = np.unique(numbers, return_index=True)[1]
     rank = np.empty(len(values), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(values))
-    return Sample(features, order, rank[numbers])
+    return Sample(features, order, rank[numbers], source)
 
 
 def _by_id(ids: Sequence[str], rows: int) -> np.ndarray:

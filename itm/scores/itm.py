@@ -192,6 +192,7 @@ ITM = register(
         lowest=0.0,
         highest=1.0,
         paper="Zheng et al., NeurIPS 2025",
+        cost="500 short training steps for each split",
     )
 )
 ITM_ETA0 = register(
@@ -207,5 +208,6 @@ ITM_ETA0 = register(
         lowest=0.0,
         highest=1.0,
         paper="control",
+        cost="500 short training steps for each split",
     )
 )

@@ -65,5 +65,6 @@ KNN = register(
         lowest=0.0,
         highest=1.0,
         paper="Wu et al., CVPR 2018",
+        cost="n² d",
     )
 )

@@ -40,11 +40,13 @@ def test_the_flow_and_the_library_alone_write_the_same_scores(root: Path, tmp_pa
 
 @pytest.mark.usefixtures("prefect_server")
 def test_processes_write_the_same_scores_too(root: Path, tmp_path: Path) -> None:
-    """Worker processes in place of threads, and two models to a scoring task, change nothing in the result."""
+    """Worker processes in place of threads, and two models to a scoring task, change nothing, whatever scores compare with."""
     from flows.rank import run
 
     folder, alone = tmp_path / "processes", tmp_path / "alone"
-    changes = {"data": {"sets": ["made:shapes?images=60"]}}
+    compared = {"source": "made:textures?images=60", "untrained": "test_vit.untrained"}
+    score = {"names": ["itm", "ped", "kite", "ncti"], **compared}
+    changes = {"data": {"sets": ["made:shapes?images=60"]}, "score": score}
     run(parameters(root, folder, runner={"kind": "processes", "workers": 2, "together": 2}, **changes), Store(folder))
     pipeline.run(parameters(root, alone, **changes), Store(alone))
     assert Store(folder).scores.read_bytes() == Store(alone).scores.read_bytes()

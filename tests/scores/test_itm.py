@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from itm.errors import ScoreError
-from itm.scores import Splitting, _judging, _rows, evaluate, evaluate_together
+from itm.scores import Splitting, _judging, _rows, canonical, evaluate, evaluate_together
 from itm.scores._judging import predictions
 from itm.scores._order import Sample
 from itm.scores._rows import Rows
@@ -189,8 +189,9 @@ def test_models_do_not_feel_each_other_where_folds_differ() -> None:
     """333 rows in five folds of 66 or 67 rows give each of three models what it gives alone, to the last bit, and again."""
     tables, labels = [made(333, gap=gap, seed=seed).table for seed, gap in enumerate((0.3, 0.5, 0.7))], made(333).labels
     ids, options = [f"{row:03d}" for row in range(333)], {"steps": 100, "recursions": 5}
-    together = evaluate_together("itm", tables, labels, ids=ids, options=options)
-    assert together == evaluate_together("itm", tables, labels, ids=ids, options=options)
+    samples = [canonical(table, labels, ids) for table in tables]
+    together = evaluate_together("itm", samples, options=options)
+    assert together == evaluate_together("itm", samples, options=options)
     assert together == [evaluate("itm", table, labels, ids=ids, options=options) for table in tables]
     assert len({str(one) for one in together}) == 3
 

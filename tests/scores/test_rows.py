@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from itm.scores import Splitting, _rows, evaluate, evaluate_together
+from itm.scores import Splitting, _rows, canonical, evaluate, evaluate_together
 from itm.scores._order import Sample
 from itm.scores._rows import Rows
 
@@ -176,7 +176,8 @@ def test_scores_are_the_same_kept_and_streamed(lay: str, tmp_path: Path, monkeyp
     options = {"steps": 60, "judge_every": 20, "batch_size": 100}
 
     def scores() -> list[object]:
-        return list(evaluate_together("itm", tables, LABELS[order], ids=ids, options=options, splitting=splitting))
+        samples = [canonical(table, LABELS[order], ids) for table in tables]
+        return list(evaluate_together("itm", samples, options=options, splitting=splitting))
 
     kept = scores()
     assert len(set(map(str, kept))) == 3

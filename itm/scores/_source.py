@@ -1,0 +1,58 @@
+"""What is known of a model beside its embeddings of the images it is judged on."""
+
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+import numpy as np
+
+from itm.errors import ScoreError
+
+Need = Literal["logits", "parameters", "gmacs", "imagenet_top1", "identity"]
+WORDS: dict[Need, tuple[str, str]] = {
+    "logits": ("the outputs of the model's own classifier", "keep its head, or leave this score out for models without one"),
+    "parameters": ("the number of the model's parameters", "give it"),
+    "gmacs": ("the multiply-adds of one forward pass", "its operations could not be counted; leave this score out"),
+    "imagenet_top1": ("a published ImageNet accuracy", "only timm's own checkpoints have one; leave this score out for others"),
+    "identity": ("a name that tells the model from others", "give it"),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything a score may know of a model beside its embeddings; a score declares what of it it needs.
+
+    `logits` [n, z] are of its own classifier on the same images. `mean` and `spread` [d] are of its embeddings of the images it
+    was trained on, or of others that stand for these. `untrained` [n, m] are embeddings of the same images by a network that
+    has learnt nothing.
+    """
+
+    logits: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    spread: np.ndarray | None = None
+    untrained: np.ndarray | None = None
+    parameters: float | None = None
+    gmacs: float | None = None
+    imagenet_top1: float | None = None
+    identity: str | None = None
+
+    def check(self, rows: int, width: int) -> None:
+        """Raise a ScoreError if an array does not fit embeddings of shape [rows, width] or is not finite."""
+        for name, axis, length in (("logits", 0, rows), ("untrained", 0, rows), ("mean", 0, width), ("spread", 0, width)):
+            array = getattr(self, name)
+            if array is None:
+                continue
+            dimensions = 2 if name in ("logits", "untrained") else 1
+            if array.ndim != dimensions or array.shape[axis] != length or 0 in array.shape:
+                raise ScoreError(f"{name} have shape {array.shape}; {length} along the first of {dimensions} axes are needed.")
+            if not np.isfinite(array).all():
+                raise ScoreError(f"{name} hold values that are not finite.")
+
+    def require(self, score: str, needs: tuple[Need, ...]) -> None:
+        """Raise a ScoreError that names what a score needs and is not known."""
+        for need in needs:
+            if getattr(self, need) is None:
+                what, advice = WORDS[need]
+                raise ScoreError(f"{score} needs {what}, which is not known; {advice}.")
+
+
+assert set(get_args(Need)) <= {field.name for field in fields(Source)}
