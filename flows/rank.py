@@ -12,10 +12,10 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 
 from itm.errors import told
 from itm.params import Params, RunnerParams
-from itm.pipeline import Plan, counts, share_cores
+from itm.pipeline import Compared, Plan, counts, share_cores
 from itm.rank import failed_outcome
 from itm.store import Store
-from itm.types import DataRef, Failure, Features, ModelRef, Outcome, Ranking, References
+from itm.types import DataRef, Failure, Features, ModelRef, Outcome, Ranking
 from tasks.extract import extract_pair
 from tasks.ingest import ingest
 from tasks.rank import rank
@@ -25,7 +25,6 @@ from tasks.track import track
 log = logging.getLogger("itm.flow")
 
 Extracted = tuple[ModelRef, DataRef, PrefectFuture[Any]]
-Futures = dict[tuple[str, str], PrefectFuture[Any]]
 
 
 @flow(name="rank", validate_parameters=False)
@@ -38,8 +37,9 @@ def rank_flow(params: Params, store: Store) -> tuple[Ranking, str]:
     # All extractions stand in the queue before the first scoring, which would hold a worker while it waits for its features.
     needed = {_names(*pair): pair for pair in (*planned.compared_with, *planned.pairs)}
     extracted = {names: extract_pair.submit(*pair, params, store) for names, pair in needed.items()}
+    compared = {_names(*pair): _features_or_failure(*pair, extracted[_names(*pair)]) for pair in planned.compared_with}
     pairs = [(*pair, extracted[_names(*pair)]) for pair in planned.pairs]
-    scored = [_submit(group, planned, extracted, params, store) for group in _groups(pairs, params.runner.together)]
+    scored = [_submit(group, planned, compared, params, store) for group in _groups(pairs, params.runner.together)]
     outcomes = [outcome for group, future in scored for outcome in _outcomes(group, future)]
     log.info("%s", counts(outcomes))
     result = rank(planned, outcomes, params, store)
@@ -76,28 +76,21 @@ def _names(model: ModelRef, data: DataRef) -> tuple[str, str]:
 
 
 def _submit(
-    group: Sequence[Extracted], planned: Plan, extracted: Futures, params: Params, store: Store
+    group: Sequence[Extracted], planned: Plan, compared: Compared, params: Params, store: Store
 ) -> tuple[Sequence[Extracted], PrefectFuture[Any]]:
     """Wait for the extractions of a group, and have those that came to something scored."""
     for *_, future in group:
         future.wait()
     done = [one for one in group if one[2].state.is_completed()]
-    references = [
-        References(
-            _reference(model, planned.source, extracted) if planned.source else None,
-            _reference(planned.untrained, data, extracted) if planned.untrained else None,
-        )
-        for model, data, _ in done
-    ]
+    references = [planned.references(model, data, compared) for model, data, _ in done]
     futures = [future for *_, future in done]
     return group, score_models.submit(
         [future.result() for future in futures], references, params, store, wait_for=futures, return_state=False
     )
 
 
-def _reference(model: ModelRef, data: DataRef, extracted: Futures) -> Features | Failure:
+def _features_or_failure(model: ModelRef, data: DataRef, future: PrefectFuture[Any]) -> Features | Failure:
     """Wait for an extraction that others are compared with."""
-    future = extracted[_names(model, data)]
     future.wait()
     if future.state.is_completed():
         found: Features = future.result()

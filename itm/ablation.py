@@ -23,7 +23,7 @@ from itm.rank import estimate
 from itm.scores import get
 from itm.scoring import score
 from itm.store import Store, write_beside, write_table
-from itm.types import DataRef, ModelRef, Score
+from itm.types import DataRef, ModelRef, References, Score
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def ablate(params: Params, store: Store, axes: Sequence[str] = tuple(AXES)) -> p
 
 def _of_model(model: ModelRef, data: DataRef, chosen: Sequence[Setting], params: Params, store: Store) -> list[dict[str, Any]]:
     unscored = params.model_copy(update={"score": params.score.model_copy(update={"names": ()})})
-    outcome = pipeline.run_pair(model, data, pipeline.Plan((data,), (model,)), unscored, store, show_progress=True)
+    outcome = pipeline.run_pair(model, data, References(), unscored, store, show_progress=True)
     if outcome.features is None:
         return [_row(data.name, model.name, setting, outcome.failures[0].reason) for setting in chosen]
     target = str(device(params.extract.device))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class Batch:
         self.models, self.references, self.params, self.device = models, references, params, device
         self._needs = {need for name in single(params) for need in get(name).needs}
         self._samples: dict[int, Sample | Exception] = {}
+        self._shared: dict[Path, tuple[np.ndarray, list[str]]] = {}
 
     def forget(self, number: int) -> None:
         """Let go of what was read and computed of a model."""
@@ -79,17 +81,22 @@ class Batch:
                 self._samples[number] = error
         return self._samples[number]
 
+    def _untrained(self, path: Path) -> tuple[np.ndarray, list[str]]:
+        """Return embeddings and ids of a file that all models are compared with, read once."""
+        if path not in self._shared:
+            embeddings, _, ids = read_embeddings(path)
+            self._shared[path] = embeddings, ids
+        return self._shared[path]
+
     def _read(self, features: Features, references: References) -> Sample:
         embeddings, labels, ids = read_embeddings(features.path)
         source: dict[str, Any] = {"logits": read_logits(features.path) if "logits" in self._needs else None}
         if isinstance(references.source, Features):
-            seen = read_embeddings(references.source.path)[0]
-            source |= {"mean": seen.mean(axis=0, dtype=np.float64), "spread": seen.std(axis=0, dtype=np.float64)}
+            source["spread"] = read_embeddings(references.source.path)[0].std(axis=0, dtype=np.float64)
         if isinstance(references.untrained, Features):
-            untrained, _, others = read_embeddings(references.untrained.path)
+            source["untrained"], others = self._untrained(references.untrained.path)
             if others != ids:
                 raise ScoreError(f"{references.untrained.model} has other images than {features.model}; extract both again.")
-            source["untrained"] = untrained
         facts = features.facts
         known = Source(
             **source,

@@ -124,11 +124,10 @@ def ingest(
         chosen, store = settings(data, params, data={"max_images": max_images})
         from itm.data import check_names, ingest_all, read_index
 
-        check_names(chosen.data.sets)
+        check_names(chosen.ingested)
         store.make_folders()
         store.sweep()
-        sets = dict.fromkeys([*chosen.data.sets, *([chosen.score.source] if chosen.score.source else [])])
-        found, failures = ingest_all(chosen.data.model_copy(update={"sets": tuple(sets)}), store)
+        found, failures = ingest_all(chosen.data.model_copy(update={"sets": chosen.ingested}), store)
         for ref in found:
             aside = ", ".join(f"{count} {kind}" for kind, count in ref.set_aside.items()) or "none"
             typer.echo(f"{ref.name}: {ref.images} images, {len(ref.classes)} classes, set aside: {aside} -> {ref.index}")
@@ -193,8 +192,9 @@ def _extract_and_score(params: "Params", store: "Store") -> bool:
     pipeline.share_cores(1)
     planned = pipeline.plan(params, store)
     failed = bool(planned.failed_data or planned.failed_models)
+    compared = pipeline.compare_with(planned, params, store, show_progress=True)
     for model, data in planned.pairs:
-        outcome = pipeline.run_pair(model, data, planned, params, store, show_progress=True)
+        outcome = pipeline.run_pair(model, data, planned.references(model, data, compared), params, store, show_progress=True)
         if outcome.features and not params.score.names:
             how = "cached" if outcome.features.cached else f"{outcome.features.images_per_second:.0f} images/s"
             typer.echo(f"{model.name} on {data.name}: {outcome.features.rows} rows ({how}) -> {outcome.features.path}")

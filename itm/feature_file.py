@@ -8,6 +8,7 @@ place nor length, and its own decoding copies even from a mapped file. It is the
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -105,19 +106,12 @@ def read_embeddings(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     StoreError
         If the file is missing or damaged, or there is no room for the scratch file.
     """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            shape = file.metadata.num_rows, file.schema_arrow.field("embedding").type.list_size
-            labels = file.read(columns=["label"])["label"].to_numpy()
-            ids = [one for part in _parts(file, "id") for one in part.cast(pa.string()).to_pylist()]
-            if not shape[0] == len(labels) == len(ids):
-                raise ValueError("its columns differ in length")
-            values = (part.flatten().to_numpy().astype(np.float32, copy=False) for part in _parts(file, "embedding"))
-            size = 4 * shape[0] * shape[1]
-            embeddings = _mapped(values, size, path) if size > IN_MEMORY else _gathered(values)
-            return embeddings.reshape(shape), labels, ids
-    except (OSError, pa.ArrowException, KeyError, AttributeError, ValueError) as error:
-        raise StoreError(f"{path}: is missing or damaged ({error}); remove it and run again.") from error
+    with _opened(path) as file:
+        labels = file.read(columns=["label"])["label"].to_numpy()
+        ids = [one for part in _parts(file, "id") for one in part.cast(pa.string()).to_pylist()]
+        if not file.metadata.num_rows == len(labels) == len(ids):
+            raise ValueError("its columns differ in length")
+        return _table(file, "embedding", path), labels, ids
 
 
 def read_logits(path: Path) -> np.ndarray | None:
@@ -128,15 +122,26 @@ def read_logits(path: Path) -> np.ndarray | None:
     StoreError
         If the file is missing or damaged.
     """
+    with _opened(path) as file:
+        return _table(file, "logits", path) if "logits" in file.schema_arrow.names else None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a feature file, and say of whatever is wrong with it what to do."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            if "logits" not in file.schema_arrow.names:
-                return None
-            shape = file.metadata.num_rows, file.schema_arrow.field("logits").type.list_size
-            values = (part.flatten().to_numpy().astype(np.float32, copy=False) for part in _parts(file, "logits"))
-            return _gathered(values).reshape(shape)
+            yield file
     except (OSError, pa.ArrowException, KeyError, AttributeError, ValueError) as error:
         raise StoreError(f"{path}: is missing or damaged ({error}); remove it and run again.") from error
+
+
+def _table(file: pq.ParquetFile, column: str, path: Path) -> np.ndarray:
+    """Return a column of rows of numbers [n, d], mapped from a scratch file where it is large."""
+    shape = file.metadata.num_rows, file.schema_arrow.field(column).type.list_size
+    values = (part.flatten().to_numpy().astype(np.float32, copy=False) for part in _parts(file, column))
+    size = 4 * shape[0] * shape[1]
+    return (_mapped(values, size, path) if size > IN_MEMORY else _gathered(values)).reshape(shape)
 
 
 def _parts(file: pq.ParquetFile, column: str) -> Iterator[pa.Array]:

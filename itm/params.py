@@ -134,6 +134,12 @@ class Params(_Record):
     store: Path = Path("data")
 
     @property
+    def ingested(self) -> tuple[str, ...]:
+        """Return the data sets that are ranked on and, where it is none of them, the one that scores compare with."""
+        sets, source = self.data.sets, self.score.source
+        return (*sets, source) if sets and source and source not in sets else sets
+
+    @property
     def tracking(self) -> TrackParams:
         """Return where to track, "auto" put in words."""
         uri = f"sqlite:///{self.store}/mlflow.db" if self.track.uri == "auto" else self.track.uri

@@ -4,7 +4,7 @@ A flow that fans the pairs out calls the same steps: `plan`, then extraction and
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from itm.pooling import with_pooled
 from itm.rank import failed_outcome, rank_data, ranking, scores_table
 from itm.ranking_file import read_ranking, write_ranking
 from itm.report.page import write_page
-from itm.scores import check_options, computed
+from itm.scores import check_options, computed, get
 from itm.scoring import score
 from itm.store import Store
 from itm.types import DataRef, Failure, Features, ModelRef, Outcome, Ranking, References
@@ -28,6 +28,9 @@ from itm.zoo.zoo_file import read_zoo_file
 log = logging.getLogger(__name__)
 
 THREADS = torch.get_num_threads()  # the cores this process may use, or what OMP_NUM_THREADS says
+
+
+Compared = Mapping[tuple[str, str], Features | Failure]  # by the names of model and data set
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,13 @@ class Plan:
         source = [(model, self.source) for model in self.models] if self.source else []
         return source + ([(self.untrained, data) for data in self.data_sets] if self.untrained else [])
 
+    def references(self, model: ModelRef, data: DataRef, compared: Compared) -> References:
+        """Return what the pairs that this one is compared with came to."""
+        return References(
+            compared[model.name, self.source.name] if self.source else None,
+            compared[self.untrained.name, data.name] if self.untrained else None,
+        )
+
 
 def check(params: Params) -> None:
     """Find what is wrong with the parameters before any work is done.
@@ -62,11 +72,11 @@ def check(params: Params) -> None:
         If no data set is named or two have the same name, the zoo file cannot be read, the device is not here, or a score or
         one of its options is unknown.
     """
-    check_names(params.data.sets)
+    check_names(params.ingested)
     if params.zoo.file:
         read_zoo_file(params.zoo.file)
     device(params.extract.device)
-    for name in {*computed(params.score.names), *params.score.options}:
+    for name in {*computed(params.score.names), *params.score.options, params.score.rank_by}:
         check_options(name, params.score.options.get(name))
 
 
@@ -85,13 +95,18 @@ def plan(params: Params, store: Store) -> Plan:
     for failure in failed_models:
         log.error("%s: %s", failure.model, failure.reason)
     data_sets, failed_data = ingest_all(params.data, store)
-    source, untrained = _source(params, store), _untrained(params)
+    uses = {use for name in computed(params.score.names) for use in get(name).uses}
+    source = _source(params, data_sets, store) if "source" in uses else None
+    untrained = _untrained(params) if "untrained" in uses else None
     return Plan(data_sets, tuple(models), failed_data, tuple(failed_models), source, untrained)
 
 
-def _source(params: Params, store: Store) -> DataRef | None:
+def _source(params: Params, data_sets: Iterable[DataRef], store: Store) -> DataRef | None:
     if params.score.source is None:
         return None
+    for data in data_sets:
+        if data.source == params.score.source:
+            return data
     found, failed = ingest_all(params.data.model_copy(update={"sets": (params.score.source,)}), store)
     if failed:
         raise ParamsError(f"score.source: {failed[0].reason}")
@@ -115,17 +130,20 @@ def share_cores(workers: int) -> None:
     threadpool_limits(threads)
 
 
+def compare_with(planned: Plan, params: Params, store: Store, show_progress: bool = False) -> Compared:
+    """Extract every pair that others are compared with; whatever goes wrong is a failure in its place."""
+    return {
+        (model.name, data.name): _extracted(model, data, params, store, show_progress) for model, data in planned.compared_with
+    }
+
+
 def run_pair(
-    model: ModelRef, data: DataRef, planned: Plan, params: Params, store: Store, show_progress: bool = False
+    model: ModelRef, data: DataRef, references: References, params: Params, store: Store, show_progress: bool = False
 ) -> Outcome:
     """Extract and score one pair; whatever goes wrong is in the outcome."""
     features = _extracted(model, data, params, store, show_progress)
     if isinstance(features, Failure):
         return Outcome(data.name, model.name, None, (), (features,))
-    references = References(
-        _extracted(model, planned.source, params, store, show_progress) if planned.source else None,
-        _extracted(planned.untrained, data, params, store, show_progress) if planned.untrained else None,
-    )
     target = str(device(params.extract.device))
     scores, failures = score(features, params.score, store, params.extract.resume, target, references)
     return Outcome(data.name, model.name, features, scores, failures)
@@ -187,7 +205,11 @@ def run(params: Params, store: Store, show_progress: bool = False) -> Ranking:
     """
     share_cores(1)
     planned = plan(params, store)
-    outcomes = [run_pair(model, data, planned, params, store, show_progress) for model, data in planned.pairs]
+    compared = compare_with(planned, params, store, show_progress)
+    outcomes = [
+        run_pair(model, data, planned.references(model, data, compared), params, store, show_progress)
+        for model, data in planned.pairs
+    ]
     log.info("%s", counts(outcomes))
     return conclude(planned, outcomes, params, store)
 

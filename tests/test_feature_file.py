@@ -14,7 +14,7 @@ import pytest
 
 from itm import feature_file
 from itm.errors import StoreError
-from itm.feature_file import IN_MEMORY, ROW_GROUP, read_description, read_embeddings, write_features
+from itm.feature_file import IN_MEMORY, ROW_GROUP, read_description, read_embeddings, read_logits, write_features
 from itm.types import Facts, Features
 
 IDENTITY = {"extractor": 1, "preprocessing": {"mean": [0.5, 0.5, 0.5]}, "splits": ["train"]}
@@ -124,6 +124,23 @@ def test_many_embeddings_are_mapped_and_the_same(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["features.parquet"]  # noqa: PTH208
     mapped = [line for line in Path("/proc/self/maps").read_text().splitlines() if f" {tmp_path}/" in line]
     assert [line.endswith("(deleted)") for line in mapped] == [True]
+
+
+def test_logits_are_read_as_embeddings_are(tmp_path, monkeypatch):
+    """A classifier's outputs come back as they were, many of them mapped; a model without one has none."""
+    path, facts = tmp_path / "features.parquet", Facts(1, 0.1, 2, 48, "", "")
+    features = Features(path, "k" * 64, "mine", "w" * 64, "petals", "d" * 64, 3, facts, 10.0, cached=False)
+    columns = {"embedding": np.ones((3, 2), np.float32), "logits": np.arange(12, dtype=np.float32).reshape(3, 4)}
+    write_features(features, ["a", "b", "c"], np.zeros(3, int), ["train"] * 3, columns, {})
+    np.testing.assert_array_equal(read_logits(path), columns["logits"])
+    monkeypatch.setattr(feature_file, "IN_MEMORY", 0)
+    assert isinstance(read_logits(path), np.memmap)
+    np.testing.assert_array_equal(read_logits(path), columns["logits"])
+    write_features(features, ["a", "b", "c"], np.zeros(3, int), ["train"] * 3, {"embedding": columns["embedding"]}, {})
+    assert read_logits(path) is None
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StoreError, match="remove it and run again"):
+        read_logits(path)
 
 
 def test_a_flipped_byte_in_any_page_of_many_is_an_error(tmp_path, monkeypatch):

@@ -214,14 +214,27 @@ def test_scores_are_compared_with_source_images_and_an_untrained_model(params, s
         assert one["ped"].value != other["ped"].value
         assert one["kite"].value != other["kite"].value
     assert pipeline.run(named, store) == compared
+    store.index("textures-images60").unlink()
+    unused = _changed(params, "score", source="made:textures?images=60", untrained="test_vit.untrained")
+    assert pipeline.plan(unused, store).compared_with == []
+    assert not store.index("textures-images60").exists()
+    assert pipeline.plan(_changed(named, "score", source=SOURCE), store).source.name == "shapes-images60"
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"source": "folder:nowhere"}, "score.source: .*nowhere"),
-        ({"untrained": "test_vit.untraind"}, "score.untrained is 'test_vit.untraind': .*did you mean 'test_vit.untrained'"),
-        ({"untrained": "test_resnet.*"}, "score.untrained is 'test_resnet.*': 2 models have this name; name one."),
+        ({"names": ("knn", "ped"), "source": "folder:nowhere"}, "score.source: .*nowhere"),
+        ({"source": "shapes-images60=made:textures"}, "are both named 'shapes-images60'"),
+        ({"names": ("*",), "rank_by": "leap"}, "no score 'leap'; did you mean 'leep'"),
+        (
+            {"names": ("kite", "knn"), "untrained": "test_vit.untraind"},
+            "score.untrained is 'test_vit.untraind': .*did you mean 'test_vit.untrained'",
+        ),
+        (
+            {"names": ("kite", "knn"), "untrained": "test_resnet.*"},
+            "score.untrained is 'test_resnet.*': 2 models have this name; name one.",
+        ),
         ({"names": ("knn", "leap")}, "no score 'leap'; did you mean 'leep'"),
     ],
 )

@@ -34,18 +34,23 @@ class Discriminant:
     weights: np.ndarray
     offsets: np.ndarray
 
+    def chances(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the probability [m, C] of each class, some rows at a time."""
+        size = max(1, BLOCK // len(self.offsets))
+        for start in range(0, len(rows), size):
+            yield scipy.special.softmax(rows[start : start + size] @ self.weights.T + self.offsets, axis=1)
+
     def posterior(self, rows: Rows, labels: np.ndarray, softened: bool = False) -> np.ndarray:
         """Return the posterior [n] of each row's own class; `softened`, it goes through one more softmax over all classes."""
-        size = max(1, BLOCK // len(self.offsets))
         found = np.empty(len(labels))
         for where, block in rows:
-            for start in range(0, len(block), size):
-                piece = block[start : start + size]
-                own = slice(where.start + start, where.start + start + len(piece))
-                chances = scipy.special.softmax(piece @ self.weights.T + self.offsets, axis=1)
+            done = where.start
+            for chances in self.chances(block):
+                own = slice(done, done + len(chances))
                 if softened:
                     chances = scipy.special.softmax(chances, axis=1)
-                found[own] = chances[np.arange(len(piece)), labels[own]]
+                found[own] = chances[np.arange(len(chances)), labels[own]]
+                done += len(chances)
         return found
 
 

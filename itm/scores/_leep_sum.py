@@ -7,7 +7,8 @@ ICML 2020, eq. (1) and (2).
 from collections.abc import Callable, Iterable
 
 import numpy as np
-import scipy.sparse
+
+from itm.scores._statistics import membership
 
 Blocks = Callable[[], Iterable[tuple[slice, np.ndarray]]]
 
@@ -25,9 +26,8 @@ def expected_probability(blocks: Blocks, labels: np.ndarray) -> np.ndarray:
     classes = int(labels.max()) + 1
     joint: np.ndarray | None = None
     for where, soft in blocks():
-        count = len(soft)
-        members = scipy.sparse.csr_matrix((np.ones(count), (labels[where], np.arange(count))), shape=(classes, count))
-        joint = members @ soft if joint is None else joint + members @ soft
+        of_classes = membership(labels[where], classes) @ soft
+        joint = of_classes if joint is None else joint + of_classes
     assert joint is not None
     total = joint.sum(axis=0)
     conditional = joint / np.where(total > 0, total, 1.0)

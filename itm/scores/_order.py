@@ -36,12 +36,6 @@ class Sample:
         """Return the sums that several scores share; they live as long as the sample does."""
         return Statistics(self.table, self.rows, self.labels)
 
-    @property
-    def logits(self) -> np.ndarray:
-        """Return the outputs [n, z] of the model's own classifier, in float64, for scores that declare their need of them."""
-        assert self.source.logits is not None
-        return np.asarray(self.source.logits[self.rows], dtype=np.float64)
-
     def learning(self, splitting: Splitting) -> "list[Sample]":
         """Return what each split learns from, the same objects each time it is asked for, so that their sums are shared too.
 

@@ -21,13 +21,12 @@ WORDS: dict[Need, tuple[str, str]] = {
 class Source:
     """Everything a score may know of a model beside its embeddings; a score declares what of it it needs.
 
-    `logits` [n, z] are of its own classifier on the same images. `mean` and `spread` [d] are of its embeddings of the images it
-    was trained on, or of others that stand for these. `untrained` [n, m] are embeddings of the same images by a network that
-    has learnt nothing.
+    `logits` [n, z] are of its own classifier on the same images. `spread` [d] is the standard deviation of each feature over
+    the images it was trained on, or others that stand for these. `untrained` [n, m] are embeddings of the same images by a
+    network that has learnt nothing.
     """
 
     logits: np.ndarray | None = None
-    mean: np.ndarray | None = None
     spread: np.ndarray | None = None
     untrained: np.ndarray | None = None
     parameters: float | None = None
@@ -37,14 +36,13 @@ class Source:
 
     def check(self, rows: int, width: int) -> None:
         """Raise a ScoreError if an array does not fit embeddings of shape [rows, width] or is not finite."""
-        for name, axis, length in (("logits", 0, rows), ("untrained", 0, rows), ("mean", 0, width), ("spread", 0, width)):
+        for name, dimensions, length in (("logits", 2, rows), ("untrained", 2, rows), ("spread", 1, width)):
             array = getattr(self, name)
             if array is None:
                 continue
-            dimensions = 2 if name in ("logits", "untrained") else 1
-            if array.ndim != dimensions or array.shape[axis] != length or 0 in array.shape:
+            if array.ndim != dimensions or array.shape[0] != length or 0 in array.shape:
                 raise ScoreError(f"{name} have shape {array.shape}; {length} along the first of {dimensions} axes are needed.")
-            if not np.isfinite(array).all():
+            if not np.isfinite(array.sum(axis=-1, dtype=np.float64)).all():  # no array of truth values as large as this one
                 raise ScoreError(f"{name} hold values that are not finite.")
 
     def require(self, score: str, needs: tuple[Need, ...]) -> None:

@@ -149,8 +149,7 @@ class Statistics:
         for where, block in self._read():
             shift = block.mean(axis=0) if where.start == 0 else shift
             block -= shift
-            labels, count = self.labels[where], len(block)
-            members = scipy.sparse.csr_matrix((np.ones(count), (labels, np.arange(count))), shape=(self.classes, count))
+            members = membership(self.labels[where], self.classes)
             sums += members @ block
             if self.n >= self.d:
                 scatter += block.T @ block
@@ -173,9 +172,14 @@ class Statistics:
         values, vectors = _eigen(rows @ rows.T / self.n, mean)
         along = np.sqrt(self.n * values)
         coordinates = vectors * along
-        members = np.eye(self.classes)[self.labels]
-        centres = members.T @ coordinates / self.counts[:, None]
+        centres = membership(self.labels, self.classes) @ coordinates / self.counts[:, None]
         return values, coordinates, centres, (rows @ mean) @ vectors / along
+
+
+def membership(labels: np.ndarray, classes: int) -> scipy.sparse.csr_matrix:
+    """Return the matrix [C, m] that is 1 where a row is of a class, so that its product with rows [m, d] sums them by class."""
+    count = len(labels)
+    return scipy.sparse.csr_matrix((np.ones(count), (labels, np.arange(count))), shape=(classes, count))
 
 
 def _eigen(matrix: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

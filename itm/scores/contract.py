@@ -67,7 +67,6 @@ def evaluate(
     ParamsError
         If the score or an option is unknown, or the score is made of several models' values.
     """
-    check_options(name, options)
     sample = canonical(features, labels, ids, source)
     (result,) = evaluate_together(name, [sample], options=options, splitting=splitting, device=device)
     if isinstance(result, ItmError):

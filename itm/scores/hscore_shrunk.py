@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from itm.scores._discriminant import intensity
 from itm.scores._statistics import Statistics
 from itm.scores.contract import Definition, Sample, register
 
@@ -43,18 +44,11 @@ def hscore_shrunk(sample: Sample, options: HscoreShrunkOptions) -> float:
 
 
 def _shrinkage(statistics: Statistics) -> float:
-    """Return how far from its sample the covariance S is best taken towards the sphere m I, by Ledoit and Wolf.
-
-    That is the mean of |f f^T - S|^2 / n over the rows f, which is S's own noise, over |S - m I|^2, 1 at most. The first is
-    (mean of |f|^4 - |S|^2) / n, and |S|^2 the sum of the squared eigenvalues. A covariance that is a sphere needs no shrinkage.
-    """
-    mean = statistics.values.mean()
-    values, squares = statistics.values / mean, statistics.squares / mean  # so that fourth powers stay small
-    distance = float(np.square(values - 1).sum())
-    if distance <= SPHERICAL * len(values):
+    """Return the Ledoit-Wolf intensity of the covariance of all rows; one that is a sphere already needs no shrinkage."""
+    values = statistics.values / statistics.values.mean()
+    if np.square(values - 1).sum() <= SPHERICAL * len(values):
         return 0.0
-    noise = (float(np.square(squares).mean()) - float(np.square(values).sum())) / statistics.n
-    return min(max(noise / distance, 0.0), 1.0)
+    return intensity(statistics.squares, float(np.square(statistics.values).sum()), statistics.rank)
 
 
 HSCORE_SHRUNK = register(

@@ -12,15 +12,14 @@ is published only with `reference`, for that depends on the unit of the features
 rounding chooses among directions that no longer differ.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from itm.errors import ParamsError
-from itm.scores._discriminant import intensity
+from itm.scores._discriminant import Discriminant, intensity
 from itm.scores._principal import Principal, principal
-from itm.scores._statistics import BLOCK, Statistics
+from itm.scores._statistics import Statistics
 from itm.scores.contract import Definition, Sample, register
 
 PAPER = "Wang et al., ICCV 2023"
@@ -46,50 +45,20 @@ class NctiTermOptions:
             raise ParamsError(f"ncti: dimensions is {self.dimensions}; it must be at least 1.")
 
 
-@dataclass(frozen=True)
-class _Discriminant:
-    """Linear discriminant analysis in k principal dimensions, applied to rows in the q `compact` coordinates.
-
-    `nuclear` is the nuclear norm of all rows along the discriminants.
-    """
-
-    axes: np.ndarray  # [q, k]
-    weights: np.ndarray  # [k, C]
-    constants: np.ndarray  # [C]
-    nuclear: float
-
-    def posteriors(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the probability [m, C] of each class, some rows at a time."""
-        size = max(1, BLOCK // len(self.constants))
-        for start in range(0, len(rows), size):
-            logits = rows[start : start + size] @ self.axes @ self.weights + self.constants
-            logits -= logits.max(axis=1, keepdims=True)
-            likelihoods = np.exp(logits, out=logits)
-            likelihoods /= likelihoods.sum(axis=1, keepdims=True)
-            yield likelihoods
-
-
 def ncti_nuclear(sample: Sample, options: NctiTermOptions) -> float:
     """Return a, the nuclear norm of the rows along at most C - 1 discriminants, the mean subtracted.
 
     In principal coordinates the covariance is diag(values), so that the singular values of the rows along axes A are those of
     diag(n values)^(1/2) A, and no row is read.
     """
-    return _discriminant(sample.statistics, options).nuclear
+    return _analysed(sample.statistics, options)[1]
 
 
 def ncti_posterior(sample: Sample, options: NctiTermOptions) -> float:
     """Return b, the mean over the rows of the probability of their own class."""
     statistics = sample.statistics
-    found = _discriminant(statistics, options)
-    total = 0.0
-    for where, block in statistics.blocks():
-        done = where.start
-        for posteriors in found.posteriors(block):
-            own = statistics.labels[done : done + len(posteriors)]
-            total += float(posteriors[np.arange(len(own)), own].sum())
-            done += len(own)
-    return total / statistics.n
+    model, _ = _analysed(statistics, options)
+    return float(model.posterior(statistics.blocks(), statistics.labels).mean())
 
 
 def ncti_collapse(sample: Sample, options: NctiTermOptions) -> float:
@@ -98,21 +67,21 @@ def ncti_collapse(sample: Sample, options: NctiTermOptions) -> float:
     The norm is that of the triangle of a QR factorisation of the rows so far, and a class is never held whole.
     """
     statistics = sample.statistics
-    found = _discriminant(statistics, options)
+    model, _ = _analysed(statistics, options)
     norms = 0.0
     for label in range(statistics.classes):
         kept = np.zeros((0, statistics.classes))
         for block in statistics.rows_of(label):
-            for posteriors in found.posteriors(block):
-                kept = np.concatenate([kept, posteriors])
+            for chances in model.chances(block):
+                kept = np.concatenate([kept, chances])
                 if len(kept) > statistics.classes:
                     kept = np.asarray(np.linalg.qr(kept, mode="r"))
         norms += float(np.linalg.svd(kept, compute_uv=False).sum())
     return -float(np.log(norms))
 
 
-def _discriminant(statistics: Statistics, options: NctiTermOptions) -> _Discriminant:
-    """Fit the analysis to the covariances W within and B between classes.
+def _analysed(statistics: Statistics, options: NctiTermOptions) -> tuple[Discriminant, float]:
+    """Return the analysis by the covariances W within and B between classes, and the rows' nuclear norm along its axes.
 
     The posterior is softmax_c(z^T W^-1 c - c^T W^-1 c / 2 + log share_c), c being a class's centre, and the discriminants are
     the generalised eigenvectors of B and W, C - 1 at most.
@@ -130,12 +99,8 @@ def _discriminant(statistics: Statistics, options: NctiTermOptions) -> _Discrimi
     discriminants = whitening @ directions[:, ::-1][:, :kept]
     along = np.linalg.svd(np.sqrt(space.variances)[:, None] * discriminants, compute_uv=False)
     weights = whitening @ (whitening.T @ space.centres.T)
-    return _Discriminant(
-        axes=space.axes,
-        weights=weights,
-        constants=np.log(statistics.shares) - np.einsum("ck,kc->c", space.centres, weights) / 2,
-        nuclear=float(np.sqrt(statistics.n) * along.sum()),
-    )
+    offsets = np.log(statistics.shares) - np.einsum("ck,kc->c", space.centres, weights) / 2
+    return Discriminant((space.axes @ weights).T, offsets), float(np.sqrt(statistics.n) * along.sum())
 
 
 def _shrunk(covariance: np.ndarray, shrinkage: float, least: float = 0.0) -> np.ndarray:

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 
 from itm.scores._accuracy import Metric, check_metric
-from itm.scores._statistics import BLOCK
+from itm.scores._statistics import BLOCK, membership
 from itm.scores.contract import Definition, Sample, Split, register
 
 
@@ -42,10 +41,7 @@ def _named(sample: Sample, split: Split) -> np.ndarray:
     origin = sample.table[sample.rows[split.learn[0]]].astype(np.float64)
     sums = np.zeros((sample.classes, len(origin)))
     for rows, block in _blocks(sample, split.learn, origin):
-        members = scipy.sparse.csr_matrix(
-            (np.ones(len(rows)), (sample.labels[rows], np.arange(len(rows)))), shape=(sample.classes, len(rows))
-        )
-        sums += members @ block
+        sums += membership(sample.labels[rows], sample.classes) @ block
     mean = sums.sum(axis=0) / len(split.learn)
     centres = sums[classes] / counts[classes, None] - mean
     half_squares = np.einsum("ij,ij->i", centres, centres) / 2

@@ -7,11 +7,10 @@ WACV 2025.
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 
 from itm.scores._discriminant import intensity, nearest_mean, solved
 from itm.scores._principal import principal
-from itm.scores._statistics import BLOCK, Statistics
+from itm.scores._statistics import BLOCK, Statistics, membership
 from itm.scores.contract import Definition, Sample, register
 from itm.scores.lda import nearest_mean_posterior
 from itm.scores.ped import pairs
@@ -78,11 +77,7 @@ def sa(sample: Sample, options: SaOptions) -> float:
 
 def _means(rows: np.ndarray, statistics: Statistics) -> np.ndarray:
     """Return the mean [C, k] of each class's rows."""
-    count = np.arange(statistics.n)
-    members = scipy.sparse.csr_matrix(
-        (np.ones(statistics.n), (statistics.labels, count)), shape=(statistics.classes, len(count))
-    )
-    return np.asarray(members @ rows / statistics.counts[:, None])
+    return np.asarray(membership(statistics.labels, statistics.classes) @ rows / statistics.counts[:, None])
 
 
 def _add(rows: np.ndarray, of_classes: np.ndarray, labels: np.ndarray) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 
 from itm.scores._discriminant import discriminant, ledoit_wolf, moved, solved
-from itm.scores._statistics import Statistics
+from itm.scores._statistics import Statistics, membership
 from itm.scores.contract import Definition, Sample, register
 
 DECAY = 5.0  # of the published shrinkage with the largest eigenvalue
@@ -74,8 +73,7 @@ class _Mixed:
         statistics = self._statistics
         sums, scatter = np.zeros_like(self._homes), np.zeros((self._homes.shape[1],) * 2)
         for where, block in self._residuals():
-            labels, count = statistics.labels[where], len(block)
-            sums += scipy.sparse.csr_matrix((np.ones(count), (labels, np.arange(count))), shape=(len(sums), count)) @ block
+            sums += membership(statistics.labels[where], statistics.classes) @ block
             scatter += block.T @ block
         means = sums / statistics.counts[:, None]
         scatter -= sums.T @ means

@@ -29,7 +29,6 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     arrays = np.load(GOLDEN / f"{request.param}.npz")
     source = Source(
         logits=np.log(arrays["source_probabilities"]),
-        mean=arrays["source_features"].mean(axis=0),
         spread=arrays["source_features"].std(axis=0),
     )
     expected = json.loads((GOLDEN / "scores.json").read_text(encoding="utf-8"))[request.param]

@@ -12,7 +12,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from itm.errors import ParamsError
 from itm.params import ScoreParams
 from itm.pooling import with_pooled
-from itm.scores import _statistics, check_options, evaluate, ncti
+from itm.scores import _discriminant, _statistics, check_options, evaluate
 from itm.types import Facts, Features, Outcome, Score
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs
@@ -120,7 +120,7 @@ def test_small_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = overlapping(200, 20)
     whole = terms(features, labels)
     monkeypatch.setattr(_statistics, "BLOCK", 7 * 20)
-    monkeypatch.setattr(ncti, "BLOCK", 3 * 5)
+    monkeypatch.setattr(_discriminant, "BLOCK", 3 * 5)
     assert terms(features, labels) == pytest.approx(whole, rel=1e-10)
 
 

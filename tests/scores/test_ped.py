@@ -43,7 +43,7 @@ def test_equals_the_head_on_rows_that_were_moved_one_by_one(n: int, d: int, clas
     features, labels = uneven(n, d, classes)
     features = features + 3.0
     spread = np.linspace(2.0, 0.5, d) if known else features.std(axis=0)
-    source = Source(mean=np.ones(d), spread=spread) if known else Source()
+    source = Source(spread=spread) if known else Source()
     expected = evaluate(head, moved(features, labels, spread, 0.6, by_feature=False), labels).value
     assert expected != pytest.approx(evaluate(head, features, labels).value, rel=1e-3)
     found = evaluate("ped", features, labels, options={"head": head}, source=source).value
