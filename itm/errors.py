@@ -28,6 +28,10 @@ class ScoreError(ItmError):
     """A score is undefined on the features and labels it was given."""
 
 
+class AgreementError(ItmError):
+    """Accuracies and scores cannot be compared."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return what ends a sentence on an unknown word: ``"; did you mean 'x' or 'y'?"``, or a full stop if nothing is near."""
     near = get_close_matches(word, list(known), n=2, cutoff=0.6)
