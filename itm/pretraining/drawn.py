@@ -1,4 +1,4 @@
-"""Trains the embedded zoo from drawn images: `python -m itm.zoo.pretrain`, some minutes a model on one core.
+"""Trains the embedded zoo from drawn images: `python -m itm.pretraining.drawn`, some minutes a model on one core.
 
 The models differ in architecture, size and history on purpose, so that a ranking of them has something to find: trained long or
 hardly at all, on one family of drawings or on all, on another task (how noisy the picture is), and not at all.
