@@ -6,12 +6,10 @@ from itertools import groupby, islice
 from typing import Any
 
 from prefect import flow
-from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
-from itm.errors import told
-from itm.params import Params, RunnerParams
+from flows.runner import reason, task_runner
+from itm.params import Params
 from itm.pipeline import Compared, Plan, counts, share_cores
 from itm.rank import failed_outcome
 from itm.store import Store
@@ -47,7 +45,7 @@ def rank_flow(params: Params, store: Store) -> tuple[Ranking, str]:
     if params.track.uri:
         state = track(result, params.tracking, store, return_state=True)
         if not state.is_completed():
-            problem = f"{_reason(state)} (the ranking itself is in {store.ranking})"
+            problem = f"{reason(state)} (the ranking itself is in {store.ranking})"
             log.error("not tracked: %s", problem)
     return result, problem
 
@@ -55,13 +53,7 @@ def rank_flow(params: Params, store: Store) -> tuple[Ranking, str]:
 def run(params: Params, store: Store) -> tuple[Ranking, str]:
     """Run the flow with the runner that the parameters name; this is the door of `itm rank`."""
     share_cores(params.runner.workers)
-    return rank_flow.with_options(task_runner=_task_runner(params.runner))(params, store)
-
-
-def _task_runner(runner: RunnerParams) -> TaskRunner[PrefectFuture[Any]]:
-    if runner.kind == "processes":
-        return ProcessPoolTaskRunner(runner.workers, initializer=share_cores, initargs=(runner.workers,))  # type: ignore[return-value]
-    return ThreadPoolTaskRunner(max_workers=runner.workers)  # type: ignore[return-value]
+    return rank_flow.with_options(task_runner=task_runner(params.runner))(params, store)
 
 
 def _groups(extracted: Sequence[Extracted], size: int) -> Iterator[Sequence[Extracted]]:
@@ -95,7 +87,7 @@ def _features_or_failure(model: ModelRef, data: DataRef, future: PrefectFuture[A
     if future.state.is_completed():
         found: Features = future.result()
         return found
-    return Failure(data.name, model.name, "extract", _reason(future.state))
+    return Failure(data.name, model.name, "extract", reason(future.state))
 
 
 def _outcomes(group: Sequence[Extracted], future: PrefectFuture[Any]) -> Iterator[Outcome]:
@@ -104,14 +96,8 @@ def _outcomes(group: Sequence[Extracted], future: PrefectFuture[Any]) -> Iterato
     scored = iter(future.result() if future.state.is_completed() else [])
     for model, data, features in group:
         if not features.state.is_completed():
-            yield failed_outcome(data.name, model.name, "extract", _reason(features.state))
+            yield failed_outcome(data.name, model.name, "extract", reason(features.state))
         elif not future.state.is_completed():
-            yield failed_outcome(data.name, model.name, "score", _reason(future.state))
+            yield failed_outcome(data.name, model.name, "score", reason(future.state))
         else:
             yield Outcome(data.name, model.name, features.result(), *next(scored))
-
-
-def _reason(state: State[Any]) -> str:
-    """Return what a task that did not complete has to say."""
-    error = state.result(raise_on_failure=False)
-    return told(error) if isinstance(error, Exception) else f"ended as {state.name}: {state.message or 'no message'}"

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itm.cli_ablate import ablate
+from itm.cli_benchmark import benchmark
+from itm.cli_evaluate import evaluate
+from itm.cli_finetune import confirm as confirm_first
+from itm.cli_finetune import finetune
 from itm.cli_lists import doctor, models, scores
 from itm.cli_settings import (
     AllowFailures,
@@ -52,6 +56,7 @@ def rank(
     runner: Annotated[str | None, typer.Option(help="inline (no Prefect, no tracking), threads or processes.")] = None,
     workers: Annotated[int | None, typer.Option(help="Pairs computed side by side.")] = None,
     allow_failures: AllowFailures = False,
+    confirm: Annotated[int | None, typer.Option(min=1, help="Fine-tune so many of the first models too.")] = None,
     quiet: Annotated[bool, typer.Option(help="Leave the table to `itm show`.")] = False,
     params: ParamsFile = None,
 ) -> None:
@@ -75,7 +80,9 @@ def rank(
             _print(ranking, store)
         if problem:
             typer.secho(f"not tracked: {problem}", fg="red", err=True)
-    failed = any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets)
+        failed = any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets)
+        if confirm is not None:
+            failed |= confirm_first(chosen, store, confirm)
     if failed and not allow_failures:
         raise typer.Exit(1)
 
@@ -206,6 +213,9 @@ def _extract_and_score(params: "Params", store: "Store") -> bool:
 
 
 app.command()(ablate)
+app.command()(benchmark)
+app.command()(evaluate)
+app.command()(finetune)
 app.command()(models)
 app.command()(scores)
 app.command()(doctor)

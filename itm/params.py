@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from itm.errors import ParamsError, did_you_mean
-from itm.types import Resume, SplitName
+from itm.types import Protocol, Resume, SplitName
 
 
 class _Record(BaseModel):
@@ -99,6 +99,64 @@ class ScoreParams(_Record):
         return self
 
 
+class FinetuneParams(_Record):
+    """How models are fine-tuned, to confirm a ranking's first or to make ground truth.
+
+    `full` trains every weight, `head` a linear classifier on fixed embeddings. `seeds` runs each, from `seed` on, are averaged.
+    Every learning rate has a short run of `search_steps` (a quarter of `steps` where nothing is said); the best on the
+    validation images has the final runs. One fixed rate would decide which models win, so the rates must span a factor of 100.
+    With fewer than `few_images` training images a class, all rates are divided by `few_images_divisor`. `crop` is the smallest
+    share of a training image that a random crop keeps. `mirror` flips half of them, which changes what letters and digits mean.
+    `batch_norm` "train" begins with the statistics of the training images and lets them move, "frozen" keeps those of the
+    checkpoint; "auto" does what a linear head prefers on the validation images, and "frozen" in batches of fewer than 16.
+    """
+
+    protocols: tuple[Protocol, ...] = Field(("full", "head"), min_length=1)
+    seeds: int = Field(2, ge=1, le=100)
+    seed: int = Field(0, ge=0)
+    learning_rates: tuple[float, ...] = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+    few_images: int = Field(20, ge=0)
+    few_images_divisor: float = Field(3.0, ge=1)
+    batch_size: int = Field(32, ge=2)
+    steps: int = Field(200, ge=1)
+    search_steps: int | None = Field(None, ge=1)
+    warmup: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(0.05, ge=0)
+    evaluations: int = Field(6, ge=1)
+    patience: int = Field(3, ge=1)
+    crop: float = Field(0.6, gt=0, le=1)
+    mirror: bool = False
+    batch_norm: Literal["auto", "train", "frozen"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _wide(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        if min(rates, default=0) <= 0 or max(rates) / min(rates) < 100 * (1 - 1e-9):
+            raise ValueError(
+                "must be positive and span a factor of 100 or more, since models differ that much in what they need"
+            )
+        return tuple(sorted(set(rates)))
+
+    @field_validator("protocols")
+    @classmethod
+    def _each_once(cls, protocols: tuple[Protocol, ...]) -> tuple[Protocol, ...]:
+        return tuple(dict.fromkeys(protocols))
+
+    @property
+    def search(self) -> int:
+        """Return the steps of a run that a learning rate is judged by."""
+        return self.search_steps or max(1, self.steps // 4)
+
+
+class EvaluateParams(_Record):
+    """Where the measured accuracies and scores lie that `itm evaluate` judges by, and how its intervals are drawn."""
+
+    measured: Path = Path("data/desk")
+    draws: int = Field(1000, ge=100)
+    seed: int = Field(0, ge=0)
+
+
 class RunnerParams(_Record):
     """Who does the work: `inline` is the library alone, the others are Prefect task runners.
 
@@ -129,6 +187,8 @@ class Params(_Record):
     zoo: ZooParams = ZooParams()
     extract: ExtractParams = ExtractParams()
     score: ScoreParams = ScoreParams()
+    finetune: FinetuneParams = FinetuneParams()
+    evaluate: EvaluateParams = EvaluateParams()
     runner: RunnerParams = RunnerParams()
     track: TrackParams = TrackParams()
     store: Path = Path("data")

@@ -30,11 +30,11 @@ def with_pooled(outcomes: Iterable[Outcome], params: ScoreParams) -> list[Outcom
 def _with_score(name: str, terms: dict[str, float], outcomes: Sequence[Outcome]) -> list[Outcome]:
     found = [{score.score: score for score in outcome.scores if score.score in terms} for outcome in outcomes]
     whole = [scores for scores in found if scores.keys() == terms.keys()]
-    combined = iter(_combined(whole, terms) if whole else ())
+    made = iter(_of_scores(whole, terms) if whole else ())
     result = []
     for outcome, scores in zip(outcomes, found, strict=True):
         if scores.keys() == terms.keys():
-            value, *draws = next(combined).tolist()
+            value, *draws = next(made).tolist()
             cached = all(score.cached for score in scores.values())
             one = next(iter(scores.values()))
             score = replace(one, score=name, value=value, draws=tuple(draws), seconds=0.0, cached=cached, details={})
@@ -47,9 +47,13 @@ def _with_score(name: str, terms: dict[str, float], outcomes: Sequence[Outcome])
     return result
 
 
-def _combined(whole: Sequence[dict[str, Score]], terms: dict[str, float]) -> np.ndarray:
+def _of_scores(whole: Sequence[dict[str, Score]], terms: dict[str, float]) -> np.ndarray:
     """Return the value and the draws of every model, [models, 1 + draws]."""
-    numbers = {term: np.array([(scores[term].value, *scores[term].draws) for scores in whole]) for term in terms}
+    return combined({term: np.array([(scores[term].value, *scores[term].draws) for scores in whole]) for term in terms}, terms)
+
+
+def combined(numbers: dict[str, np.ndarray], terms: dict[str, float]) -> np.ndarray:
+    """Return the weighted sum of each term's numbers [models, k], every column stretched over the models."""
     return np.asarray(sum(weight * _stretched(numbers[term]) for term, weight in terms.items()))
 
 

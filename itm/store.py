@@ -89,6 +89,20 @@ class Store:
         """Return the file of one score on one pair with this content key."""
         return self.root / "cache" / "scores" / file_name(data) / file_name(model) / f"{file_name(score)}-{key[:16]}.json"
 
+    def finetuning(self, data: str, model: str, run: str, key: str) -> Path:
+        """Return the file of one fine-tuning run of a pair with this content key."""
+        return self.root / "cache" / "finetuned" / file_name(data) / file_name(model) / f"{file_name(run)}-{key[:16]}.json"
+
+    @property
+    def finetuned(self) -> Path:
+        """Return the table of all fine-tuning runs and failures."""
+        return self.results / "finetuned" / "runs.parquet"
+
+    @property
+    def confirmed(self) -> Path:
+        """Return the record of what fine-tuning the first of a ranking came to."""
+        return self.results / "scores" / "confirmed.json"
+
     @property
     def scores(self) -> Path:
         """Return the long table of all scores and failures."""
@@ -98,6 +112,11 @@ class Store:
     def ranking(self) -> Path:
         """Return the ranking record."""
         return self.results / "scores" / "ranking.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """Return the folder of what scores were judged to be worth; it belongs to no ranking."""
+        return self.root / "evaluation"
 
     @property
     def reports(self) -> Path:

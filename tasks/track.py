@@ -1,13 +1,15 @@
 """MLflow logging, from one process after the work: the only module that imports mlflow.
 
-An experiment a data set, a parent run a ranking, a child run a model. Metrics are scores, params what one may want as an axis,
-tags where it all comes from. The registered model of a data set carries the alias `recommended` on its winner.
+An experiment a data set, a parent run a ranking or a fine-tuning, a child run a model. Metrics are scores or accuracies,
+params what one may want as an axis, tags where it all comes from. The registered model of a data set carries the alias
+`recommended` on its winner.
 """
 
 import json
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from itm.keys import metric_name, registered_name, slug
 from itm.params import TrackParams
 from itm.report.figures import score_against_cost, score_bars
 from itm.store import Store, write_beside
-from itm.types import DataRanking, RankedModel, Ranking
+from itm.types import Confirmed, DataRanking, DataRef, Finetuned, RankedModel, Ranking
 
 ALIAS = "recommended"
 
@@ -39,11 +41,74 @@ def track(ranking: Ranking, params: TrackParams, store: Store) -> list[str]:
 
 def log_ranking(ranking: Ranking, params: TrackParams, store: Store) -> list[str]:
     """Log a ranking without an orchestrator around."""
-    if params.uri and params.uri.startswith("sqlite:///"):
-        _make_database(Path(params.uri.removeprefix("sqlite:///")))
-    client = MlflowClient(tracking_uri=params.uri, registry_uri=params.uri)
+    client = _client(params)
     readable = [data for data in ranking.data_sets if not data.reason]
     return [_log_data(client, ranking, data, params, store) for data in readable]
+
+
+@task(name="track fine-tuning", cache_policy=NO_CACHE, persist_result=False)
+def track_finetuned(
+    finetuned: Sequence[Finetuned],
+    confirmed: Sequence[Confirmed],
+    data_sets: Sequence[DataRef],
+    params: TrackParams,
+    store: Store,
+) -> list[str]:
+    """Log fine-tuned pairs and what they confirm of a ranking, and return the ids of the parent runs, one a data set."""
+    client = _client(params)
+    parents = []
+    for data in data_sets:
+        own = [pair for pair in finetuned if pair.data == data.name]
+        about = next((one for one in confirmed if one.data == data.name), None)
+        if own:
+            parents.append(_log_finetuned(client, data, own, about, params, store))
+    return parents
+
+
+def _log_finetuned(
+    client: MlflowClient,
+    data: DataRef,
+    pairs: Sequence[Finetuned],
+    confirmed: Confirmed | None,
+    params: TrackParams,
+    store: Store,
+) -> str:
+    experiment = _experiment(client, data.name, params)
+    tags = {"data_source": data.source, "data_hash": data.hash, "step": "finetune", "code_commit": _commit()}
+    if confirmed:
+        tags |= {"rank_by": confirmed.rank_by, "ranked_first": confirmed.first, "confirmed": confirmed.pick or "none"}
+    done = [pair for pair in pairs if not pair.failure]
+    title = f"{len(done)} of {len(pairs)} fine-tuned"
+    parent = str(client.create_run(experiment, run_name=title, tags=tags).info.run_id)
+    for pair in pairs:
+        _log_pair(client, experiment, parent, pair)
+    for path in (store.finetuned, *((store.confirmed,) if confirmed else ())):
+        client.log_artifact(parent, str(path))
+    client.set_terminated(parent, "FINISHED" if done else "FAILED")
+    return parent
+
+
+def _log_pair(client: MlflowClient, experiment: str, parent: str, pair: Finetuned) -> None:
+    """Log one fine-tuned model as a child run: mean accuracies, and those of each seed as the steps of a series."""
+    tags = {MLFLOW_PARENT_RUN_ID: parent, "model": pair.model, "weights": pair.runs[0].weights if pair.runs else ""}
+    if pair.failure:
+        tags["failure"] = f"{pair.failure.step}: {pair.failure.reason}"[:5000]
+    run = client.create_run(experiment, run_name=pair.model, tags=tags).info.run_id
+    now, metrics, chosen = int(time.time() * 1000), [], {}
+    for protocol in dict.fromkeys(one.protocol for one in pair.runs):
+        own = [one for one in pair.runs if one.protocol == protocol]
+        metrics.append(Metric(f"finetuned/{protocol}", sum(one.test_accuracy for one in own) / len(own), now, 0))
+        metrics.append(Metric(f"finetuned/{protocol}/val", sum(one.val_accuracy for one in own) / len(own), now, 0))
+        metrics += [Metric(f"finetuned/{protocol}/each_seed", one.test_accuracy, now, one.seed) for one in own]
+        chosen[f"{protocol}/learning_rate"] = f"{own[0].learning_rate:g}"
+    client.log_batch(run, metrics=metrics, params=[Param(name, value) for name, value in chosen.items()])
+    client.set_terminated(run, "FAILED" if pair.failure else "FINISHED")
+
+
+def _client(params: TrackParams) -> MlflowClient:
+    if params.uri and params.uri.startswith("sqlite:///"):
+        _make_database(Path(params.uri.removeprefix("sqlite:///")))
+    return MlflowClient(tracking_uri=params.uri, registry_uri=params.uri)
 
 
 def _log_data(client: MlflowClient, ranking: Ranking, data: DataRanking, params: TrackParams, store: Store) -> str:

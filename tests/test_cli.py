@@ -70,7 +70,8 @@ def test_help_answers_without_a_heavy_import():
     """`itm --help` names every command and loads none of the packages that take long."""
     command = [sys.executable, "-X", "importtime", Path(sys.executable).parent / "itm", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    for name in ("rank", "ingest", "extract", "score", "ablate", "report", "show", "models", "scores", "doctor"):
+    commands = ("rank", "ingest", "extract", "score", "report", "show", "models", "scores", "doctor")
+    for name in (*commands, "ablate", "benchmark", "evaluate", "finetune"):
         assert f" {name} " in done.stdout
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "typer" in imported

@@ -1,0 +1,60 @@
+"""The flow of fine-tuning: ingest, fine-tune every pair or the first of a ranking, write the table, track."""
+
+import logging
+from typing import Any
+
+from prefect import flow
+from prefect.futures import PrefectFuture, as_completed
+
+from flows.runner import reason, task_runner
+from itm.finetune.pairs import asked, conclude
+from itm.finetune.table import failed
+from itm.finetune.told import line
+from itm.params import Params
+from itm.pipeline import share_cores
+from itm.store import Store
+from itm.types import Confirmed, DataRef, Failure, Finetuned, ModelRef
+from tasks.finetune import finetune_pair
+from tasks.ingest import ingest
+from tasks.track import track_finetuned
+
+log = logging.getLogger("itm.flow")
+
+Result = tuple[tuple[Finetuned, ...], tuple[Confirmed, ...], str]
+
+
+@flow(name="finetune", validate_parameters=False)
+def finetune_flow(params: Params, store: Store, first: int | None = None) -> Result:
+    """Fine-tune the zoo on every data set, or the `first` models of the ranking in `store`; a task that fails becomes a row.
+
+    Returns every pair, what was confirmed of the ranking, and what kept it from being tracked.
+    """
+    chosen = asked(params, store, first)
+    planned = ingest(chosen.params, store)
+    pairs = {finetune_pair.submit(*pair, chosen.params, store): pair for pair in chosen.pairs(planned)}
+    finetuned = {}
+    for future in as_completed(list(pairs)):
+        finetuned[future] = _finetuned(*pairs[future], future)
+        log.info("%s", line(finetuned[future]))
+    everything, confirmed = conclude(chosen, planned, [finetuned[future] for future in pairs], store)
+    problem = ""
+    if params.track.uri:
+        state = track_finetuned(everything, confirmed, planned.data_sets, params.tracking, store, return_state=True)
+        if not state.is_completed():
+            problem = f"{reason(state)} (the runs themselves are in {store.finetuned})"
+            log.error("not tracked: %s", problem)
+    return everything, confirmed, problem
+
+
+def run(params: Params, store: Store, first: int | None = None) -> Result:
+    """Run the flow with the runner that the parameters name; this is the door of `itm finetune` and of `itm rank --confirm`."""
+    share_cores(params.runner.workers)
+    return finetune_flow.with_options(task_runner=task_runner(params.runner))(params, store, first)
+
+
+def _finetuned(model: ModelRef, data: DataRef, future: PrefectFuture[Any]) -> Finetuned:
+    """Turn whatever a pair came to into what is kept of it."""
+    future.wait()
+    if future.state.is_completed():
+        return Finetuned(data.name, model.name, future.result())
+    return failed(data.name, Failure(data.name, model.name, "finetune", reason(future.state)))

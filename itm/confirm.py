@@ -1,0 +1,166 @@
+"""Whether the first of a ranking stays first when the next ones are fine-tuned too.
+
+The pick is the model of the best validation accuracy; test images are only reported, so that their accuracy stays an honest
+forecast.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from itm.errors import ParamsError
+from itm.finetune.told import percent
+from itm.params import FinetuneParams, Params
+from itm.pipeline import Plan
+from itm.store import Store, write_json
+from itm.types import Candidate, Confirmed, DataRanking, DataRef, Finetuned, ModelRef, RankedModel, Ranking, Run
+
+NOISE = 1.96  # standard errors of a difference that chance exceeds once in twenty times
+
+
+def params_of_first(params: Params, ranking: Ranking, first: int) -> Params:
+    """Return the parameters of fine-tuning the first models of every data set, by both protocols.
+
+    Raises
+    ------
+    ParamsError
+        If `first` is less than 1, or no model is ranked.
+    """
+    if first < 1:
+        raise ParamsError(f"--confirm is {first}; it says how many models to fine-tune, so 1 or more (3 is usual).")
+    names = dict.fromkeys(row.model for data in ranking.data_sets for row in first_of(data, first))
+    if not names:
+        raise ParamsError("no model is ranked, so there is none to confirm; see above why they failed.")
+    both = FinetuneParams.model_validate(params.finetune.model_dump() | {"protocols": ("full", "head")})
+    return params.model_copy(update={"zoo": params.zoo.model_copy(update={"models": tuple(names)}), "finetune": both})
+
+
+def first_of(data: DataRanking, first: int) -> list[RankedModel]:
+    """Return the first ranked models of a data set, best first."""
+    return [row for row in data.rows if row.rank is not None and row.rank <= first]
+
+
+def pairs_of_first(planned: Plan, ranking: Ranking, first: int) -> list[tuple[ModelRef, DataRef]]:
+    """Return the pairs to fine-tune, in the order of the ranking."""
+    models = {model.name: model for model in planned.models}
+    data_sets = {data.name: data for data in planned.data_sets}
+    return [
+        (models[row.model], data_sets[own.data])
+        for own in ranking.data_sets
+        for row in first_of(own, first)
+        if row.model in models and own.data in data_sets
+    ]
+
+
+def confirm(ranking: Ranking, finetuned: Iterable[Finetuned]) -> tuple[Confirmed, ...]:
+    """Return for every data set that has fine-tuned models what became of the ranking's first."""
+    pairs = {(pair.data, pair.model): pair for pair in finetuned}
+    found = []
+    for data in ranking.data_sets:
+        rows = [row for row in data.rows if (data.data, row.model) in pairs and row.estimate]
+        candidates = [_candidate(row, pairs[data.data, row.model]) for row in rows]
+        if candidates:
+            found.append(_confirmed(data.data, ranking.rank_by, candidates))
+    return tuple(found)
+
+
+def write_confirmed(confirmed: Sequence[Confirmed], store: Store) -> None:
+    """Write confirmed.json beside ranking.json."""
+    write_json(store.confirmed, {"version": 1, "data_sets": [asdict(one) for one in confirmed]})
+
+
+def sentence(confirmed: Confirmed) -> str:
+    """Say whether the ranking's first is the pick, and whether its lead over the next could be chance."""
+    if confirmed.pick is None:
+        return f"For {confirmed.data}, no fine-tuning came to an end."
+    chance = "within noise" if confirmed.within_noise else "beyond noise"
+    lead = f"For {confirmed.data}, fine-tuning picks {confirmed.pick}"
+    if confirmed.pick == confirmed.first:
+        rest = f", the first by {confirmed.rank_by}"
+        if confirmed.other is not None:
+            rest += f"; its lead over {confirmed.other} on val ({_points(confirmed)}) is {chance}"
+    elif confirmed.other is None:
+        rest = f"; {confirmed.first}, the first by {confirmed.rank_by}, failed"
+    else:
+        rest = (
+            f", not the first by {confirmed.rank_by}; its lead over {confirmed.first} on val ({_points(confirmed)}) is {chance}"
+        )
+    return f"{lead}{rest}."
+
+
+def print_confirmed(confirmed: Iterable[Confirmed], console: Console) -> None:
+    """Print a line a fine-tuned model and the answer, one table a data set."""
+    for one in confirmed:
+        lines = Table(title=Text(f"{one.data}: fine-tuned, %"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("rank", "model", one.rank_by, "val", "test", "test, head only", "learning rate"):
+            lines.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True, overflow="fold")
+        for row in one.candidates:
+            test = percent(row.test_accuracy) + (f" ± {percent(row.test_sd)}" if row.test_sd is not None else "")
+            rate = "-" if row.learning_rate is None else f"{row.learning_rate:.2g}"
+            cells = (f"{row.score:.4f}", percent(row.val_accuracy), test, percent(row.head_test_accuracy), rate)
+            lines.add_row(*map(Text, (str(row.rank), row.model, *cells)), style="bold" if row.model == one.pick else "")
+        if not console.is_terminal:  # into a pipe, lines are as long as their content
+            lines.width = console.measure(lines, options=console.options.update(width=10_000)).maximum
+        console.print(lines, crop=False)
+        for row in one.candidates:
+            if row.reason:
+                console.print(Text(f"{row.model}: {row.reason}"), soft_wrap=True)
+        console.print(Text(sentence(one), "bold"), soft_wrap=True)
+
+
+def _candidate(row: RankedModel, pair: Finetuned) -> Candidate:
+    assert row.estimate is not None
+    assert row.rank is not None
+    if pair.failure:
+        return Candidate(row.model, row.rank, row.estimate.value, reason=f"{pair.failure.step}: {pair.failure.reason}")
+    full, head = ([run for run in pair.runs if run.protocol == name] for name in ("full", "head"))
+    tests = [run.test_accuracy for run in full]
+    return Candidate(
+        model=row.model,
+        rank=row.rank,
+        score=row.estimate.value,
+        seeds=len(full),
+        learning_rate=full[0].learning_rate,
+        val_accuracy=float(np.mean([run.val_accuracy for run in full])),
+        val_error=_error(full),
+        test_accuracy=float(np.mean(tests)),
+        test_sd=float(np.std(tests, ddof=1)) if len(tests) > 1 else None,
+        head_test_accuracy=float(np.mean([run.test_accuracy for run in head])) if head else None,
+    )
+
+
+def _error(runs: Sequence[Run]) -> float:
+    """Return the standard error of a mean validation accuracy: which images there are, and which seeds."""
+    accuracies = np.array([run.val_accuracy for run in runs])
+    share = (accuracies.mean() * runs[0].val_images + 1) / (runs[0].val_images + 2)  # of all right, too, another draw may miss
+    images = share * (1 - share) / runs[0].val_images
+    seeds = accuracies.var(ddof=1) / len(runs) if len(runs) > 1 else 0.0
+    return float(np.sqrt(images + seeds))
+
+
+def _confirmed(data: str, rank_by: str, candidates: list[Candidate]) -> Confirmed:
+    """Return the pick and how it compares with the ranking's first, or, where that is the pick, with the next best."""
+    first = min(candidates, key=lambda row: row.rank)
+    done = sorted(
+        (row for row in candidates if row.val_accuracy is not None), key=lambda row: (-(row.val_accuracy or 0), row.rank)
+    )
+    if not done:
+        return Confirmed(data, rank_by, tuple(candidates), first.model)
+    pick, rest = done[0], done[1:]
+    other = next(iter(rest), None) if pick is first else next((row for row in rest if row is first), None)
+    lead = noise = None
+    if other is not None:
+        lead = (pick.val_accuracy or 0) - (other.val_accuracy or 0)
+        noise = NOISE * float(np.hypot(pick.val_error or 0, other.val_error or 0))
+    within = None if lead is None or noise is None else lead <= noise
+    name = other.model if other else None
+    return Confirmed(data, rank_by, tuple(candidates), first.model, pick.model, name, lead, noise, within)
+
+
+def _points(confirmed: Confirmed) -> str:
+    return f"{100 * (confirmed.lead or 0):.1f} points, chance alone up to {100 * (confirmed.noise or 0):.1f}"

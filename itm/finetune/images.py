@@ -1,0 +1,121 @@
+"""The images of a data set, decoded once into bytes and cropped a batch at a time on the device.
+
+Validation and test images, and training images wherever they are judged, are exactly what the model saw at extraction. What is
+trained on comes from a canvas a little larger than the model's input, which a random crop is taken from.
+"""
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from torch.nn import functional
+
+from itm.data.pixels import open_rgb
+from itm.errors import DataError
+from itm.keys import file_hash
+from itm.types import SplitName
+from itm.zoo import facts as zoo_facts
+
+Tensor = torch.Tensor
+SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+LARGER = 1.15  # sides of the canvas over those of the input: a crop is then hardly ever enlarged
+JUDGED = {"cpu": 16, "cuda": 256}  # images a batch where nothing is learnt
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images [n, 3, height, width] of a split as bytes, with their labels [n]."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The splits as a model sees them, the canvases of the training images, and how bytes become its input."""
+
+    splits: dict[SplitName, Part]
+    canvases: Tensor
+    size: tuple[int, int]
+    mean: Tensor
+    std: Tensor
+    device: torch.device
+
+    def judged(self, split: SplitName) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs [b, 3, height, width] and labels [b] of a split, in order."""
+        part = self.splits[split]
+        size = JUDGED.get(self.device.type, 128)
+        for images, labels in zip(part.images.split(size), part.labels.split(size), strict=True):
+            yield self._normalised(images.to(self.device).float()), labels.to(self.device)
+
+    def cropped(self, rows: Tensor, smallest: float, mirror: bool, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return random crops [b, 3, height, width] of training images and their labels [b].
+
+        A crop keeps a share of the canvas between `smallest` and all of it, and its proportions; it lies anywhere.
+        """
+        drawn = torch.rand(4, len(rows), generator=generator)
+        share = math.sqrt(smallest) + (1 - math.sqrt(smallest)) * drawn[0]  # of a side
+        place = torch.zeros(len(rows), 2, 3)
+        place[:, 0, 0] = torch.where(drawn[3] < 0.5, -share, share) if mirror else share
+        place[:, 1, 1] = share
+        place[:, :, 2] = ((2 * drawn[1:3] - 1) * (1 - share)).T
+        canvases = self.canvases[rows].to(self.device).float()
+        grid = functional.affine_grid(place.to(self.device), [len(rows), 3, *self.size], align_corners=False)
+        crops = functional.grid_sample(canvases, grid, padding_mode="border", align_corners=False)
+        return self._normalised(crops), self.splits["train"].labels[rows].to(self.device)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return images.sub_(self.mean).div_(self.std).contiguous(memory_format=torch.channels_last)
+
+
+def read_images(table: pl.DataFrame, name: str, config: dict[str, Any], device: torch.device) -> Images:
+    """Decode the usable images of an index by a model's preprocessing `config`.
+
+    Raises
+    ------
+    DataError
+        If a split has no image, or an image changed since it was ingested.
+    """
+    usable = table.filter(pl.col("status") == "ok")
+    rows = {split: usable.filter(pl.col("split") == split) for split in SPLITS}
+    if missing := [split for split in SPLITS if rows[split].is_empty()]:
+        raise DataError(
+            f"{name} has no {' and no '.join(missing)} images; fine-tuning learns from train, chooses on val and is judged on "
+            "test, so give each a share in data.splits."
+        )
+    height, width = config["input_size"][-2:]
+    plain = config | {"normalize": False}
+    canvas = plain | {"input_size": [3, math.ceil(LARGER * height), math.ceil(LARGER * width)], "crop_pct": 1.0}
+    parts, canvases = {}, torch.empty(0)
+    for split, own in rows.items():
+        decoded = _decoded(own, (plain, canvas) if split == "train" else (plain,))
+        parts[split] = Part(decoded[0], torch.from_numpy(own["label"].to_numpy().copy()))
+        canvases = decoded[1] if split == "train" else canvases
+    mean, std = (255 * torch.tensor(config[word]).view(1, 3, 1, 1).to(device) for word in ("mean", "std"))
+    return Images(parts, canvases, (height, width), mean, std, device)
+
+
+def _decoded(rows: pl.DataFrame, configs: tuple[dict[str, Any], ...]) -> list[Tensor]:
+    """Return the images [n, 3, height, width] of all rows as each of the configurations wants them."""
+    transforms = [zoo_facts.transform(config) for config in configs]
+
+    def decode(path: str, id_: str) -> list[Tensor]:
+        try:
+            if file_hash(Path(path)) != id_:
+                raise DataError(f"{path} changed after it was ingested; ingest again.")
+            image = open_rgb(Path(path))
+        except OSError as error:
+            raise DataError(f"{path} can no longer be read ({error}); ingest again.") from error
+        return [transform(image) for transform in transforms]
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # decoders release the lock of the interpreter
+        found = list(pool.map(decode, rows["path"].to_list(), rows["id"].to_list()))
+    return [torch.stack(images) for images in zip(*found, strict=True)]

@@ -1,0 +1,223 @@
+"""Full fine-tuning of one model: all weights by AdamW, from a head that was trained on the fixed embeddings first."""
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from itm.errors import ModelError
+from itm.finetune.head import Embedded, Head, Judged, judge, train_head
+from itm.finetune.images import SPLITS, Images
+from itm.params import FinetuneParams
+from itm.types import SplitName
+
+log = logging.getLogger(__name__)
+
+Tensor = torch.Tensor
+CLIP = 1.0  # the longest gradient of a step
+SMALL_BATCH = 16  # images; statistics of fewer say little of the data
+DROPS = ("DropPath", "Dropout", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "PatchDropout", "DropBlock2d")
+BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run came to on the validation images, at its best step, and the state it had there."""
+
+    best_step: int
+    steps: int
+    val: Judged
+    state: dict[str, Tensor]
+    images_per_second: float
+
+
+class Classifier(nn.Module):
+    """A model's embeddings with a new linear head; works for every model that embeddings can be extracted from."""
+
+    def __init__(self, backbone: nn.Module, width: int, classes: int) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, nn.Linear(width, classes)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Return the embeddings [b, width] of inputs [b, 3, height, width]."""
+        features = self.backbone.forward_features(images)  # type: ignore[operator]
+        embedding: Tensor = self.backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
+        return embedding
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits [b, classes] of inputs [b, 3, height, width]."""
+        logits: Tensor = self.head(self.embed(images))
+        return logits
+
+    def learn(self, freeze_statistics: bool) -> None:
+        """Go to training mode, but without dropout, which only slows short runs, and with fixed statistics where asked."""
+        self.train()
+        for module in self.modules():
+            if type(module).__name__ in DROPS or (freeze_statistics and isinstance(module, BatchNorm)):
+                module.eval()
+
+
+class Training:
+    """One model on one data set; every run starts from the checkpoint again."""
+
+    def __init__(self, backbone: nn.Module, images: Images, classes: int, params: FinetuneParams, title: str) -> None:
+        self.images, self.params, self.title = images, params, title
+        device = images.device
+        backbone.requires_grad_(True).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = Classifier(backbone, 1, 1)  # the width is known with the embeddings
+        self.embedded = self._embed()
+        width = self.embedded["train"][0].shape[1]
+        self.model.head = nn.Linear(width, classes, device=device)
+        self.start, self.embedded_at_start = copy.deepcopy(backbone.state_dict()), self.embedded
+        self.freezes = params.batch_norm == "frozen" or (params.batch_norm == "auto" and self.batch_size < SMALL_BATCH)
+        if not self.freezes and self._adapt_statistics():
+            adapted = self._embed()
+            self.freezes = params.batch_norm == "auto" and self._are_worse(adapted, classes)
+            if not self.freezes:
+                self.start, self.embedded_at_start = copy.deepcopy(backbone.state_dict()), adapted
+
+    @property
+    def batch_size(self) -> int:
+        """Return how many images a step learns from: all, where they are fewer than asked for."""
+        return min(self.params.batch_size, len(self.images.splits["train"]))
+
+    def _adapt_statistics(self) -> bool:
+        """Replace the statistics of batch norm by those of one epoch of random crops, and say whether there were any.
+
+        Training normalises by the statistics of each batch. On images unlike those of the checkpoint, a head that was fitted
+        to its statistics would be wrong from the first step on, and small learning rates could never mend that.
+        """
+        layers = [module for module in self.model.modules() if isinstance(module, BatchNorm) and module.track_running_stats]
+        before = [layer.momentum for layer in layers]
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # a plain average
+        generator = torch.Generator().manual_seed(self.params.seed)
+        self.model.learn(freeze_statistics=False)
+        with torch.inference_mode(), self._autocast():
+            batches = self._batches(generator) if layers else iter(())
+            for rows in islice(batches, len(self.images.splits["train"]) // self.batch_size):
+                self.model.embed(self.images.cropped(rows, self.params.crop, self.params.mirror, generator)[0])
+        for layer, momentum in zip(layers, before, strict=True):
+            layer.momentum = momentum
+        return bool(layers)
+
+    def _are_worse(self, adapted: Embedded, classes: int) -> bool:
+        """Say whether a head does worse on embeddings by the statistics of the data than by those of the checkpoint."""
+        heads = (train_head(embedded, classes, self.params.seed) for embedded in (self.embedded, adapted))
+        fixed, moved = (head.judged["val"] for head in heads)
+        return (moved.accuracy, -moved.loss) <= (fixed.accuracy, -fixed.loss)
+
+    def _embed(self) -> Embedded:
+        """Return the embeddings and the labels of all splits."""
+        found: Embedded = {}
+        self.model.eval()
+        with torch.inference_mode(), self._autocast():
+            for split in SPLITS:
+                batches = [(self.model.embed(images).float(), labels) for images, labels in self.images.judged(split)]
+                embedding = torch.cat([values for values, _ in batches])
+                if embedding.ndim != 2 or not embedding.isfinite().all():
+                    raise ModelError(f"{self.title}: embeddings are not finite numbers [images, width]; try precision fp32.")
+                found[split] = embedding, torch.cat([labels for _, labels in batches])
+        return {split: (values.clone(), labels.clone()) for split, (values, labels) in found.items()}
+
+    def fit(self, head: Head, learning_rate: float, steps: int, evaluations: int, seed: int) -> Trained | None:
+        """Train for `steps`, warming up and then along a cosine to zero; None if the loss stops being finite.
+
+        The state kept is the one best on validation (accuracy, then loss); training stops early after `patience` evaluations
+        without a better one. Everything random comes from `seed`.
+        """
+        with torch.random.fork_rng([self.images.device] if self.images.device.type == "cuda" else []):
+            torch.manual_seed(seed)  # for models that draw by themselves, as those of others may
+            return self._fit(head, learning_rate, steps, evaluations, seed)
+
+    def _fit(self, head: Head, learning_rate: float, steps: int, evaluations: int, seed: int) -> Trained | None:
+        params, model = self.params, self.model
+        model.backbone.load_state_dict(self.start)
+        with torch.no_grad():
+            model.head.weight.copy_(head.weight)
+            model.head.bias.copy_(head.bias)
+        optimiser = torch.optim.AdamW(self._groups(), lr=learning_rate, fused=True)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share(step, steps, params.warmup))
+        generator = torch.Generator().manual_seed(seed)
+        batches = self._batches(generator)
+        judged_at = {round(steps * (number + 1) / evaluations) for number in range(evaluations)}
+        best: Trained | None = None
+        without_better, trained, seconds = 0, 0, 0.0
+        for step in range(1, steps + 1):
+            started = time.perf_counter()
+            rows = next(batches)
+            finite = self._step(rows, optimiser, generator)
+            schedule.step()
+            trained, seconds = trained + len(rows), seconds + time.perf_counter() - started
+            if not finite:
+                return None
+            if step not in judged_at:
+                continue
+            found = self.judge("val")
+            if not math.isfinite(found.loss):
+                return None
+            if best is None or (found.accuracy, -found.loss) > (best.val.accuracy, -best.val.loss):
+                without_better, best = 0, Trained(step, step, found, copy.deepcopy(model.state_dict()), 0.0)
+            else:
+                without_better += 1
+            if without_better == params.patience:
+                break
+        assert best is not None
+        return Trained(best.best_step, step, best.val, best.state, trained / seconds)
+
+    def judge(self, split: SplitName, state: dict[str, Tensor] | None = None) -> Judged:
+        """Return how the model does on a split, in `state` or as it is."""
+        if state is not None:
+            self.model.load_state_dict(state)
+        self.model.eval()
+        with torch.inference_mode(), self._autocast():
+            found = [(self.model(images).float(), labels) for images, labels in self.images.judged(split)]
+        return judge(torch.cat([logits for logits, _ in found]), torch.cat([labels for _, labels in found]))
+
+    def _autocast(self) -> torch.autocast:
+        """Return the context of half precision, which pays on a GPU."""
+        wanted, kind = self.params.precision, self.images.device.type
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=wanted == "bf16" or (wanted == "auto" and kind == "cuda"))
+
+    def _step(self, rows: Tensor, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> bool:
+        """Take one step on training images `rows`, and say whether its loss is finite."""
+        params = self.params
+        self.model.learn(freeze_statistics=self.freezes)
+        images, labels = self.images.cropped(rows, params.crop, params.mirror, generator)
+        with self._autocast():
+            loss = functional.cross_entropy(self.model(images), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        length = nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        optimiser.step()
+        return bool(torch.isfinite(loss) & torch.isfinite(length))
+
+    def _batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield rows [b] of training images without end, shuffled anew each epoch, the rest of an epoch left out."""
+        count, size = len(self.images.splits["train"]), self.batch_size
+        while True:
+            yield from torch.randperm(count, generator=generator)[: count // size * size].split(size)
+
+    def _groups(self) -> list[dict[str, object]]:
+        """Return the weights in two groups: biases and scales, which have one dimension, do not decay."""
+        parameters = list(self.model.parameters())
+        return [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.params.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+
+
+def _share(step: int, steps: int, warmup: float) -> float:
+    """Return the share of the learning rate at a step: a line up to all of it, then a cosine to zero."""
+    rising = round(warmup * steps)
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))

@@ -1,0 +1,72 @@
+"""How contenders stand in a pool: as a terminal table and as Markdown."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from itm.evaluation.standings import PoolStandings, Standing
+from itm.report import fixed
+
+HEADINGS = ("tau_w, 95 %", "worst set", "regret", "top-1", "top-3", "less ITM, 95 %", "pools of 10", "failed", "tied")
+KINDS = {"score": "scores", "control": "controls", "ceiling": "ceilings"}
+
+
+def title(pool: PoolStandings) -> str:
+    """Say what the pool is and what chance reaches in it."""
+    return (
+        f"{pool.name}: {len(pool.models)} models, {len(pool.sets)} data sets; "
+        f"one random order in twenty reaches a mean tau_w of {fixed(pool.chance, 2)}"
+    )
+
+
+def print_standings(pool: PoolStandings, console: Console) -> None:
+    """Print a line a contender; into a pipe, lines are as long as their content."""
+    console.print(Text(title(pool), "bold"), soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("", *HEADINGS):
+        table.add_column(
+            heading, justify="right" if heading in ("regret", "top-1", "top-3", "failed", "tied") else "left", no_wrap=True
+        )
+    for kind, own in _by_kind(pool):
+        table.add_section()
+        for one in own:
+            style = "bold" if one.name == "itm" else "" if kind == "score" else "dim" if kind == "ceiling" else "cyan"
+            table.add_row(*map(Text, (one.name, *_cells(one))), style=style)
+    if not console.is_terminal:
+        table.width = console.measure(table, options=console.options.update(width=10_000)).maximum
+    console.print(table, crop=False, no_wrap=True, overflow="ignore")
+
+
+def markdown(pool: PoolStandings) -> str:
+    """Return the same as Markdown, a table a kind of contender."""
+    lines = [f"**{title(pool)}**"]
+    for kind, own in _by_kind(pool):
+        lines += ["", f"| {KINDS[kind]} | {' | '.join(HEADINGS)} |", "|---" * (len(HEADINGS) + 1) + "|"]
+        for one in own:
+            name = f"**{one.name}**" if one.name == "itm" else one.name
+            lines.append(f"| {name} | {' | '.join(_cells(one))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _by_kind(pool: PoolStandings) -> Iterator[tuple[str, list[Standing]]]:
+    for kind in KINDS:
+        if own := [one for one in pool.standings if one.kind == kind]:
+            yield kind, own
+
+
+def _cells(one: Standing) -> tuple[str, ...]:
+    against, spread = one.against_itm, one.sub_pools
+    return (
+        f"{fixed(one.tau.mean, 2)} [{fixed(one.tau.low, 2)}, {fixed(one.tau.high, 2)}]",
+        f"{fixed(one.worst, 2)} {one.worst_set}",
+        fixed(one.regret, 1),
+        f"{100 * one.top1:.0f} %",
+        f"{100 * one.top3:.0f} %",
+        "-" if against is None else f"{against.mean:+.2f} [{against.low:+.2f}, {against.high:+.2f}]",
+        "-" if spread is None else f"{fixed(spread.mean, 2)} ± {fixed(spread.deviation, 2)}",
+        str(one.failed),
+        str(one.tied),
+    )

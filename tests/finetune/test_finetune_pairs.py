@@ -1,0 +1,196 @@
+"""Many pairs: failures are rows, the table says where full fine-tuning lost, and the commands print what was found."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from click.testing import Result
+from typer.testing import CliRunner
+
+from itm.cli import app
+from itm.confirm import confirm, params_of_first, sentence
+from itm.errors import ParamsError
+from itm.finetune import below_head, pairs
+from itm.finetune.table import means, runs_table
+from itm.params import Params, parse
+from itm.store import Store, read_json, read_table
+from itm.types import DataRanking, Estimate, Failure, Finetuned, Protocol, RankedModel, Ranking, Run
+
+LONG, SHORT = "test_resnet.drawn_long", "test_resnet.drawn_short"
+SOURCE = "made:shapes?images=60"
+NAME = "shapes-images60"
+RECIPE = {"steps": 4, "seeds": 2, "evaluations": 1, "learning_rates": [1e-4, 1e-2]}
+
+pytestmark = pytest.mark.usefixtures("own_logger")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo_file: Path) -> Path:
+    """Stand in a folder with a params.yaml of a small fine-tuning by the library alone."""
+    params = {
+        "data": {"sets": [SOURCE]},
+        "zoo": {"file": str(zoo_file), "models": [LONG, SHORT]},
+        "score": {"names": ["knn"], "rank_by": "knn"},
+        "finetune": RECIPE,
+        "runner": {"kind": "inline"},
+        "track": {"uri": None},
+        "store": "kept",
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def call(here: Path) -> Callable[..., Result]:
+    """Call a command in that folder, and check its exit status."""
+
+    def invoke(*words: str, status: int = 0) -> Result:
+        result = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert result.exit_code == status, result.output
+        return result
+
+    assert here.is_dir()
+    return invoke
+
+
+def a_run(model: str, protocol: Protocol, val: float, test: float, seed: int = 0, data: str = "petals") -> Run:
+    """Return a finished run with these accuracies on 200 images each."""
+    return Run(
+        data,
+        "d",
+        model,
+        "w",
+        protocol,
+        seed,
+        1e-3,
+        0.05,
+        200,
+        100,
+        1.0,
+        val,
+        0.5,
+        test,
+        0.5,
+        48,
+        600,
+        200,
+        200,
+        9.0,
+        1.0,
+        "cpu",
+    )
+
+
+def a_ranking(*models: str) -> Ranking:
+    """Return a ranking of models in this order, and one that failed."""
+    rows = [RankedModel(m, "ranked", place, place, Estimate(1 / place, 0, 1, ())) for place, m in enumerate(models, start=1)]
+    failed = RankedModel("broken", "failed", failures=(Failure("petals", "broken", "zoo", "gone"),))
+    return Ranking("itm", (DataRanking("petals", "digits", "d", 9, ("a", "b"), {}, (*rows, failed)),), (), {})
+
+
+def test_failures_are_rows_and_stop_nothing(here):
+    """A model that is not there, one whose data lack test images and one data set that is not there leave the rest alone."""
+    values = yaml.safe_load((here / "params.yaml").read_text())
+    values["zoo"]["models"] = [SHORT, "test_resnet.nowhere"]
+    values["data"] = {"sets": [SOURCE, "folder:nowhere"]}
+    values["finetune"] = RECIPE | {"protocols": ["head"]}
+    store = Store(here / "kept")
+    finetuned, confirmed = pairs.run(parse(values, Params, "test"), store)
+    assert confirmed == ()
+    table = read_table(store.finetuned)
+    assert table.equals(runs_table(finetuned))
+    ok, failed = table.filter(status="ok"), table.filter(status="failed")
+    assert ok.select("data", "model", "protocol", "seed").rows() == [(NAME, SHORT, "head", 0), (NAME, SHORT, "head", 1)]
+    assert failed["model"].to_list() == ["", "test_resnet.nowhere"]
+    assert all(reason.startswith(("ingest: ", "zoo: ")) for reason in failed["reason"])
+    assert ok["test_accuracy"].is_between(0, 1).all()
+    values["data"] = {"sets": [SOURCE], "splits": {"train": 0.8, "val": 0.2}}
+    (nowhere, without_test), _ = pairs.run(parse(values, Params, "test"), store)
+    assert [pair.failure.step for pair in (nowhere, without_test)] == ["zoo", "finetune"]
+    assert "has no test images" in without_test.failure.reason
+
+
+def test_below_head_counts_pairs_that_lost_more_than_a_point():
+    """Means over seeds count; exactly one point is not yet below, and a pair with one protocol is not compared."""
+    runs = [
+        *(a_run("lost", "full", 0.9, test, seed) for seed, test in enumerate((0.90, 0.92))),
+        a_run("lost", "head", 0.9, 0.95),
+        a_run("even", "full", 0.9, 0.94),
+        a_run("even", "head", 0.9, 0.95),
+        a_run("alone", "full", 0.9, 0.1),
+    ]
+    table = runs_table([Finetuned(run.data, run.model, (run,)) for run in runs])
+    found = below_head(table)
+    assert found.select("model", "below").rows() == [("lost", True), ("even", False)]
+    assert found["lost"].to_list() == pytest.approx([0.04, 0.01])
+    assert means(table).filter(model="lost", protocol="full")["test_sd"].item() == pytest.approx(0.01 * 2**0.5)
+    assert below_head(runs_table([])).is_empty()
+
+
+def test_the_pick_has_the_best_validation_accuracy():
+    """Test accuracy does not choose; a lead that images and seeds explain is called noise, a larger one is not."""
+    models = {"a": (0.80, 0.99), "b": (0.82, 0.70), "c": (0.40, 0.95)}
+    finetuned = [
+        Finetuned("petals", name, (a_run(name, "full", *both), a_run(name, "head", 0.1, 0.2))) for name, both in models.items()
+    ]
+    (one,) = confirm(a_ranking("a", "b", "c"), finetuned)
+    assert (one.first, one.pick, one.other, one.within_noise) == ("a", "b", "a", True)
+    assert one.lead == pytest.approx(0.02)
+    assert [row.head_test_accuracy for row in one.candidates] == [0.2] * 3
+    assert "picks b, not the first by itm; its lead over a on val (2.0 points, chance alone up to" in sentence(one)
+    (one,) = confirm(a_ranking("c", "a"), finetuned)
+    assert (one.pick, one.other, one.within_noise) == ("a", "c", False)
+    (one,) = confirm(a_ranking("b", "c"), finetuned)
+    assert (one.pick, one.other, one.within_noise) == ("b", "c", False)
+    assert "picks b, the first by itm; its lead over c" in sentence(one)
+
+
+def test_models_that_fail_are_candidates_with_a_reason():
+    """The pick comes from those that were fine-tuned; where none was, there is no pick."""
+    failed = Finetuned("petals", "a", (), Failure("petals", "a", "finetune", "no memory"))
+    done = Finetuned("petals", "b", (a_run("b", "full", 0.5, 0.5),))
+    (one,) = confirm(a_ranking("a", "b"), [failed, done])
+    assert [(row.model, row.reason) for row in one.candidates] == [("a", "finetune: no memory"), ("b", None)]
+    assert sentence(one) == "For petals, fine-tuning picks b; a, the first by itm, failed."
+    (one,) = confirm(a_ranking("a"), [failed])
+    assert sentence(one) == "For petals, no fine-tuning came to an end."
+
+
+def test_there_must_be_something_to_confirm():
+    """No model at all, and none that is ranked, are told."""
+    with pytest.raises(ParamsError, match="--confirm is 0"):
+        params_of_first(Params(), a_ranking("a"), 0)
+    with pytest.raises(ParamsError, match="no model is ranked"):
+        params_of_first(Params(), a_ranking(), 3)
+    chosen = params_of_first(parse({"finetune": {"protocols": ["head"]}}, Params, "test"), a_ranking("a", "b", "c"), 2)
+    assert (chosen.zoo.models, chosen.finetune.protocols) == (("a", "b"), ("full", "head"))
+
+
+def test_the_command_prints_a_line_a_pair_and_the_means(call, here):
+    """`itm finetune` tells each pair as it ends, then means by protocol; again it computes nothing; failures leave with 1."""
+    printed = call("finetune", "--protocol", "head", "--seeds", "1")
+    assert f"{SHORT} on {NAME}: head " in printed.stderr
+    assert "runs: kept/finetuned/runs.parquet" in printed.stdout
+    assert all(word in printed.stdout for word in (NAME, LONG, SHORT, "head", "learning rate"))
+    assert call("finetune", "--protocol", "head", "--seeds", "1", "--resume", "only-cache").stderr.count("(cached)") == 2
+    failing = call("finetune", "--protocol", "head", "-m", SHORT, "-m", "test_resnett", "--resume", "only-missing", status=1)
+    assert "test_resnett on shapes-images60: failed at zoo: " in failing.stdout
+    assert "error: options: finetune.protocols.0: " in call("finetune", "--protocol", "ful", status=2).stderr
+    assert read_table(Store(here / "kept").finetuned).filter(pl.col("status") != "ok").is_empty()
+
+
+def test_rank_confirms_its_first(call, here):
+    """`itm rank --confirm` fine-tunes the first models by both protocols and writes what became of the order."""
+    printed = call("rank", "--confirm", "2")
+    assert printed.stdout.index("page: kept/reports/index.html") < printed.stdout.index("fine-tuned, %")
+    assert f"For {NAME}, fine-tuning picks test_resnet." in printed.stdout
+    (found,) = read_json(here / "kept" / "scores" / "confirmed.json")["data_sets"]
+    assert [row["rank"] for row in found["candidates"]] == [1, 2]
+    assert all(row["seeds"] == 2 and row["head_test_accuracy"] is not None for row in found["candidates"])
+    best = max(found["candidates"], key=lambda row: (row["val_accuracy"], -row["rank"]))
+    assert found["pick"] == best["model"]
+    assert set(read_table(Store(here / "kept").finetuned)["protocol"]) == {"full", "head"}
+    assert "Invalid value for '--confirm'" in call("rank", "--confirm", "0", status=2).stderr

@@ -1,0 +1,133 @@
+"""The fine-tuning flow: the same runs as the library alone, failures as rows, a tracked result, and real checkpoints."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from itm import pipeline
+from itm.finetune import pairs
+from itm.params import Params, parse
+from itm.store import Store, read_json, read_table
+
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+
+MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
+NAME = "shapes-images60"
+
+
+def parameters(root: Path, folder: Path, **changes: object) -> Params:
+    """Return parameters of a small fine-tuning below `folder`."""
+    values = {
+        "data": {"sets": [f"made:{NAME.replace('-', '?').replace('s60', 's=60')}"]},
+        "zoo": {"file": root / "data" / "zoo" / "zoo.yaml", "models": [*MODELS, "test_resnet.nowhere"]},
+        "score": {"names": ["knn"], "rank_by": "knn"},
+        "finetune": {"steps": 4, "seeds": 1, "evaluations": 1, "learning_rates": [1e-4, 1e-2]},
+        "track": {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/mlruns"},
+        "store": folder,
+    }
+    return parse(values | changes, Params, "test")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_processes_find_what_the_library_alone_finds(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes give the runs that one step after another gives; a model that is not there is a row in both."""
+    from flows.finetune import run
+
+    monkeypatch.setattr(pipeline, "THREADS", 1)  # as each process has: sums differ in their last digits with another number
+    folder, alone = tmp_path / "processes", tmp_path / "alone"
+    finetuned, confirmed, problem = run(parameters(root, folder, runner={"kind": "processes", "workers": 2}), Store(folder))
+    expected, _ = pairs.run(parameters(root, alone), Store(alone))
+    assert (confirmed, problem) == ((), "")
+    timeless = {"seconds": 0.0, "images_per_second": 0.0}
+    for one, other in zip(finetuned, expected, strict=True):
+        assert (one.model, one.failure) == (other.model, other.failure)
+        assert [replace(run, **timeless) for run in one.runs] == [replace(run, **timeless) for run in other.runs]
+    table = read_table(Store(folder).finetuned)
+    assert table["status"].to_list().count("failed") == 1
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    (experiment,) = [one for one in client.search_experiments() if one.name == NAME]
+    found = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(found) == {"2 of 3 fine-tuned", *MODELS, "test_resnet.nowhere"}
+    parent, child = found["2 of 3 fine-tuned"], found[MODELS[0]]
+    assert [file.path for file in client.list_artifacts(parent.info.run_id)] == ["runs.parquet"]
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    runs = {run.protocol: run for pair in finetuned if pair.model == MODELS[0] for run in pair.runs}
+    for protocol, one in runs.items():
+        assert child.data.metrics[f"finetuned/{protocol}"] == one.test_accuracy
+        assert child.data.params[f"{protocol}/learning_rate"] == f"{one.learning_rate:g}"
+        assert len(client.get_metric_history(child.info.run_id, f"finetuned/{protocol}/each_seed")) == 1
+    assert found["test_resnet.nowhere"].info.status == "FAILED"
+    assert found["test_resnet.nowhere"].data.tags["failure"].startswith("zoo: ")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_task_that_fails_is_a_row_and_the_first_are_confirmed(root: Path, tmp_path: Path) -> None:
+    """Of the first two of a ranking, the one whose code breaks in training has a reason, the other is the pick, tracked."""
+    from flows.finetune import run
+    from flows.rank import run as rank
+
+    (tmp_path / "strange.py").write_text(
+        "import timm\n\n\nclass Strange(timm.models.resnet.ResNet):\n    def forward_features(self, x):\n"
+        "        if self.training:\n            raise KeyError('in training')\n        return super().forward_features(x)\n\n\n"
+        "def build():\n    model = timm.create_model('test_resnet', num_classes=32)\n    model.__class__ = Strange\n"
+        "    return model\n"
+    )
+    good = root / "data" / "zoo" / "test_resnet.drawn_long.safetensors"
+    zoo = tmp_path / "zoo.yaml"
+    zoo.write_text(
+        f"models:\n- {{name: good, architecture: test_resnet, arguments: {{num_classes: 32}}, checkpoint: {good}, "
+        f"input_size: 48}}\n- {{name: strange, factory: 'strange.py:build', checkpoint: {good}, input_size: 48}}\n"
+    )
+    store = Store(tmp_path / "store")
+    params = parameters(root, store.root, zoo={"file": zoo})
+    rank(params, store)
+    finetuned, (confirmed,), problem = run(params, store, 2)
+    assert problem == ""
+    assert {pair.model: pair.failure and pair.failure.reason for pair in finetuned} == {
+        "good": None,
+        "strange": "KeyError: 'in training'",
+    }
+    assert confirmed.pick == "good"
+    assert read_json(store.confirmed)["data_sets"][0]["pick"] == "good"
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{store.root}/mlflow.db")
+    (experiment,) = [one for one in client.search_experiments() if one.name == NAME]
+    tracked = [run for run in client.search_runs([experiment.experiment_id]) if "confirmed" in run.data.tags]
+    assert [run.data.tags["confirmed"] for run in tracked] == ["good"]
+    files = {file.path for file in client.list_artifacts(tracked[0].info.run_id)}
+    assert files == {"runs.parquet", "confirmed.json"}
+
+
+@pytest.mark.real
+def test_flowers_are_confirmed_by_real_checkpoints(root: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    """On photographs of flowers, fine-tuning the ranking's first models gets most test images right, near the head or above."""
+    real = root.parent / "shared" / "real"
+    if not real.exists():
+        pytest.skip(
+            "../shared/real is not here: it holds third-party images and checkpoints that are not part of this repository"
+        )
+    zoo, params = tmp_path / "zoo.yaml", tmp_path / "params.yaml"
+    subprocess.run([sys.executable, root / "benchmarks" / "real_zoo.py", real, zoo], check=True, capture_output=True)
+    params.write_text(
+        f"store: {tmp_path / 'store'}\nscore: {{names: [itm]}}\nextract: {{device: cpu}}\n"
+        "finetune: {steps: 40, search_steps: 6, seeds: 1, learning_rates: [1.0e-4, 1.0e-3, 1.0e-2]}\n"
+    )
+    flowers = f"folder:{real / 'sets' / 'flowers5'}"
+    command = ["itm", "rank", flowers, "--zoo", zoo, "--params", params, "--max-images", "150", "--confirm", "3"]
+    models = [word for name in ("mobilenetv1_025_128.in1k", "mcunet*", "mobilenetv1_025_96*") for word in ("-m", name)]
+    done = subprocess.run([*command, *models], env=environment, check=True, capture_output=True, text=True)
+    assert "For flowers5, fine-tuning picks " in done.stdout
+    (file,) = (tmp_path / "store" / "rankings").glob("*/scores/confirmed.json")
+    (found,) = read_json(file)["data_sets"]
+    accuracies = {row["model"]: row["test_accuracy"] for row in found["candidates"]}
+    assert len(accuracies) == 3
+    assert accuracies[found["pick"]] > 0.6
+    assert found["pick"].endswith("in1k")
