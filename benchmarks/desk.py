@@ -18,10 +18,11 @@ import yaml
 from real_zoo import entry
 
 from itm.feature_file import read_description, read_embeddings
-from itm.params import Params, read_yaml
+from itm.params import Params
 from itm.scores import evaluate
 from itm.store import Store, read_table, write_beside, write_table
 from itm.types import Features
+from itm.yaml_records import read_yaml
 
 LARGEST = 48  # pixels a side, as the mini pool: at their own 224, the fine-tuning would take weeks of two cores
 MINI_ZOO = Path("data/zoo/zoo.yaml")

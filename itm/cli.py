@@ -1,6 +1,5 @@
 """The command line. Heavy imports stand inside the commands, so that `itm --help` answers at once."""
 
-import logging
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ from itm.cli_evaluate import evaluate
 from itm.cli_finetune import confirm as confirm_first
 from itm.cli_finetune import finetune
 from itm.cli_lists import doctor, models, scores
+from itm.cli_pipeline import installed
 from itm.cli_settings import (
     AllowFailures,
     BatchSize,
@@ -92,22 +92,12 @@ def _run(params: "Params", store: "Store") -> "tuple[Ranking, str]":
 
     Returns the ranking, and what kept it from being tracked.
     """
-    from importlib.metadata import entry_points
-
     from itm import pipeline
 
     pipeline.check(params)
-    if params.runner.kind != "inline":
-        for entry in entry_points(group="itm.pipelines"):
-            try:
-                run = entry.load()
-            except ModuleNotFoundError as error:
-                logging.getLogger("itm").warning(
-                    "%s is not installed (%s); running inline, without tracking", entry.name, error
-                )
-                break
-            ranked: tuple[Ranking, str] = run(params, store)
-            return ranked
+    if run := installed("rank", params):
+        ranked: tuple[Ranking, str] = run(params, store)
+        return ranked
     return pipeline.run(params, store, show_progress=True), ""
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itm.cli_pipeline import installed
 from itm.cli_settings import ParamsFile, errors_told, settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def _run(params: "Params", store: "Store") -> "tuple[tuple[PoolStandings, ...], 
     """Hand over to an installed pipeline, or judge plainly where there is none or `inline` is asked for."""
     from itm.evaluation import desk
 
+    if run := installed("evaluate", params):
+        result: tuple[tuple[PoolStandings, ...], str] = run(params, store)
+        return result
     return desk.run(params, store), ""
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itm.cli_pipeline import installed
 from itm.cli_settings import AllowFailures, Data, Device, MaxImages, Models, ParamsFile, Resume, Zoo, errors_told, settings
 
 if TYPE_CHECKING:
@@ -60,19 +61,11 @@ def run_pairs(params: "Params", store: "Store", first: int | None = None) -> "Re
 
     Returns every pair, what was confirmed of the ranking whose `first` models they are, and what kept them from being tracked.
     """
-    from importlib.metadata import entry_points
-
     from itm.finetune import pairs
 
-    if params.runner.kind != "inline":
-        for entry in entry_points(group="itm.finetune_pipelines"):
-            try:
-                run = entry.load()
-            except ModuleNotFoundError as error:
-                log.warning("%s is not installed (%s); running inline, without tracking", entry.name, error)
-                break
-            result: Result = run(params, store, first)
-            return result
+    if run := installed("finetune", params):
+        result: Result = run(params, store, first)
+        return result
     return *pairs.run(params, store, first), ""
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from itm.errors import ParamsError
-from itm.params import Params, find_params, parse, read_yaml, with_overrides
+from itm.params import Params, find_params, with_overrides
 from itm.scores import check_options
+from itm.yaml_records import parse, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -22,6 +22,7 @@ from itm.evaluation.measured import Measured, read_measured
 from itm.evaluation.standings import SUB_POOL, PoolStandings, Standing, standings
 from itm.params import Params
 from itm.report.ablation_figure import write_png
+from itm.report.evaluation_page import write_evaluation_page
 from itm.report.standings_figure import standings_figure
 from itm.report.standings_table import markdown
 from itm.store import Store, write_beside, write_json
@@ -45,12 +46,18 @@ def run(params: Params, store: Store) -> tuple[PoolStandings, ...]:
     measured, chosen = read_measured(params.evaluate.measured), params.evaluate
     pools = {WHOLE: measured} | {name: measured.of(name) for name in dict.fromkeys(measured.pools)}
     found = tuple(standings(name, own, draws=chosen.draws, seed=chosen.seed) for name, own in pools.items())
-    _write(measured, found, store.evaluation)
+    _write(measured, found, store.evaluation, _image_sizes(params.evaluate.measured))
     return found
 
 
-def _write(measured: Measured, found: tuple[PoolStandings, ...], folder: Path) -> None:
-    """Write summary.json, table.md, agreement.csv with every measure of every data set, and a picture a pool."""
+def _image_sizes(folder: Path) -> list[int]:
+    """Return the sizes in pixels that models were fine-tuned at, or none where the measurements do not say."""
+    table = pl.read_csv(folder / "accuracies.csv", infer_schema_length=None)
+    return sorted(table["image_size"].drop_nulls().unique()) if "image_size" in table.columns else []
+
+
+def _write(measured: Measured, found: tuple[PoolStandings, ...], folder: Path, image_sizes: list[int]) -> None:
+    """Write index.html, summary.json, table.md, agreement.csv with every measure of every data set, and a picture a pool."""
     write_json(folder / "summary.json", summary(found))
     text = "\n".join(markdown(pool) for pool in found)
     write_beside(folder / "table.md", lambda path: _write_text(path, text))
@@ -58,6 +65,7 @@ def _write(measured: Measured, found: tuple[PoolStandings, ...], folder: Path) -
     for pool in found:
         figure = standings_figure(pool)
         write_beside(folder / f"{pool.name}.png", partial(write_png, figure=figure))
+    write_evaluation_page(found, folder, seeds=len(measured.accuracies["full"]), image_sizes=image_sizes)
 
 
 def summary(pools: tuple[PoolStandings, ...]) -> dict[str, dict[str, Any]]:

@@ -46,6 +46,26 @@ class Measured:
             {name: values[kept] for name, values in self.facts.items()},
         )
 
+    def complete(self) -> "Measured":
+        """Return the data sets alone on which every model was fine-tuned, so that all are judged on the same ones.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        whole = ~np.isnan(self.truth).any(axis=1)
+        if not whole.any():
+            raise DataError(f"no data set has accuracies of all {len(self.models)} models; measure the missing ones.")
+        return Measured(
+            tuple(name for name, there in zip(self.sets, whole, strict=True) if there),
+            self.models,
+            self.pools,
+            {protocol: values[:, whole] for protocol, values in self.accuracies.items()},
+            {name: values[whole] for name, values in self.scores.items()},
+            self.facts,
+        )
+
 
 def read_measured(folder: Path) -> Measured:
     """Read accuracies.csv, scores.parquet and models.csv of `folder`.

@@ -75,11 +75,15 @@ class Standing:
 
 @dataclass(frozen=True)
 class PoolStandings:
-    """A pool, the tau_w that one in twenty random orders reaches, as a mean over its data sets, and all who stood in it."""
+    """A pool, the tau_w that one in twenty random orders reaches, as a mean over its data sets, and all who stood in it.
+
+    `left_out` are the data sets on which not every model of the pool was fine-tuned.
+    """
 
     name: str
     models: tuple[str, ...]
     sets: tuple[str, ...]
+    left_out: tuple[str, ...]
     chance: float
     standings: tuple[Standing, ...]
 
@@ -89,15 +93,19 @@ def standings(name: str, measured: Measured, *, draws: int, seed: int) -> PoolSt
 
     Raises
     ------
+    DataError
+        If there is no data set on which every model was fine-tuned.
     AgreementError
         If the accuracies of a data set leave no order.
     """
+    left_out, measured = measured.sets, measured.complete()
+    left_out = tuple(one for one in left_out if one not in measured.sets)
     asked = contenders(measured)
     reference = next((one for one in asked if one.name == REFERENCE), None)
     found = [_compared(standing(one, measured.sets, draws, seed), one, reference, draws, seed) for one in asked]
     found.append(_random(measured, draws, seed))
     chance = random_ranker(len(measured.models), len(measured.sets), seed=seed)
-    return PoolStandings(name, measured.models, measured.sets, chance, in_order(found))
+    return PoolStandings(name, measured.models, measured.sets, left_out, chance, in_order(found))
 
 
 def in_order(found: list[Standing]) -> tuple[Standing, ...]:

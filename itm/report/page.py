@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
@@ -41,12 +41,8 @@ class Panel:
 
 def render(ranking: Ranking) -> str:
     """Return the page; the same ranking gives the same bytes."""
-    environment = Environment(
-        loader=PackageLoader("itm", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["breakable"] = _breakable
     panels = [_panel(data, ranking, number) for number, data in enumerate(ranking.data_sets, start=1)]
-    return environment.get_template("page.html").render(
+    return template("page.html").render(
         ranking=ranking, panels=panels, theme=THEME, scored=scored_splits(ranking), drawing=drawing(ranking)
     )
 
@@ -59,14 +55,33 @@ def write_page(ranking: Ranking, folder: Path) -> Path:
     StoreError
         If the folder cannot be written to; an older page is then still whole.
     """
+    return write_index(folder, render(ranking))
+
+
+def write_index(folder: Path, text: str) -> Path:
+    """Write a page to index.html in `folder` and return its path.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written to; an older page is then still whole.
+    """
     path = folder / "index.html"
-    text = render(ranking)
 
     def write(temporary: Path) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
     write_beside(path, write)
     return path
+
+
+def template(name: str) -> Template:
+    """Return a template of a page; what is put in is escaped, what is missing is an error."""
+    environment = Environment(
+        loader=PackageLoader("itm", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["breakable"] = _breakable
+    return environment.get_template(name)
 
 
 def _panel(data: DataRanking, ranking: Ranking, number: int) -> Panel:
@@ -88,17 +103,17 @@ def _pictures(data: DataRanking, rank_by: str, number: int) -> tuple[Picture, ..
         return ()
     return (
         Picture(
-            _inline(score_bars(data, rank_by), f"data-{number}-scores-", f"{rank_by} of every model on {data.data}"),
+            inline(score_bars(data, rank_by), f"data-{number}-scores-", f"{rank_by} of every model on {data.data}"),
             "A mark is a model's score and the bar behind it the 95 % interval. Models in one tie group share colour and mark.",
         ),
         Picture(
-            _inline(score_against_cost(data, rank_by), f"data-{number}-cost-", f"{rank_by} against cost on {data.data}"),
+            inline(score_against_cost(data, rank_by), f"data-{number}-cost-", f"{rank_by} against cost on {data.data}"),
             "The number in a mark is the model's rank. No model on the dashed line is beaten by a cheaper one.",
         ),
     )
 
 
-def _inline(figure: Figure, prefix: str, label: str) -> Markup:
+def inline(figure: Figure, prefix: str, label: str) -> Markup:
     """Make a figure part of the page: with its own identifiers, the page's colours and a label for screen readers."""
     svg = as_svg(figure)
     svg = svg[svg.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from itm.evaluation.standings import PoolStandings, Standing
+from itm.evaluation.verdict import verdict
 from itm.report import fixed
 
 HEADINGS = ("tau_w, 95 %", "worst set", "regret", "top-1", "top-3", "less ITM, 95 %", "pools of 10", "failed", "tied")
@@ -16,21 +17,22 @@ KINDS = {"score": "scores", "control": "controls", "ceiling": "ceilings"}
 
 def title(pool: PoolStandings) -> str:
     """Say what the pool is and what chance reaches in it."""
+    left_out = f" ({', '.join(pool.left_out)} left out, not measured on every model)" if pool.left_out else ""
     return (
-        f"{pool.name}: {len(pool.models)} models, {len(pool.sets)} data sets; "
+        f"{pool.name}: {len(pool.models)} models, {len(pool.sets)} data sets{left_out}; "
         f"one random order in twenty reaches a mean tau_w of {fixed(pool.chance, 2)}"
     )
 
 
 def print_standings(pool: PoolStandings, console: Console) -> None:
-    """Print a line a contender; into a pipe, lines are as long as their content."""
+    """Print a line a contender, and below them where ITM stands; into a pipe, lines are as long as their content."""
     console.print(Text(title(pool), "bold"), soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("", *HEADINGS):
         table.add_column(
             heading, justify="right" if heading in ("regret", "top-1", "top-3", "failed", "tied") else "left", no_wrap=True
         )
-    for kind, own in _by_kind(pool):
+    for kind, own in by_kind(pool):
         table.add_section()
         for one in own:
             style = "bold" if one.name == "itm" else "" if kind == "score" else "dim" if kind == "ceiling" else "cyan"
@@ -38,20 +40,25 @@ def print_standings(pool: PoolStandings, console: Console) -> None:
     if not console.is_terminal:
         table.width = console.measure(table, options=console.options.update(width=10_000)).maximum
     console.print(table, crop=False, no_wrap=True, overflow="ignore")
+    for sentence in verdict(pool).sentences:
+        console.print(Text(sentence), soft_wrap=not console.is_terminal)
+    console.print()
 
 
 def markdown(pool: PoolStandings) -> str:
     """Return the same as Markdown, a table a kind of contender."""
     lines = [f"**{title(pool)}**"]
-    for kind, own in _by_kind(pool):
+    for kind, own in by_kind(pool):
         lines += ["", f"| {KINDS[kind]} | {' | '.join(HEADINGS)} |", "|---" * (len(HEADINGS) + 1) + "|"]
         for one in own:
             name = f"**{one.name}**" if one.name == "itm" else one.name
             lines.append(f"| {name} | {' | '.join(_cells(one))} |")
+    lines += ["", " ".join(verdict(pool).sentences)]
     return "\n".join(lines) + "\n"
 
 
-def _by_kind(pool: PoolStandings) -> Iterator[tuple[str, list[Standing]]]:
+def by_kind(pool: PoolStandings) -> Iterator[tuple[str, list[Standing]]]:
+    """Yield each kind of contender with those who stood in the pool, in the order of the table."""
     for kind in KINDS:
         if own := [one for one in pool.standings if one.kind == kind]:
             yield kind, own

@@ -83,6 +83,21 @@ def test_sub_pools_only_where_there_are_more_models(measured_folder: Measure) ->
     assert (len(whole.models), len(mini.models)) == (12, 8)
 
 
+def test_a_set_that_is_not_measured_on_every_model_is_left_out(measured_folder: Measure) -> None:
+    """Models are compared on the same data sets; one that lacks an accuracy of theirs is left out of their pool, and named."""
+    folder = measured_folder()
+    table = pl.read_csv(folder / "accuracies.csv")
+    missing = (pl.col("model") == "real_a") & (pl.col("data") == "letters")
+    table.filter(~missing).write_csv(folder / "accuracies.csv")
+    measured = read_measured(folder)
+    whole, mini = (standings("one", own, draws=100, seed=0) for own in (measured, measured.of("mini")))
+    assert (whole.sets, whole.left_out) == (("flowers", "tiles"), ("letters",))
+    assert (mini.sets, mini.left_out) == (("flowers", "letters", "tiles"), ())
+    table.filter(pl.col("model") != "real_a").write_csv(folder / "accuracies.csv")
+    with pytest.raises(DataError, match="no data set has accuracies of all 12 models"):
+        standings("one", read_measured(folder), draws=100, seed=0)
+
+
 def test_mean_rank_elsewhere_never_looks_at_the_set() -> None:
     """What a model does on a set changes its value on the others alone."""
     truth = np.array([[3.0, 1.0, 2.0], [3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])
@@ -106,11 +121,11 @@ def test_pooled_scores_are_made_again_in_each_pool(measured_folder: Measure) -> 
 
 
 def test_run_writes_the_evaluation(measured_folder: Measure, store: Store) -> None:
-    """The evaluation is a summary, a table, every measure of every set, and a picture a pool; written twice it is the same."""
+    """The evaluation is a page, a summary, tables and a picture a pool; written twice it is the same."""
     params = Params(evaluate=EvaluateParams(measured=measured_folder(noise=0.1), draws=100))
     pools = run(params, store)
     before = {path.name: path.read_bytes() for path in store.evaluation.iterdir()}
-    assert sorted(before) == ["agreement.csv", "desk.png", "mini.png", "real.png", "summary.json", "table.md"]
+    assert sorted(before) == ["agreement.csv", "desk.png", "index.html", "mini.png", "real.png", "summary.json", "table.md"]
     summary = json.loads(before["summary.json"])
     assert list(summary) == ["desk", "desk, pools of 10", "mini", "real"]
     itm = summary["desk"]["itm"]

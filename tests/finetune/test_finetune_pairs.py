@@ -14,9 +14,10 @@ from itm.confirm import confirm, params_of_first, sentence
 from itm.errors import ParamsError
 from itm.finetune import below_head, pairs
 from itm.finetune.table import means, runs_table
-from itm.params import Params, parse
+from itm.params import Params
 from itm.store import Store, read_json, read_table
 from itm.types import DataRanking, Estimate, Failure, Finetuned, Protocol, RankedModel, Ranking, Run
+from itm.yaml_records import parse
 
 LONG, SHORT = "test_resnet.drawn_long", "test_resnet.drawn_short"
 SOURCE = "made:shapes?images=60"

@@ -12,7 +12,8 @@ from itm.finetune.head import train_head
 from itm.finetune.images import Images, read_images
 from itm.finetune.runs import learning_rates
 from itm.finetune.training import Training, _share
-from itm.params import FinetuneParams, parse
+from itm.params import FinetuneParams
+from itm.yaml_records import parse
 from itm.zoo import facts as zoo_facts
 from itm.zoo import load
 

@@ -9,8 +9,9 @@ import pytest
 
 from itm import pipeline
 from itm.finetune import pairs
-from itm.params import Params, parse
+from itm.params import Params
 from itm.store import Store, read_json, read_table
+from itm.yaml_records import parse
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from itm import pipeline
-from itm.params import Params, parse
+from itm.params import Params
 from itm.store import Store
+from itm.yaml_records import parse
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from itm import pipeline
-from itm.params import Params, parse
+from itm.params import Params
 from itm.store import Store
 from itm.types import Ranking
+from itm.yaml_records import parse
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Ranking]:
     """Rank two models and one that does not exist, and log the ranking twice."""
-    from tasks.track import log_ranking
+    from tasks.track.ranking import log_ranking
 
     folder = tmp_path_factory.mktemp("tracked")
     zoo = Path(__file__).parents[2] / "data" / "zoo" / "zoo.yaml"
@@ -111,7 +112,7 @@ def test_the_alias_recommended_points_at_the_winner_once(tracked: tuple[Params, 
 
 def test_a_partial_ranking_does_not_move_the_alias(tracked: tuple[Params, Ranking]) -> None:
     """A ranking of some models only, logged with `recommend` off, leaves the alias on the winner of the whole zoo."""
-    from tasks.track import log_ranking
+    from tasks.track.ranking import log_ranking
 
     params, ranking = tracked
     data = ranking.data_sets[0]
@@ -125,7 +126,9 @@ def test_a_partial_ranking_does_not_move_the_alias(tracked: tuple[Params, Rankin
 
 def test_two_first_rankings_at_once_are_both_kept(tmp_path: Path) -> None:
     """Two processes that make the same new database end with one that both can use."""
-    command = "import sys; from pathlib import Path; from tasks.track import _make_database; _make_database(Path(sys.argv[1]))"
+    command = (
+        "import sys; from pathlib import Path; from tasks.track.client import _make_database; _make_database(Path(sys.argv[1]))"
+    )
     both = [subprocess.Popen([sys.executable, "-c", command, str(tmp_path / "mlflow.db")]) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     before = (tmp_path / "mlflow.db").stat().st_ino

@@ -1,0 +1,32 @@
+"""The flow of evaluation: judge every score by what was measured, then track what comes out."""
+
+import logging
+
+from prefect import flow
+
+from flows.runner import reason
+from itm.evaluation.standings import PoolStandings
+from itm.params import Params
+from itm.store import Store
+from tasks.evaluate import evaluate
+from tasks.track import track_evaluation
+
+log = logging.getLogger("itm.flow")
+
+
+@flow(name="evaluate", validate_parameters=False)
+def evaluate_flow(params: Params, store: Store) -> tuple[tuple[PoolStandings, ...], str]:
+    """Return how every contender stands in every pool, and what kept it from being tracked."""
+    pools = evaluate(params, store)
+    problem = ""
+    if params.track.uri:
+        state = track_evaluation(pools, params.tracking, store, return_state=True)
+        if not state.is_completed():
+            problem = f"{reason(state)} (the evaluation itself is in {store.evaluation})"
+            log.error("not tracked: %s", problem)
+    return pools, problem
+
+
+def run(params: Params, store: Store) -> tuple[tuple[PoolStandings, ...], str]:
+    """Run the flow; this is the door of `itm evaluate`."""
+    return evaluate_flow(params, store)
