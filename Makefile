@@ -14,7 +14,7 @@ export DVC_NO_ANALYTICS = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
 
-.PHONY: rank test picture ui zoo
+.PHONY: rank test evaluate picture ui zoo
 
 rank: $(STAMP)            ## rank the embedded zoo on the embedded data
 	dvc repro
@@ -26,6 +26,10 @@ test: $(STAMP)            ## check style and types, run all tests
 	mypy
 	pytest -n 2 --dist loadgroup
 
+evaluate: $(STAMP)        ## print what every score is worth, from committed measurements of fine-tuned models
+	dvc repro evaluate
+	cat data/evaluation/table.md
+
 ui: $(STAMP)              ## compare rankings in the browser
 	mlflow server --backend-store-uri sqlite:///data/mlflow.db --host 127.0.0.1 --port 5000
 
@@ -33,8 +37,9 @@ picture: $(STAMP)         ## take the picture of the README, with a Chromium tha
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1300,1560 --screenshot=docs/ranking.png \
 	  file://$(CURDIR)/data/reports/index.html
 
-zoo: $(STAMP)             ## train the embedded zoo again (half an hour)
-	python -m itm.zoo.pretrain
+zoo: $(STAMP)             ## train the embedded zoo again (an hour); PICTURES=FILE for what the mini pool is trained on
+	python -m itm.pretraining.drawn
+	python -m flows.pretrain $(if $(PICTURES),--pictures $(PICTURES))
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'

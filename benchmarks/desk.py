@@ -10,6 +10,8 @@ FOLDER holds sets/, zoo.json, factories.py and checkpoints/. Only numbers are co
 
 import argparse
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -70,9 +72,20 @@ def collect(work: Path, output: Path) -> None:
     """Write accuracies.csv, scores.parquet and models.csv from what the two commands left in the store."""
     params = read_yaml(work / "params.yaml", Params)
     store = Store(params.store)
-    embedded = [one for one in _features(store, params) if one.model != UNTRAINED]
     runs = read_table(store.finetuned).filter(status="ok")
-    kept = ("data", "model", "protocol", "seed", "learning_rate", "best_step", "val_accuracy", "test_accuracy", "test_loss")
+    embedded = [one for one in _features(store, params) if one.model != UNTRAINED and one.data in set(runs["data"])]
+    kept = (
+        "data",
+        "model",
+        "protocol",
+        "seed",
+        "learning_rate",
+        "best_step",
+        "val_accuracy",
+        "test_accuracy",
+        "test_loss",
+        "seconds",
+    )
     counts = ("image_size", "train_images", "val_images", "test_images", "weights", "data_hash")
     rounded = [pl.col(name).round(5) for name in ("val_accuracy", "test_accuracy", "test_loss")]
     accuracies = runs.select(kept + counts).with_columns(rounded).sort("data", "model", "protocol", "seed")
@@ -95,15 +108,22 @@ def _features(store: Store, params: Params) -> list[Features]:
 
 def _shuffled(embedded: list[Features]) -> pl.DataFrame:
     """Return ITM of every pair with its labels dealt out anew: what is left when there is nothing to find."""
-    rows = []
-    for one in embedded:
-        embeddings, labels, ids = read_embeddings(one.path)
-        dealt = np.random.default_rng(SHUFFLE_SEED).permutation(labels)
-        value = evaluate("itm", embeddings, dealt, ids=ids).value
-        rows.append(
-            {"data": one.data, "model": one.model, "score": "itm_shuffled", "value": value, "status": "ok", "reason": None}
-        )
-    return pl.DataFrame(rows, schema_overrides={"reason": pl.String})
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
+        values = list(workers.map(_itm_of_shuffled, [one.path for one in embedded]))
+    names = {"data": [one.data for one in embedded], "model": [one.model for one in embedded], "value": values}
+    return pl.DataFrame(names).select(
+        "data",
+        "model",
+        pl.lit("itm_shuffled").alias("score"),
+        "value",
+        pl.lit("ok").alias("status"),
+        pl.lit(None, pl.String).alias("reason"),
+    )
+
+
+def _itm_of_shuffled(path: Path) -> float:
+    embeddings, labels, ids = read_embeddings(path)
+    return evaluate("itm", embeddings, np.random.default_rng(SHUFFLE_SEED).permutation(labels), ids=ids).value
 
 
 def _models(embedded: list[Features]) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from itm.params import Params
 from itm.report.ablation_figure import write_png
 from itm.report.evaluation_page import write_evaluation_page
 from itm.report.standings_figure import standings_figure
-from itm.report.standings_table import markdown
+from itm.report.standings_table import markdown, short_markdown
 from itm.store import Store, write_beside, write_json
 
 WHOLE = "desk"
@@ -57,10 +57,11 @@ def _image_sizes(folder: Path) -> list[int]:
 
 
 def _write(measured: Measured, found: tuple[PoolStandings, ...], folder: Path, image_sizes: list[int]) -> None:
-    """Write index.html, summary.json, table.md, agreement.csv with every measure of every data set, and a picture a pool."""
+    """Write the page, the tables, summary.json, agreement.csv with every measure of every data set, and a picture a pool."""
     write_json(folder / "summary.json", summary(found))
     text = "\n".join(markdown(pool) for pool in found)
     write_beside(folder / "table.md", lambda path: _write_text(path, text))
+    write_beside(folder / "short.md", lambda path: _write_text(path, short_markdown(found)))
     write_beside(folder / "agreement.csv", agreement(measured).write_csv)
     for pool in found:
         figure = standings_figure(pool)

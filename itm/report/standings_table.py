@@ -1,6 +1,6 @@
 """How contenders stand in a pool: as a terminal table and as Markdown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -54,6 +54,23 @@ def markdown(pool: PoolStandings) -> str:
             name = f"**{one.name}**" if one.name == "itm" else one.name
             lines.append(f"| {name} | {' | '.join(_cells(one))} |")
     lines += ["", " ".join(verdict(pool).sentences)]
+    return "\n".join(lines) + "\n"
+
+
+def short_markdown(pools: Sequence[PoolStandings]) -> str:
+    """Return one table of all pools: mean tau_w in each, and in the first what the pick costs and how often it is the best."""
+    first = pools[0]
+    others = [{one.name: one for one in pool.standings} for pool in pools[1:]]
+    headings = [f"tau_w, {pool.name}" for pool in pools] + ["worst set", "regret", "top-1"]
+    lines = [f"| {first.name}: {len(first.models)} models, {len(first.sets)} data sets | {' | '.join(headings)} |"]
+    lines.append("|---" * (len(headings) + 1) + "|")
+    for kind, own in by_kind(first):
+        for one in own:
+            name = {"score": f"**{one.name}**" if one.name == "itm" else one.name}.get(kind, f"*{one.name}* ({kind})")
+            tau = f"{fixed(one.tau.mean, 2)} [{fixed(one.tau.low, 2)}, {fixed(one.tau.high, 2)}]"
+            elsewhere = [fixed(pool[one.name].tau.mean, 2) if one.name in pool else "-" for pool in others]
+            cells = (tau, *elsewhere, fixed(one.worst, 2), fixed(one.regret, 1), f"{100 * one.top1:.0f} %")
+            lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -125,7 +125,16 @@ def test_run_writes_the_evaluation(measured_folder: Measure, store: Store) -> No
     params = Params(evaluate=EvaluateParams(measured=measured_folder(noise=0.1), draws=100))
     pools = run(params, store)
     before = {path.name: path.read_bytes() for path in store.evaluation.iterdir()}
-    assert sorted(before) == ["agreement.csv", "desk.png", "index.html", "mini.png", "real.png", "summary.json", "table.md"]
+    assert sorted(before) == [
+        "agreement.csv",
+        "desk.png",
+        "index.html",
+        "mini.png",
+        "real.png",
+        "short.md",
+        "summary.json",
+        "table.md",
+    ]
     summary = json.loads(before["summary.json"])
     assert list(summary) == ["desk", "desk, pools of 10", "mini", "real"]
     itm = summary["desk"]["itm"]
