@@ -19,7 +19,7 @@ class Project:
 
     def __init__(self, root: Path, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment | {"DVC_NO_ANALYTICS": "1"}
-        for name in ("flows", "itm", "tasks", "data/zoo"):
+        for name in ("flows", "itm", "tasks", "data/desk", "data/zoo"):
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(root / name, folder / name)
@@ -38,6 +38,7 @@ class Project:
         params["data"]["sets"] = ["made:shapes?images=60", "made:textures?images=60"]
         params["zoo"]["models"] = list(models)
         params["score"]["names"] = ["itm", "knn"]
+        params["evaluate"]["draws"] = 100
         (self.folder / "params.yaml").write_text(yaml.safe_dump(params))
 
     def ranked(self) -> list[set[str]]:

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 KILLS = 10
 PARAMS = """
 data: {{sets: ["made:shapes?images=80", "made:textures?images=80"]}}
-zoo: {{file: {zoo}}}
+zoo: {{file: {zoo}, models: ["test_*"]}}
 score: {{names: [itm, logme]}}
 store: {store}
 """
