@@ -1,17 +1,13 @@
 """The flow of evaluation: judge every score by what was measured, then track what comes out."""
 
-import logging
-
 from prefect import flow
 
-from flows.runner import reason
+from flows.runner import untracked
 from itm.evaluation.standings import PoolStandings
 from itm.params import Params
 from itm.store import Store
 from tasks.evaluate import evaluate
 from tasks.track import track_evaluation
-
-log = logging.getLogger("itm.flow")
 
 
 @flow(name="evaluate", validate_parameters=False)
@@ -21,9 +17,7 @@ def evaluate_flow(params: Params, store: Store) -> tuple[tuple[PoolStandings, ..
     problem = ""
     if params.track.uri:
         state = track_evaluation(pools, params.tracking, store, return_state=True)
-        if not state.is_completed():
-            problem = f"{reason(state)} (the evaluation itself is in {store.evaluation})"
-            log.error("not tracked: %s", problem)
+        problem = untracked(state, f"the evaluation itself is in {store.evaluation}")
     return pools, problem
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 
-from flows.runner import reason, task_runner
+from flows.runner import reason, task_runner, untracked
 from itm.finetune.pairs import asked, conclude
 from itm.finetune.table import failed
 from itm.finetune.told import line
@@ -40,9 +40,7 @@ def finetune_flow(params: Params, store: Store, first: int | None = None) -> Res
     problem = ""
     if params.track.uri:
         state = track_finetuned(everything, confirmed, planned.data_sets, params.tracking, store, return_state=True)
-        if not state.is_completed():
-            problem = f"{reason(state)} (the runs themselves are in {store.finetuned})"
-            log.error("not tracked: %s", problem)
+        problem = untracked(state, f"the runs themselves are in {store.finetuned}")
     return everything, confirmed, problem
 
 

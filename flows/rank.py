@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.futures import PrefectFuture
 
-from flows.runner import reason, task_runner
+from flows.runner import reason, task_runner, untracked
 from itm.params import Params
 from itm.pipeline import Compared, Plan, counts, share_cores
 from itm.rank import failed_outcome
@@ -44,9 +44,7 @@ def rank_flow(params: Params, store: Store) -> tuple[Ranking, str]:
     problem = ""
     if params.track.uri:
         state = track(result, params.tracking, store, return_state=True)
-        if not state.is_completed():
-            problem = f"{reason(state)} (the ranking itself is in {store.ranking})"
-            log.error("not tracked: %s", problem)
+        problem = untracked(state, f"the ranking itself is in {store.ranking}")
     return result, problem
 
 

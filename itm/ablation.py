@@ -22,7 +22,7 @@ from itm.params import Params
 from itm.rank import estimate
 from itm.scores import get
 from itm.scoring import score
-from itm.store import Store, write_beside, write_table
+from itm.store import Store, write_beside, write_table, write_text
 from itm.types import DataRef, ModelRef, References, Score
 
 log = logging.getLogger(__name__)
@@ -202,17 +202,13 @@ def _tau(values: Sequence[float], default: Sequence[float]) -> tuple[float | Non
 def write_ablation(table: pl.DataFrame, store: Store) -> Path:
     """Write the table, the agreement of orders and the figure, and return their folder, below the results of the store."""
     # drawing takes its time to import, and whoever wants the table alone can do without
-    from itm.report.ablation_figure import ablation_figure, write_png
-    from itm.report.figures import as_svg
+    from itm.report.ablation_figure import ablation_figure
+    from itm.report.figures import as_svg, write_png
 
     folder, orders = store.results / "ablation", agreement(table)
     figure = ablation_figure(table, orders)
     write_table(folder / "ablation.parquet", table)
     write_table(folder / "agreement.parquet", orders)
-    write_beside(folder / "ablation.svg", lambda beside: _write_text(beside, as_svg(figure)))
+    write_text(folder / "ablation.svg", as_svg(figure))
     write_beside(folder / "ablation.png", lambda beside: write_png(beside, figure))
     return folder
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -73,7 +73,7 @@ def confirm(params: "Params", store: "Store", first: int) -> bool:
     """Fine-tune the first models of the ranking in `store`, print what becomes of its order, and say whether one failed."""
     from rich.console import Console
 
-    from itm.confirm import print_confirmed
+    from itm.report.finetuned_table import print_confirmed
 
     finetuned, confirmed, problem = run_pairs(params, store, first)
     console = Console()
@@ -88,7 +88,7 @@ def _print(finetuned: "tuple[Finetuned, ...]", store: "Store") -> None:
     from rich.console import Console
 
     from itm.finetune.table import means, runs_table
-    from itm.finetune.told import print_means
+    from itm.report.finetuned_table import print_means
 
     console = Console()
     print_means(means(runs_table(finetuned)), [pair for pair in finetuned if pair.failure], console)

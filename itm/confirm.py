@@ -8,13 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from itm.errors import ParamsError
-from itm.finetune.told import percent
 from itm.params import FinetuneParams, Params
 from itm.pipeline import Plan
 from itm.store import Store, write_json
@@ -74,45 +69,6 @@ def write_confirmed(confirmed: Sequence[Confirmed], store: Store) -> None:
     write_json(store.confirmed, {"version": 1, "data_sets": [asdict(one) for one in confirmed]})
 
 
-def sentence(confirmed: Confirmed) -> str:
-    """Say whether the ranking's first is the pick, and whether its lead over the next could be chance."""
-    if confirmed.pick is None:
-        return f"For {confirmed.data}, no fine-tuning came to an end."
-    chance = "within noise" if confirmed.within_noise else "beyond noise"
-    lead = f"For {confirmed.data}, fine-tuning picks {confirmed.pick}"
-    if confirmed.pick == confirmed.first:
-        rest = f", the first by {confirmed.rank_by}"
-        if confirmed.other is not None:
-            rest += f"; its lead over {confirmed.other} on val ({_points(confirmed)}) is {chance}"
-    elif confirmed.other is None:
-        rest = f"; {confirmed.first}, the first by {confirmed.rank_by}, failed"
-    else:
-        rest = (
-            f", not the first by {confirmed.rank_by}; its lead over {confirmed.first} on val ({_points(confirmed)}) is {chance}"
-        )
-    return f"{lead}{rest}."
-
-
-def print_confirmed(confirmed: Iterable[Confirmed], console: Console) -> None:
-    """Print a line a fine-tuned model and the answer, one table a data set."""
-    for one in confirmed:
-        lines = Table(title=Text(f"{one.data}: fine-tuned, %"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("rank", "model", one.rank_by, "val", "test", "test, head only", "learning rate"):
-            lines.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True, overflow="fold")
-        for row in one.candidates:
-            test = percent(row.test_accuracy) + (f" ± {percent(row.test_sd)}" if row.test_sd is not None else "")
-            rate = "-" if row.learning_rate is None else f"{row.learning_rate:.2g}"
-            cells = (f"{row.score:.4f}", percent(row.val_accuracy), test, percent(row.head_test_accuracy), rate)
-            lines.add_row(*map(Text, (str(row.rank), row.model, *cells)), style="bold" if row.model == one.pick else "")
-        if not console.is_terminal:  # into a pipe, lines are as long as their content
-            lines.width = console.measure(lines, options=console.options.update(width=10_000)).maximum
-        console.print(lines, crop=False)
-        for row in one.candidates:
-            if row.reason:
-                console.print(Text(f"{row.model}: {row.reason}"), soft_wrap=True)
-        console.print(Text(sentence(one), "bold"), soft_wrap=True)
-
-
 def _candidate(row: RankedModel, pair: Finetuned) -> Candidate:
     assert row.estimate is not None
     assert row.rank is not None
@@ -160,7 +116,3 @@ def _confirmed(data: str, rank_by: str, candidates: list[Candidate]) -> Confirme
     within = None if lead is None or noise is None else lead <= noise
     name = other.model if other else None
     return Confirmed(data, rank_by, tuple(candidates), first.model, pick.model, name, lead, noise, within)
-
-
-def _points(confirmed: Confirmed) -> str:
-    return f"{100 * (confirmed.lead or 0):.1f} points, chance alone up to {100 * (confirmed.noise or 0):.1f}"

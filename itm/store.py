@@ -168,10 +168,19 @@ def scratch_file(folder: Path) -> IO[bytes]:
     return TemporaryFile(dir=folder, prefix=_temporary_name(""))  # `sweep` knows the name it has for a moment on some systems
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as it is, its lines ending the same way on every system."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+    write_beside(path, write)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON with sorted keys, so that equal values give equal bytes."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
-    write_beside(path, lambda temporary: _write_text(temporary, text))
+    write_text(path, text)
 
 
 def read_json(path: Path) -> Any:
@@ -215,10 +224,6 @@ def read_table(path: Path) -> pl.DataFrame:
 
 def _temporary_name(end: str) -> str:
     return f".tmp-{socket.gethostname()}-{os.getpid()}-{_PROCESS}-{next(_numbers)}-{end}"
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _flush(path: Path) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from itm.agreement import regret, weighted_tau, worst_case
 from itm.benchmark.itm20 import CHECKPOINTS, DATA_SETS, TABLE
 from itm.errors import AgreementError, ParamsError, did_you_mean
+from itm.evaluation.contenders import mean_rank_elsewhere
 from itm.types import DataRanking, Ranking
 
 log = logging.getLogger(__name__)
@@ -109,13 +109,10 @@ def _values(
     for score in (facts.name for facts in ranking.scores):
         values = [estimates[model][score].value if score in estimates[model] else np.nan for model in models]
         yield score, np.array(values)
-    others = [
-        [accuracies[other, row] for row in models.values()]
-        for other in dict.fromkeys(name for name, _ in accuracies)
-        if other != data.data and all((other, row) in accuracies for row in models.values())
-    ]
-    if others:
-        yield ELSEWHERE, stats.rankdata(others, axis=1).mean(axis=0)
+    sets = [data.data, *dict.fromkeys(name for name, _ in accuracies if name != data.data)]
+    if len(sets) > 1:
+        known = np.array([[accuracies.get((name, row), np.nan) for row in models.values()] for name in sets])
+        yield ELSEWHERE, mean_rank_elsewhere(known)[0]
 
 
 def _agreement(truth: np.ndarray, ranks: np.ndarray) -> dict[str, float]:

@@ -16,7 +16,7 @@ from itm.errors import ParamsError, did_you_mean
 from itm.keys import content_key
 from itm.params import Params, with_overrides
 from itm.scores import computed
-from itm.store import Store, write_beside, write_table
+from itm.store import Store, write_table, write_text
 from itm.types import Ranking
 
 FACTORIES = Path(__file__).resolve().with_name("factories.py")
@@ -81,7 +81,7 @@ def prepare(pool: Pool, params: Params) -> tuple[Params, Store]:
     zoo = store.results / "benchmark" / "zoo.yaml"
     places = {item.stands_for: item.place for item in pool.weights}
     entries = [_entry(checkpoint, places[checkpoint.name]) for checkpoint in pool.models if checkpoint.file]
-    write_beside(zoo, lambda beside: _write_yaml(beside, {"models": entries}))
+    write_text(zoo, yaml.safe_dump({"models": entries}, sort_keys=False))
     return with_overrides(params, data={"sets": pool.sources}, zoo={"file": zoo, "models": names}), store
 
 
@@ -113,7 +113,3 @@ def _entry(checkpoint: Checkpoint, file: str | None) -> dict[str, Any]:
         "crop": wanted.crop,
         "interpolation": wanted.interpolation,
     }
-
-
-def _write_yaml(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")

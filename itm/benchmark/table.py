@@ -1,7 +1,6 @@
 """A benchmark in a terminal: what is in place before it runs, and how far the scores agree with the accuracies after."""
 
 import polars as pl
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -10,6 +9,7 @@ from itm.benchmark.in_place import what_to_do
 from itm.benchmark.itm20 import CHECKPOINTS, NAME
 from itm.benchmark.run import Pool
 from itm.report import fixed
+from itm.report.terminal import plain_table, print_whole
 
 
 def print_pool(pool: Pool, console: Console) -> None:
@@ -22,7 +22,7 @@ def print_pool(pool: Pool, console: Console) -> None:
         for item in items:
             mark = "?" if item.name in unsure else ""
             lines.add_row(*map(Text, (item.name, item.stands_for + mark, item.state)), style="" if item.place else "red")
-        _print(lines, console)
+        print_whole(lines, console)
     if len(pool.models) < len(pool.checkpoints) or len(pool.sources) < len(pool.data):
         for line in what_to_do(pool.root):
             console.print(Text(line), soft_wrap=True)
@@ -41,7 +41,7 @@ def print_agreement(table: pl.DataFrame, pool: Pool, console: Console) -> None:
         values = dict(part.select("data", "tau_w").iter_rows())
         means = part.select(pl.col("tau_w", "regret").mean()).row(0)
         lines.add_row(score, *(_number(values.get(name)) for name in names), *map(_number, means))
-    _print(lines, console)
+    print_whole(lines, console)
     for row in table.filter(pl.col("reason").is_not_null()).iter_rows(named=True):
         console.print(Text(f"{row['score']} on {row['data']}: {row['reason']}"), soft_wrap=True)
     for line in caveats(table, pool):
@@ -69,13 +69,7 @@ def _number(value: float | None) -> str:
 
 
 def _lines(*headings: str, right: int = 0) -> Table:
-    lines = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    lines = plain_table()
     for number, heading in enumerate(headings):
         lines.add_column(heading, justify="right" if number >= len(headings) - right else "left", overflow="fold")
     return lines
-
-
-def _print(lines: Table, console: Console) -> None:
-    if not console.is_terminal:  # into a pipe, lines are as long as their content
-        lines.width = console.measure(lines, options=console.options.update(width=10_000)).maximum
-    console.print(lines, crop=False)

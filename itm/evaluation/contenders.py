@@ -6,14 +6,13 @@ from typing import Literal
 import numpy as np
 from scipy.stats import rankdata
 
-from itm.evaluation.measured import Measured
+from itm.evaluation.measured import FACTS, Measured
 from itm.pooling import combined
 from itm.scores import get, names
 
 Kind = Literal["score", "control", "ceiling"]
 KINDS: tuple[Kind, ...] = ("score", "control", "ceiling")
 MEASURED_CONTROLS = ("itm_eta0", "itm_shuffled", "knn", "linear_probe", "nearest_class_mean")
-FACTS = {"parameters": "parameters", "gmacs": "gmacs", "imagenet_top1": "ImageNet top-1"}
 RANDOM = "random"  # not one draw of it but all of them, so it is computed and not read
 
 

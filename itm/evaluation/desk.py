@@ -21,11 +21,11 @@ from itm.evaluation.contenders import contenders
 from itm.evaluation.measured import Measured, read_measured
 from itm.evaluation.standings import SUB_POOL, PoolStandings, Standing, standings
 from itm.params import Params
-from itm.report.ablation_figure import write_png
 from itm.report.evaluation_page import write_evaluation_page
+from itm.report.figures import write_png
 from itm.report.standings_figure import standings_figure
 from itm.report.standings_table import markdown, short_markdown
-from itm.store import Store, write_beside, write_json
+from itm.store import Store, write_beside, write_json, write_text
 
 WHOLE = "desk"
 FIRST = 3  # models of a shortlist
@@ -37,7 +37,7 @@ def run(params: Params, store: Store) -> tuple[PoolStandings, ...]:
     Raises
     ------
     DataError
-        If the measurements cannot be read.
+        If the measurements cannot be read, or no data set has accuracies of all models of a pool.
     AgreementError
         If the accuracies of a data set leave no order.
     StoreError
@@ -46,27 +46,21 @@ def run(params: Params, store: Store) -> tuple[PoolStandings, ...]:
     measured, chosen = read_measured(params.evaluate.measured), params.evaluate
     pools = {WHOLE: measured} | {name: measured.of(name) for name in dict.fromkeys(measured.pools)}
     found = tuple(standings(name, own, draws=chosen.draws, seed=chosen.seed) for name, own in pools.items())
-    _write(measured, found, store.evaluation, _image_sizes(params.evaluate.measured))
+    _write(measured, found, store.evaluation)
     return found
 
 
-def _image_sizes(folder: Path) -> list[int]:
-    """Return the sizes in pixels that models were fine-tuned at, or none where the measurements do not say."""
-    table = pl.read_csv(folder / "accuracies.csv", infer_schema_length=None)
-    return sorted(table["image_size"].drop_nulls().unique()) if "image_size" in table.columns else []
-
-
-def _write(measured: Measured, found: tuple[PoolStandings, ...], folder: Path, image_sizes: list[int]) -> None:
+def _write(measured: Measured, found: tuple[PoolStandings, ...], folder: Path) -> None:
     """Write the page, the tables, summary.json, agreement.csv with every measure of every data set, and a picture a pool."""
     write_json(folder / "summary.json", summary(found))
     text = "\n".join(markdown(pool) for pool in found)
-    write_beside(folder / "table.md", lambda path: _write_text(path, text))
-    write_beside(folder / "short.md", lambda path: _write_text(path, short_markdown(found)))
+    write_text(folder / "table.md", text)
+    write_text(folder / "short.md", short_markdown(found))
     write_beside(folder / "agreement.csv", agreement(measured).write_csv)
     for pool in found:
         figure = standings_figure(pool)
         write_beside(folder / f"{pool.name}.png", partial(write_png, figure=figure))
-    write_evaluation_page(found, folder, seeds=len(measured.accuracies["full"]), image_sizes=image_sizes)
+    write_evaluation_page(found, folder, seeds=len(measured.accuracies["full"]), image_sizes=measured.image_sizes)
 
 
 def summary(pools: tuple[PoolStandings, ...]) -> dict[str, dict[str, Any]]:
@@ -142,7 +136,3 @@ def agreement(measured: Measured) -> pl.DataFrame:
                 }
             )
     return pl.DataFrame(rows)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

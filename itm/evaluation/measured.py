@@ -1,6 +1,6 @@
 """Reads what was measured of a pool: accuracies after fine-tuning, scores, and facts of the models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -19,7 +19,8 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 class Measured:
     """Accuracies in percent [seeds, sets, models] by protocol, scores [sets, models] by name, facts [models] by name.
 
-    NaN stands for what failed or is not known. `pools` names the pool that each model belongs to.
+    NaN stands for what failed or is not known. `pools` names the pool that each model belongs to, `image_sizes` the pixels a
+    side that models were fine-tuned at.
     """
 
     sets: tuple[str, ...]
@@ -28,6 +29,7 @@ class Measured:
     accuracies: dict[Protocol, np.ndarray]
     scores: dict[str, np.ndarray]
     facts: dict[str, np.ndarray]
+    image_sizes: tuple[int, ...]
 
     @property
     def truth(self) -> np.ndarray:
@@ -37,13 +39,13 @@ class Measured:
     def of(self, pool: str) -> "Measured":
         """Return the models of one pool alone."""
         kept = np.array([one == pool for one in self.pools])
-        return Measured(
-            self.sets,
-            tuple(model for model, one in zip(self.models, self.pools, strict=True) if one == pool),
-            (pool,) * int(kept.sum()),
-            {protocol: values[..., kept] for protocol, values in self.accuracies.items()},
-            {name: values[:, kept] for name, values in self.scores.items()},
-            {name: values[kept] for name, values in self.facts.items()},
+        return replace(
+            self,
+            models=tuple(model for model, one in zip(self.models, self.pools, strict=True) if one == pool),
+            pools=(pool,) * int(kept.sum()),
+            accuracies={protocol: values[..., kept] for protocol, values in self.accuracies.items()},
+            scores={name: values[:, kept] for name, values in self.scores.items()},
+            facts={name: values[kept] for name, values in self.facts.items()},
         )
 
     def complete(self) -> "Measured":
@@ -57,13 +59,11 @@ class Measured:
         whole = ~np.isnan(self.truth).any(axis=1)
         if not whole.any():
             raise DataError(f"no data set has accuracies of all {len(self.models)} models; measure the missing ones.")
-        return Measured(
-            tuple(name for name, there in zip(self.sets, whole, strict=True) if there),
-            self.models,
-            self.pools,
-            {protocol: values[:, whole] for protocol, values in self.accuracies.items()},
-            {name: values[whole] for name, values in self.scores.items()},
-            self.facts,
+        return replace(
+            self,
+            sets=tuple(name for name, there in zip(self.sets, whole, strict=True) if there),
+            accuracies={protocol: values[:, whole] for protocol, values in self.accuracies.items()},
+            scores={name: values[whole] for name, values in self.scores.items()},
         )
 
 
@@ -76,7 +76,7 @@ def read_measured(folder: Path) -> Measured:
         If a file or a column is missing, an accuracy is measured twice or lies outside 0 to 1, or a model or a data set has
         scores but no accuracy.
     """
-    accuracies = _csv(folder / "accuracies.csv", "data", "model", "protocol", "seed", "test_accuracy")
+    accuracies = _csv(folder / "accuracies.csv", "data", "model", "protocol", "seed", "test_accuracy", "image_size")
     models = _csv(folder / "models.csv", "model", "pool", *FACTS)
     scores = read_table(folder / "scores.parquet").filter(pl.col("score").is_not_null())
     outside = accuracies.filter(~pl.col("test_accuracy").is_between(0, 1))
@@ -92,7 +92,8 @@ def read_measured(folder: Path) -> Measured:
     found = {protocol: _accuracies(accuracies.filter(protocol=protocol), *place, folder) for protocol in PROTOCOLS}
     values = {name: _matrix(scores.filter(score=name), *place) for name in sorted(scores["score"].unique())}
     facts = {name: models[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in FACTS}
-    return Measured(sets, names, tuple(models["pool"]), found, values, facts)
+    sizes = tuple(sorted(accuracies["image_size"].unique()))
+    return Measured(sets, names, tuple(models["pool"]), found, values, facts, sizes)
 
 
 def _csv(path: Path, *columns: str) -> pl.DataFrame:

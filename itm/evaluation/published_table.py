@@ -81,12 +81,12 @@ def read_pools(
         scores=tuple(_there(name, table, where) for name in score_columns),
     )
     if columns.data and not columns.accuracy:
-        raise DataError(f"{where} no column of accuracies among {', '.join(table.columns)}; name it with accuracy=.")
+        raise DataError(f"{where} no column of accuracies among {', '.join(table.columns)}; name it (--accuracy).")
     known = [name for name in table.columns if name not in columns.named and _is_score(table, name)]
     columns = replace(columns, scores=(*columns.scores, *known))
     tidy = _tidy(table, columns, path.stem).filter(pl.col("accuracy").is_finite())
     if tidy.is_empty():
-        raise DataError(f"{where} no accuracies in {columns.accuracy or 'any column'}; name their column with accuracy=.")
+        raise DataError(f"{where} no accuracies in {columns.accuracy or 'any column'}; name their column (--accuracy).")
     tidy = _told_apart(tidy, where)
     notes: tuple[str, ...] = ()
     if scores_path:
@@ -179,7 +179,7 @@ def _told_apart(tidy: pl.DataFrame, where: str) -> pl.DataFrame:
         first = twice.row(0, named=True)
         raise DataError(
             f"{where} {len(twice)} rows are of models with more than one accuracy on a data set, such as {first['model']} on "
-            f"{first['data']}; name the column that tells them apart with pool=, or the models with model=."
+            f"{first['data']}; name the column that tells them apart (--pool), or that of the models (--model)."
         )
     return tidy
 

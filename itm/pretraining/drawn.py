@@ -13,17 +13,15 @@ from typing import Any, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-import yaml
-from safetensors.torch import save_file
 
 from itm.data.made import MadeSet, draw
+from itm.pretraining.checkpoints import write_checkpoint
+from itm.pretraining.pictures import DRAWN_SEED, MEAN, STD, normalised
 from itm.zoo.timm_gate import timm
 
 log = logging.getLogger(__name__)
 
 DIFFICULTIES = (0.1, 0.4, 0.7, 0.9)
-PRETRAIN_SEED = 101  # the embedded data sets use other seeds, so no image is shared with them
-MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def drawings(families: tuple[str, ...], images: int, task: str) -> tuple[torch.T
     pixels, names = [], []
     for family in families:
         for difficulty in DIFFICULTIES:
-            made = MadeSet(family, images // len(DIFFICULTIES), difficulty, seed=PRETRAIN_SEED)
+            made = MadeSet(family, images // len(DIFFICULTIES), difficulty, seed=DRAWN_SEED)
             for name, _, image in draw(made):
                 pixels.append(np.asarray(image))
                 names.append(str(difficulty) if task == "noise" else f"{family}/{name}")
@@ -91,7 +89,6 @@ def train(recipe: Recipe, images: int, seed: int) -> torch.nn.Module:
     batch, steps = 64, int(recipe.epochs * len(pixels)) // 64
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=max(steps, 2), pct_start=0.15)
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
     model.train()
     right = 0.0
     for step in range(steps):
@@ -101,7 +98,7 @@ def train(recipe: Recipe, images: int, seed: int) -> torch.nn.Module:
         x = torch.roll(x, (dy, dx), (2, 3))
         if recipe.input_size != x.shape[-1]:
             x = F.interpolate(x, size=recipe.input_size, mode="bicubic", antialias=True)
-        logits = model((x - mean) / std)
+        logits = model(normalised(x))
         loss = F.cross_entropy(logits, y, label_smoothing=0.05)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -112,12 +109,6 @@ def train(recipe: Recipe, images: int, seed: int) -> torch.nn.Module:
         if step % 200 == 0 or step == steps - 1:
             log.info("%s: step %d of %d, running accuracy %.3f", recipe.name, step + 1, steps, right)
     return model.eval()
-
-
-def save(model: torch.nn.Module, recipe: Recipe, folder: Path) -> None:
-    """Write the weights, matrices and kernels in half precision; batch-norm statistics and biases stay as they are."""
-    state = {k: v.half() if v.ndim > 1 else v for k, v in model.state_dict().items()}
-    save_file({k: v.contiguous() for k, v in state.items()}, folder / f"{recipe.name}.safetensors")
 
 
 def entry(recipe: Recipe, classes: int) -> dict[str, Any]:
@@ -136,7 +127,7 @@ def entry(recipe: Recipe, classes: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Train every recipe, or those named, and write the zoo file beside their weights."""
+    """Train every recipe, or those named, and put them into the zoo."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="recipes to train; all without")
     parser.add_argument("--folder", type=Path, default=Path("data/zoo"))
@@ -145,16 +136,11 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     options.folder.mkdir(parents=True, exist_ok=True)
-    path = options.folder / "zoo.yaml"
-    entries = {e["name"]: e for e in yaml.safe_load(path.read_text())["models"]} if path.exists() else {}
     for recipe in RECIPES:
         if options.names and recipe.name not in options.names:
             continue
         model = train(recipe, options.images, options.seed)
-        save(model, recipe, options.folder)
-        entries[recipe.name] = entry(recipe, cast(int, model.num_classes))
-        order = [entries[r.name] for r in RECIPES if r.name in entries]
-        path.write_text(yaml.safe_dump({"models": order}, sort_keys=False))
+        write_checkpoint(model, entry(recipe, cast(int, model.num_classes)), options.folder)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from filelock import FileLock
-from safetensors.torch import save_file
 
+from itm.pretraining.checkpoints import write_checkpoint
 from itm.pretraining.objectives import Objective
 from itm.pretraining.pictures import MEAN, STD, Pictures
 from itm.pretraining.recipes import OBJECTIVES, SIZE, Recipe
-from itm.store import write_beside
 from itm.zoo.timm_gate import timm
 
 log = logging.getLogger(__name__)
@@ -53,19 +50,14 @@ def train(recipe: Recipe, pictures: Pictures, seed: int) -> torch.nn.Module:
 
 
 def save(model: torch.nn.Module, recipe: Recipe, pictures: Pictures, folder: Path) -> None:
-    """Write the weights, matrices and kernels in half precision, and the model's lines of the zoo file."""
-    state = {name: (value.half() if value.ndim > 1 else value).contiguous() for name, value in model.state_dict().items()}
-    write_beside(folder / f"{recipe.name}.safetensors", lambda path: save_file(state, path))
-    zoo = folder / "zoo.yaml"
-    with FileLock(folder / "zoo.lock"):
-        entries = yaml.safe_load(zoo.read_text(encoding="utf-8"))["models"] if zoo.exists() else []
-        entries = [one for one in entries if one["name"] != recipe.name] + [_entry(recipe, pictures)]
-        text = yaml.safe_dump({"models": entries}, sort_keys=False)
-        write_beside(zoo, lambda path: _write_text(path, text))
+    """Put a trained model into the zoo of `folder`.
 
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written to.
+    """
+    write_checkpoint(model, _entry(recipe, pictures), folder)
 
 
 def _entry(recipe: Recipe, pictures: Pictures) -> dict[str, Any]:

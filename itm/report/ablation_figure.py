@@ -1,7 +1,6 @@
 """Draws an ablation: one panel an axis, its settings side by side, every model's score with its interval at each."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
 
-from itm.report.figures import _MARKERS, GROUP_COLOURS, THEME, WIDTH, _short, _style
+from itm.report.figures import GROUP_COLOURS, MARKERS, THEME, WIDTH, short, style
 
 WIDE = 5  # settings; a panel of more takes a row of its own
 _DASHES: tuple[LineStyleType, ...] = ("-", "--", ":")  # after 16 models the pairs of colour and mark begin again
@@ -23,10 +22,10 @@ def ablation_figure(table: pl.DataFrame, orders: pl.DataFrame) -> Figure:
     several = len(models) > 1
     panels = [part for _, part in table.group_by("axis", maintain_order=True)]
     rows = _rows([part["setting"].n_unique() for part in panels])
-    with _style():
+    with style():
         height = 1.0 + 2.4 * len(rows) + 0.2 * -(-len(models) // 2)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        title = f"{_short(table['data'][0])}: itm, one option varied at a time"
+        title = f"{short(table['data'][0])}: itm, one option varied at a time"
         figure.suptitle(title, x=0.01, ha="left", weight="bold")
         grid = figure.add_gridspec(len(rows), 2)
         first = None
@@ -46,12 +45,6 @@ def ablation_figure(table: pl.DataFrame, orders: pl.DataFrame) -> Figure:
             title_fontsize=8,
         )
     return figure
-
-
-def write_png(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG; the same figure gives the same bytes."""
-    with _style():
-        figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def _best_first(table: pl.DataFrame) -> dict[str, bool]:
@@ -118,8 +111,8 @@ def _label(part: pl.DataFrame, setting: str, models: dict[str, bool], orders: pl
 def _line(number: int, model: str, has_any: bool) -> Line2D:
     """Return how a model is drawn: neighbours in score differ in colour, models of one colour in their mark."""
     if not has_any:
-        return Line2D([], [], linestyle="none", label=f"{_short(model)}: no score")
+        return Line2D([], [], linestyle="none", label=f"{short(model)}: no score")
     colour = THEME[f"group-{number % GROUP_COLOURS}"]
-    marker = _MARKERS[number // GROUP_COLOURS % len(_MARKERS)]
-    dashes = _DASHES[number // (GROUP_COLOURS * len(_MARKERS)) % len(_DASHES)]
-    return Line2D([], [], color=colour, marker=marker, linestyle=dashes, linewidth=0.7, markersize=3.5, label=_short(model))
+    marker = MARKERS[number // GROUP_COLOURS % len(MARKERS)]
+    dashes = _DASHES[number // (GROUP_COLOURS * len(MARKERS)) % len(_DASHES)]
+    return Line2D([], [], color=colour, marker=marker, linestyle=dashes, linewidth=0.7, markersize=3.5, label=short(model))

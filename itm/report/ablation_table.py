@@ -3,12 +3,11 @@
 from typing import Any
 
 import polars as pl
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from itm.report import fixed
+from itm.report.terminal import plain_table, print_whole
 
 PLACES = 3
 
@@ -20,7 +19,7 @@ def print_ablation(table: pl.DataFrame, orders: pl.DataFrame, console: Console) 
     console.print(
         Text(f"{table['data'][0]}: itm of {who}, one option varied at a time (* the default)", "bold"), soft_wrap=True
     )
-    lines = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    lines = plain_table()
     headings = ("itm, 95 %", "control", "s") if len(models) == 1 else ("mean", "control", "s", "tau_w", "scored", "first")
     for heading in ("axis", "setting", *headings):
         left = heading in ("axis", "setting", "itm, 95 %", "first")
@@ -33,9 +32,7 @@ def print_ablation(table: pl.DataFrame, orders: pl.DataFrame, console: Console) 
         mark = " *" if order["default"] else ""
         lines.add_row(*map(Text, (axis, order["setting"] + mark, *cells)), style="bold" if mark else "")
         before = order["axis"]
-    if not console.is_terminal:  # into a pipe, lines are as long as their content
-        lines.width = console.measure(lines, options=console.options.update(width=10_000)).maximum
-    console.print(lines, crop=False)
+    print_whole(lines, console)
     _print_failures(table, console)
 
 

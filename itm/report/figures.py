@@ -8,6 +8,7 @@ import io
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib.style as mpl_style
@@ -37,7 +38,7 @@ THEME = {
     "group-3": "#96407f",
 }
 GROUP_COLOURS = 4
-_MARKERS = ("o", "s", "D", "^")
+MARKERS = ("o", "s", "D", "^")
 _STYLE = {
     "axes.edgecolor": THEME["muted"],
     "axes.facecolor": "none",
@@ -63,9 +64,15 @@ _STYLE = {
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     with mpl_style.context(["default", _STYLE]):
         yield
+
+
+def write_png(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG; the same figure gives the same bytes."""
+    with style():
+        figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
@@ -76,10 +83,10 @@ def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
     rows = in_order(ranking.rows)
     scored = any(row.estimate for row in rows)
     places = decimals(row.estimate for row in rows)
-    with _style():
+    with style():
         figure = Figure(figsize=(WIDTH, 1.1 + 0.3 * max(len(rows), 2)), layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(f"{_short(ranking.data)}: {rank_by} with 95 % intervals")
+        axes.set_title(f"{short(ranking.data)}: {rank_by} with 95 % intervals")
         axes.set_xlabel(f"{rank_by} (higher is better)" if scored else "")
         axes.xaxis.set_visible(scored)
         axes.grid(axis="x")
@@ -92,7 +99,7 @@ def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
                 note = "" if row.tie_group is None else f"   tie group {row.tie_group}"
                 text = f"{fixed(row.estimate.value, places)}{note}"
                 _beside(axes, place, text, _colour(_group(ranking, row)))
-        axes.set_yticks(range(len(rows)), [_short(row.model) for row in rows])
+        axes.set_yticks(range(len(rows)), [short(row.model) for row in rows])
         for label, row in zip(axes.get_yticklabels(), rows, strict=True):
             label.set_color(THEME["muted"] if row.rank is None else THEME["ink"])
             label.set_fontweight("bold" if row.rank == 1 else "normal")
@@ -121,7 +128,7 @@ def _compare(figure: Figure, axes: Axes, ranking: DataRanking, rank_by: str) -> 
 def _dot(axes: Axes, place: int, estimate: Estimate, group: int) -> None:
     colour = _colour(group)
     axes.hlines(place, estimate.low, estimate.high, colors=colour, linewidth=9, alpha=0.35)
-    axes.plot([estimate.value], [place], _MARKERS[group % GROUP_COLOURS], color=colour, markersize=4.5)
+    axes.plot([estimate.value], [place], MARKERS[group % GROUP_COLOURS], color=colour, markersize=4.5)
 
 
 def _beside(axes: Axes, place: int, text: str, colour: str) -> None:
@@ -139,10 +146,10 @@ def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
     by_gmacs = all(facts.gmacs for _, facts, _ in known)
     cost = "GMACs per image" if by_gmacs else "million parameters"
     left_out = f"; {counted(len(rows) - len(known), 'model')} of unknown cost left out" if len(known) < len(rows) else ""
-    with _style():
+    with style():
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(f"{_short(ranking.data)}: {rank_by} against {cost}")
+        axes.set_title(f"{short(ranking.data)}: {rank_by} against {cost}")
         if not known:
             axes.text(0.5, 0.5, "No model has both a score and a known cost", transform=axes.transAxes, ha="center")
             axes.set_axis_off()
@@ -159,7 +166,7 @@ def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
         for (x, y), (row, _, estimate) in zip(points, known, strict=True):
             group = _group(ranking, row)
             axes.vlines(x, estimate.low, estimate.high, colors=_colour(group), linewidth=1.5)
-            axes.plot([x], [y], _MARKERS[group % GROUP_COLOURS], color=_colour(group), markersize=13, zorder=3)
+            axes.plot([x], [y], MARKERS[group % GROUP_COLOURS], color=_colour(group), markersize=13, zorder=3)
             axes.annotate(str(row.rank), (x, y), ha="center", va="center_baseline", fontsize=8, color=THEME["paper"], zorder=4)
         axes.margins(x=0.12, y=0.14)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if max(costs) < 1000 * min(costs) else (1.0,)))
@@ -194,7 +201,7 @@ def _name_points(figure: Figure, axes: Axes, named: list[tuple[Point, str]], lin
         for order, (offset, horizontal, vertical) in enumerate(_PLACES):
             leader = {"arrowstyle": "-", "color": THEME["muted"], "linewidth": 0.7} if abs(offset[1]) > 20 else None
             style: dict[str, Any] = {"ha": horizontal, "va": vertical, "fontsize": 9, "zorder": 5, "arrowprops": leader}
-            label = axes.annotate(_short(name), point, xytext=offset, textcoords="offset points", **style)
+            label = axes.annotate(short(name), point, xytext=offset, textcoords="offset points", **style)
             label.set_in_layout(False)
             label.get_window_extent()  # moves the words to their place; its own answer would count the leader in
             box = Text.get_window_extent(label)
@@ -223,7 +230,7 @@ _PLACES = (
 )
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """Shorten a name that would leave no room to draw in, such as a path; the table beside the figure has it whole."""
     return name if len(name) <= 56 else f"{name[:30]}…{name[-25:]}"
 
@@ -240,6 +247,6 @@ def _colour(group: int) -> str:
 def as_svg(figure: Figure) -> str:
     """Return a figure as SVG whose text stays text; the same figure gives the same bytes, with no date among them."""
     stream = io.StringIO()
-    with _style():
+    with style():
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return stream.getvalue()

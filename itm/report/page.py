@@ -12,7 +12,7 @@ from itm.report import Answer, Shortfall, answer, contents, shortfalls, thrift
 from itm.report.details import drawing, scored_splits
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.report.page_tables import Table, details_table, ranking_table
-from itm.store import write_beside
+from itm.store import write_text
 from itm.types import DataRanking, Ranking
 
 
@@ -67,11 +67,7 @@ def write_index(folder: Path, text: str) -> Path:
         If the folder cannot be written to; an older page is then still whole.
     """
     path = folder / "index.html"
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-
-    write_beside(path, write)
+    write_text(path, text)
     return path
 
 

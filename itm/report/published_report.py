@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.text import Text
 from itm.evaluation.published import PoolReport
 from itm.evaluation.standings import Standing
 from itm.report import counted, fixed
+from itm.report.terminal import plain_table, print_whole
 
 HEADINGS = ("tau_w, 95 %", "lowest", "on", "pools of 10", "regret", "top-1", "top-3")
 STYLES = {"score": "", "control": "dim", "ceiling": "dim"}
@@ -30,9 +30,7 @@ def print_evaluation(reports: Iterable[PoolReport], console: Console) -> None:
         console.print(Text(_title(report), style="bold"), soft_wrap=True)
         if report.standings:
             table = evaluation_table(report)
-            if not console.is_terminal:  # into a pipe, lines are as long as their content
-                table.width = console.measure(table, options=console.options.update(width=10_000)).maximum
-            console.print(table, crop=False)
+            print_whole(table, console)
         for note in (_chance(report), *report.notes):
             _indented(console, note)
     console.print()
@@ -48,7 +46,7 @@ def _indented(console: Console, line: str) -> None:
 
 def evaluation_table(report: PoolReport) -> Table:
     """Return the table of a pool; failures and ties have columns where there are any."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = plain_table()
     counts = [name for name in ("failed", "tied") if any(getattr(one, name) for one in report.standings)]
     table.add_column("", no_wrap=True)
     for heading in (*HEADINGS, *counts):

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from itm.evaluation.standings import PoolStandings
-from itm.report.figures import THEME, WIDTH, _style
+from itm.report.figures import THEME, WIDTH, style
 
 COLOURS = {"score": THEME["group-0"], "control": THEME["group-1"], "ceiling": THEME["muted"]}
 MARKERS = {"score": "o", "control": "s", "ceiling": "D"}
@@ -14,7 +14,7 @@ MARKERS = {"score": "o", "control": "s", "ceiling": "D"}
 def standings_figure(pool: PoolStandings) -> Figure:
     """Draw a line a contender, the highest on top; a dashed line is what one random order in twenty reaches."""
     found = sorted(pool.standings, key=lambda one: one.tau.mean)
-    with _style():
+    with style():
         figure = Figure(figsize=(WIDTH, 1.5 + 0.22 * len(found)), layout="constrained")
         axes = figure.add_subplot()
         axes.set_title(f"{pool.name}: {len(pool.models)} models fine-tuned on {len(pool.sets)} data sets")

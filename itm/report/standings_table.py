@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from itm.evaluation.standings import PoolStandings, Standing
 from itm.evaluation.verdict import verdict
 from itm.report import fixed
+from itm.report.terminal import plain_table, print_whole
 
 HEADINGS = ("tau_w, 95 %", "worst set", "regret", "top-1", "top-3", "less ITM, 95 %", "pools of 10", "failed", "tied")
 KINDS = {"score": "scores", "control": "controls", "ceiling": "ceilings"}
@@ -27,7 +26,7 @@ def title(pool: PoolStandings) -> str:
 def print_standings(pool: PoolStandings, console: Console) -> None:
     """Print a line a contender, and below them where ITM stands; into a pipe, lines are as long as their content."""
     console.print(Text(title(pool), "bold"), soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = plain_table()
     for heading in ("", *HEADINGS):
         table.add_column(
             heading, justify="right" if heading in ("regret", "top-1", "top-3", "failed", "tied") else "left", no_wrap=True
@@ -37,9 +36,7 @@ def print_standings(pool: PoolStandings, console: Console) -> None:
         for one in own:
             style = "bold" if one.name == "itm" else "" if kind == "score" else "dim" if kind == "ceiling" else "cyan"
             table.add_row(*map(Text, (one.name, *_cells(one))), style=style)
-    if not console.is_terminal:
-        table.width = console.measure(table, options=console.options.update(width=10_000)).maximum
-    console.print(table, crop=False, no_wrap=True, overflow="ignore")
+    print_whole(table, console)
     for sentence in verdict(pool).sentences:
         console.print(Text(sentence), soft_wrap=not console.is_terminal)
     console.print()

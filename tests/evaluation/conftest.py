@@ -28,7 +28,14 @@ def measured_folder(tmp_path: Path) -> Callable[..., Path]:
                     for seed in (0, 1):
                         accuracy = truth[row, column] - worse + (-0.001, 0.001)[seed]
                         runs.append(
-                            {"data": data, "model": model, "protocol": protocol, "seed": seed, "test_accuracy": accuracy}
+                            {
+                                "data": data,
+                                "model": model,
+                                "protocol": protocol,
+                                "seed": seed,
+                                "image_size": 48,
+                                "test_accuracy": accuracy,
+                            }
                         )
                 for name, table in known.items():
                     value = float(table[row, column])

@@ -10,11 +10,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from itm.cli import app
-from itm.confirm import confirm, params_of_first, sentence
+from itm.confirm import confirm, params_of_first
 from itm.errors import ParamsError
 from itm.finetune import below_head, pairs
 from itm.finetune.table import means, runs_table
 from itm.params import Params
+from itm.report.finetuned_table import sentence
 from itm.store import Store, read_json, read_table
 from itm.types import DataRanking, Estimate, Failure, Finetuned, Protocol, RankedModel, Ranking, Run
 from itm.yaml_records import parse
