@@ -27,7 +27,7 @@ from itm.data import ingest, read_index
 from itm.extract import extract
 from itm.feature_file import read_embeddings
 from itm.params import DataParams, ExtractParams, Params, ZooParams
-from itm.pipeline import plan
+from itm.plan import plan
 from itm.rank import half_width
 from itm.scores._accuracy import accuracy
 from itm.scores._order import Sample, canonical

@@ -54,7 +54,7 @@ def prepare(folder: Path, work: Path) -> None:
             "max_images": 1200,
             "splits": {"train": 0.5, "val": 0.15, "test": 0.35},
         },
-        "zoo": {"file": str(work / "zoo.yaml"), "models": pool},
+        "zoo": {"file": str(work / "zoo.yaml"), "models": pool, "code": [str(folder / "factories.py")]},
         "extract": {"decode_workers": 0},
         "score": {"names": ["*"], "rank_by": "itm", "untrained": UNTRAINED},
         "finetune": {"learning_rates": [5e-5, 5e-4, 5e-3], "steps": 80, "search_steps": 40, "evaluations": 4, "seeds": 2},

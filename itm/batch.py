@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from itm.errors import ScoreError
+from itm.errors import StoreError
 from itm.feature_file import read_embeddings, read_logits
 from itm.params import ScoreParams
 from itm.scores import Evaluation, Sample, Source, Splitting, canonical, computed, evaluate_together, get
@@ -96,7 +96,7 @@ class Batch:
         if isinstance(references.untrained, Features):
             source["untrained"], others = self._untrained(references.untrained.path)
             if others != ids:
-                raise ScoreError(f"{references.untrained.model} has other images than {features.model}; extract both again.")
+                raise StoreError(f"{references.untrained.model} has other images than {features.model}; extract both again.")
         facts = features.facts
         known = Source(
             **source,

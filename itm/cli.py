@@ -11,9 +11,11 @@ from itm.cli_finetune import confirm as confirm_first
 from itm.cli_finetune import finetune
 from itm.cli_lists import doctor, models, scores
 from itm.cli_pipeline import installed
+from itm.cli_refresh import refresh, serve
 from itm.cli_settings import (
     AllowFailures,
     BatchSize,
+    Code,
     Data,
     Device,
     MaxImages,
@@ -27,6 +29,7 @@ from itm.cli_settings import (
     errors_told,
     settings,
 )
+from itm.cli_status import status
 
 if TYPE_CHECKING:
     from itm.params import Params
@@ -46,6 +49,7 @@ def rank(
     data: Data = None,
     zoo: Zoo = None,
     model: Models = None,
+    code: Code = None,
     score: Scores = None,
     by: Annotated[str | None, typer.Option(help="The score that decides the order.")] = None,
     max_images: MaxImages = None,
@@ -70,6 +74,7 @@ def rank(
             params,
             zoo,
             model,
+            code,
             data={"max_images": max_images},
             extract={"device": device, "precision": precision, "batch_size": batch_size, "resume": resume},
             score={"names": tuple(score) if score else None, "rank_by": by or (score[0] if score else None)},
@@ -139,6 +144,7 @@ def extract(
     data: Data = None,
     zoo: Zoo = None,
     model: Models = None,
+    code: Code = None,
     max_images: MaxImages = None,
     device: Device = None,
     precision: Precision = None,
@@ -153,6 +159,7 @@ def extract(
             params,
             zoo,
             model,
+            code,
             data={"max_images": max_images},
             extract={"device": device, "precision": precision, "batch_size": batch_size, "resume": resume},
         )
@@ -166,6 +173,7 @@ def score(
     data: Data = None,
     zoo: Zoo = None,
     model: Models = None,
+    code: Code = None,
     score: Scores = None,
     resume: Resume = None,
     params: ParamsFile = None,
@@ -174,7 +182,7 @@ def score(
     with errors_told():
         by = {"rank_by": score[0]} if score else {}
         chosen, store = settings(
-            data, params, zoo, model, extract={"resume": resume}, score={"names": tuple(score) if score else None} | by
+            data, params, zoo, model, code, extract={"resume": resume}, score={"names": tuple(score) if score else None} | by
         )
         failed = _extract_and_score(chosen, store)
     if failed:
@@ -206,8 +214,11 @@ app.command()(ablate)
 app.command()(benchmark)
 app.command()(evaluate)
 app.command()(finetune)
+app.command()(refresh)
+app.command()(serve)
 app.command()(models)
 app.command()(scores)
+app.command()(status)
 app.command()(doctor)
 
 

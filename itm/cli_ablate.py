@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from itm.cli_settings import Device, MaxImages, ParamsFile, Zoo, errors_told, settings
+from itm.cli_settings import Code, Device, MaxImages, ParamsFile, Zoo, errors_told, settings
 
 
 def ablate(
     data: Annotated[str, typer.Argument(help="One data set: folder:PATH, csv:PATH, digits, made:FAMILY ...")],
     model: Annotated[list[str], typer.Argument(help="Names or wildcards of the zoo file or of timm.")],
     zoo: Zoo = None,
+    code: Code = None,
     axis: Annotated[
         list[str] | None, typer.Option(help="Vary this option alone; may be repeated. Default: all of them.")
     ] = None,
@@ -23,7 +24,7 @@ def ablate(
     Leaves with status 1 if a model failed or a setting is undefined on it; the rest is computed all the same.
     """
     with errors_told():
-        chosen, store = settings([data], params, zoo, model, data={"max_images": max_images}, extract={"device": device})
+        chosen, store = settings([data], params, zoo, model, code, data={"max_images": max_images}, extract={"device": device})
         from rich.console import Console
 
         from itm import ablation

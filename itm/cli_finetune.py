@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itm.cli_pipeline import installed
-from itm.cli_settings import AllowFailures, Data, Device, MaxImages, Models, ParamsFile, Resume, Zoo, errors_told, settings
+from itm.cli_settings import (
+    AllowFailures,
+    Code,
+    Data,
+    Device,
+    MaxImages,
+    Models,
+    ParamsFile,
+    Resume,
+    Zoo,
+    errors_told,
+    settings,
+)
 
 if TYPE_CHECKING:
     from itm.params import Params
@@ -22,6 +34,7 @@ def finetune(
     data: Data = None,
     zoo: Zoo = None,
     model: Models = None,
+    code: Code = None,
     protocol: Annotated[list[str] | None, typer.Option(help="full (all weights) or head (linear); may be repeated.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Runs a protocol, whose accuracies are averaged.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps of a final run; a search run has a quarter.")] = None,
@@ -43,6 +56,7 @@ def finetune(
             params,
             zoo,
             model,
+            code,
             data={"max_images": max_images},
             extract={"device": device, "resume": resume},
             finetune={"protocols": tuple(protocol) if protocol else None, "seeds": seeds, "steps": steps},

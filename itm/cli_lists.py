@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itm.cli_settings import ParamsFile, Zoo, errors_told
+from itm.cli_settings import Code, ParamsFile, Zoo, errors_told
 
 if TYPE_CHECKING:
     from itm.types import Facts, Failure
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def models(
     pattern: Annotated[str, typer.Argument(help="Name or wildcard, for instance 'resnet*'.")],
     zoo: Zoo = None,
+    code: Code = None,
     params: ParamsFile = None,
 ) -> None:
     """List models of the zoo file and of timm, with what is known of them."""
@@ -20,7 +21,8 @@ def models(
         from itm.params import find_params
         from itm.zoo.facts import list_models
 
-        for name, known in list_models(pattern, zoo or find_params(params).zoo.file):
+        asked = find_params(params).zoo
+        for name, known in list_models(pattern, zoo or asked.file, (*asked.code, *(code or ()))):
             typer.echo(f"{name}: {_in_words(known)}")
 
 
@@ -53,14 +55,15 @@ def scores(
             console.print(Padding(f"[dim]Needs {listed(definition)}. Costs {definition.cost}.[/dim]\n", (0, 0, 0, 4)))
 
 
-def doctor(zoo: Zoo = None, params: ParamsFile = None) -> None:
+def doctor(zoo: Zoo = None, code: Code = None, params: ParamsFile = None) -> None:
     """Check the installation, devices, weights and tracking; status 1 if something is amiss."""
     with errors_told():
         from itm.doctor import examine
         from itm.params import find_params, with_overrides
 
         chosen = find_params(params)
-        findings = list(examine(with_overrides(chosen, zoo={"file": zoo, "models": ("*",)}) if zoo else chosen))
+        chosen = with_overrides(chosen, zoo={"file": zoo, "models": ("*",)}) if zoo else chosen
+        findings = list(examine(with_overrides(chosen, zoo={"code": (*chosen.zoo.code, *(code or ()))})))
     for finding in findings:
         typer.secho(f"{'ok  ' if finding.good else 'FAIL'} {finding.what}: {finding.text}", fg=None if finding.good else "red")
     if not all(finding.good for finding in findings):

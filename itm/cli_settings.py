@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itm.errors import ItmError
+from itm.errors import ItmError, told
+from itm.secrets import hidden
 
 if TYPE_CHECKING:
     from itm.params import Params
@@ -20,6 +21,7 @@ Data = Annotated[
     typer.Argument(help="folder:PATH, csv:PATH, parquet:PATH, digits or made:FAMILY; NAME=SOURCE names it. Default: params."),
 ]
 Zoo = Annotated[Path | None, typer.Option(help="Zoo file; without it, the one in params.")]
+Code = Annotated[list[Path] | None, typer.Option(help="File or folder whose zoo factories may run; may be repeated.")]
 Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name or wildcard; may be repeated.")]
 ParamsFile = Annotated[Path | None, typer.Option("--params", help="Parameter file; default: params.yaml where there is one.")]
 MaxImages = Annotated[int | None, typer.Option(help="Sample so many images a data set, balanced over classes; 0 for all.")]
@@ -40,7 +42,7 @@ def errors_told() -> Iterator[None]:
     try:
         yield
     except ItmError as error:
-        for line in str(error).splitlines():
+        for line in told(error).splitlines():
             typer.secho(f"error: {line}", fg="red", err=True)
         raise typer.Exit(2) from None
 
@@ -50,12 +52,13 @@ def settings(
     params: Path | None,
     zoo: Path | None = None,
     models: list[str] | None = None,
+    code: list[Path] | None = None,
     **sections: dict[str, Any],
 ) -> "tuple[Params, Store]":
     """Return the parameters with the options put in, and the store.
 
     Whatever is not as the parameter file says gets a ranking of its own, and only a ranking of the whole zoo by the usual
-    scores may say which model is recommended.
+    scores may say which model is recommended. Code that is allowed is no question of its own.
     """
     from itm.data import name_of
     from itm.keys import content_key
@@ -66,18 +69,26 @@ def settings(
     sections["data"] = sections.get("data", {}) | {"sets": tuple(sources) if sources else None}
     if zoo or models:
         sections["zoo"] = {"file": zoo, "models": tuple(models) if models else ("*",)}
+    sections["zoo"] = sections.get("zoo", {}) | {"code": (*chosen.zoo.code, *code) if code else None}
     scores = {name: value for name, value in sections.get("score", {}).items() if value is not None}
     sections["track"] = {"recommend": False if models or scores else None}
     asked = [sources, str(zoo) if zoo else None, models, scores]
     names = "+".join(name_of(source) for source in sources or ()) or "params"
     chosen = with_overrides(chosen, **sections)
     _log_to_terminal()
-    return chosen, Store(chosen.store, f"{file_name(names)}-{content_key(asked)[:6]}" if any(asked) else None)
+    return chosen, Store(chosen.store, f"{file_name(names)}-{content_key(asked)[:6]}" if any(asked) else None, chosen.shared)
+
+
+class _Discreet(logging.Formatter):
+    """Writes a record, its traceback too, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hidden(super().format(record))
 
 
 def _log_to_terminal() -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_Discreet("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("itm")
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.INFO)

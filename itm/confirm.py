@@ -11,7 +11,7 @@ import numpy as np
 
 from itm.errors import ParamsError
 from itm.params import FinetuneParams, Params
-from itm.pipeline import Plan
+from itm.plan import Plan
 from itm.store import Store, write_json
 from itm.types import Candidate, Confirmed, DataRanking, DataRef, Finetuned, ModelRef, RankedModel, Ranking, Run
 

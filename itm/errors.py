@@ -39,5 +39,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def told(error: Exception) -> str:
-    """Return what to tell a user of an error: our own message, or the type and message of one that nobody foresaw."""
-    return str(error) if isinstance(error, ItmError) else f"{type(error).__name__}: {error}"
+    """Return what to tell a user of an error: our own message, or the type and message of one that nobody foresaw.
+
+    Secrets that were used in this process are hidden in it.
+    """
+    from itm.secrets import hidden  # which raises errors of ours itself
+
+    return hidden(str(error) if isinstance(error, ItmError) else f"{type(error).__name__}: {error}")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -67,8 +67,10 @@ def write_features(
     write_beside(features.path, write)
 
 
-def read_description(path: Path) -> tuple[Features, Any]:
+def read_description(path: Path, stream: IO[bytes] | None = None) -> tuple[Features, Any]:
     """Return the record of a feature file and the identity it was keyed by, from its footer alone.
+
+    The footer is read from `stream` where the file itself lies elsewhere than at `path`.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def read_description(path: Path) -> tuple[Features, Any]:
         If the file is damaged or not a feature file.
     """
     try:
-        described = json.loads(pq.read_metadata(path).metadata[_METADATA])
+        described = json.loads(pq.read_metadata(stream or path).metadata[_METADATA])
         if described.pop("checksum") != content_key(described):
             raise ValueError("what it says of itself was changed")
         record = Features(
@@ -94,6 +96,20 @@ def read_description(path: Path) -> tuple[Features, Any]:
         return record, described["identity"]
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: is damaged or not a feature file ({error}).") from error
+
+
+def check_pages(path: Path) -> None:
+    """Read all of a feature file and let go of it again, for the checksums of its pages.
+
+    Raises
+    ------
+    StoreError
+        If it is missing or damaged.
+    """
+    with _opened(path) as file:
+        for column in file.schema_arrow.names:
+            for _ in _parts(file, column):
+                pass
 
 
 def read_embeddings(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from itm.secrets import has_password
 from itm.types import Protocol, Resume, SplitName
 from itm.yaml_records import parse, read_yaml
 
@@ -40,10 +41,18 @@ class DataParams(_Record):
 
 
 class ZooParams(_Record):
-    """Which models: names or wildcards of the zoo file first, of timm after."""
+    """Which models: names or wildcards of the zoo file first, of timm after.
+
+    A factory of the zoo file runs code, so it must be one of the files `code`, or lie in one of its folders. Weights of timm are
+    fetched before any work, in `fetch_attempts` rounds where the network fails; the first pause has `fetch_wait` seconds, each
+    further one twice those of the last.
+    """
 
     file: Path | None = None
     models: tuple[str, ...] = Field(("*",), min_length=1)
+    code: tuple[Path, ...] = ()
+    fetch_attempts: int = Field(5, ge=1, le=20)
+    fetch_wait: float = Field(5, ge=0, le=600)
 
 
 class ExtractParams(_Record):
@@ -159,18 +168,54 @@ class EvaluateParams(_Record):
 class RunnerParams(_Record):
     """Who does the work: `inline` is the library alone, the others are Prefect task runners.
 
-    `together` models that follow each other in the zoo are scored by one task of the flow, those of equal width in one program
-    on an accelerator; elsewhere it wins nothing.
+    `dask` asks the scheduler at `address`, or starts `workers` processes here where none is given. Where workers declare `GPU`
+    resources, each extraction takes one of them; scores are computed beside it. `together` models that follow each other in the
+    zoo are scored by one task of the flow, those of equal width in one program on an accelerator; elsewhere it wins nothing. A
+    worker that is lost has its pairs computed by another, up to `attempts` times.
     """
 
-    kind: Literal["inline", "threads", "processes"] = "threads"
+    kind: Literal["inline", "threads", "processes", "dask"] = "threads"
     workers: int = Field(2, ge=1)
     together: int = Field(1, ge=1)
+    address: str | None = None
+    attempts: int = Field(3, ge=1)
+
+    @model_validator(mode="after")
+    def _address_is_used(self) -> "RunnerParams":
+        if self.address and self.kind != "dask":
+            raise ValueError(f"address is {self.address!r}, but the kind is {self.kind!r}; only 'dask' has an address")
+        return self
+
+
+class LimitParams(_Record):
+    """What one run may spend, after which it ranks what it has and says what is missing; None is no limit.
+
+    `seconds` are by the wall from the first pair on, `device_seconds` those of all extractions together. What runs when they
+    are over is finished. `max_models` takes the first of the zoo.
+    """
+
+    max_models: int | None = Field(None, ge=1)
+    seconds: float | None = Field(None, ge=0)
+    device_seconds: float | None = Field(None, ge=0)
+
+
+class RefreshParams(_Record):
+    """How `itm refresh` ends: what it does beside ranking.
+
+    The alias moves to a winner that cannot be told from what is recommended only if `within_noise` says so. A refresh that
+    finds another at work waits so many seconds for its end. `version` commits what came out to DVC, and pushes it where a
+    remote is set.
+    """
+
+    within_noise: bool = False
+    wait: float = Field(3600, ge=0)
+    version: bool = True
 
 
 class TrackParams(_Record):
     """Where MLflow keeps its runs, "auto" being a database in the store; no URI turns tracking off.
 
+    `$NAME` takes what is secret from the environment of whoever logs, `secret:NAME` the whole URI from a Secret of Prefect.
     `recommend` says whether the winner may take the alias `recommended`.
     """
 
@@ -178,9 +223,20 @@ class TrackParams(_Record):
     artifacts: str = "auto"
     recommend: bool = True
 
+    @field_validator("uri", "artifacts")
+    @classmethod
+    def _holds_no_password(cls, uri: str | None) -> str | None:
+        if uri and has_password(uri):
+            raise ValueError("carries a password in the clear; put the whole URI into an environment variable and write $NAME")
+        return uri
+
 
 class Params(_Record):
-    """Everything params.yaml can say."""
+    """Everything params.yaml can say.
+
+    `store` is a folder of each machine, `shared` the URL of a folder through which workers without a common disk exchange files
+    of theirs; $NAME takes it from the environment.
+    """
 
     data: DataParams = DataParams()
     zoo: ZooParams = ZooParams()
@@ -189,8 +245,11 @@ class Params(_Record):
     finetune: FinetuneParams = FinetuneParams()
     evaluate: EvaluateParams = EvaluateParams()
     runner: RunnerParams = RunnerParams()
+    limits: LimitParams = LimitParams()
+    refresh: RefreshParams = RefreshParams()
     track: TrackParams = TrackParams()
     store: Path = Path("data")
+    shared: str | None = None
 
     @property
     def ingested(self) -> tuple[str, ...]:

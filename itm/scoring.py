@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from itm.errors import ItmError, ScoreError, StoreError, told
 from itm.keys import content_key
 from itm.params import ScoreParams
 from itm.scores import Evaluation, check_options, get
+from itm.shared import fetch, here, located, publish
 from itm.store import Store, read_json, write_json
 from itm.types import Failure, Features, References, Resume, Score
 
@@ -61,21 +62,51 @@ def score_together(
 
     What of their embeddings is not mapped from a file is held in memory together, and what scores share one model at a time.
     """
+    store = here(store)
     references = references or [References()] * len(models)
-    names = single(params)
-    batch = Batch(models, references, params, device)
+    asked = identities(params)
+    names = list(asked)
     found = [
-        {name: _stored_or_missing(name, features, other, params, store, resume) for name in names}
+        {name: _stored_or_missing(name, own, features, other, store, resume) for name, own in asked.items()}
         for features, other in zip(models, references, strict=True)
     ]
+    batch = Batch(*_brought(models, references, found, store), params, device)
     for name in names:
         if get(name).batched:
-            _compute(name, found, batch, list(range(len(models))))
+            _compute(name, found, batch, list(range(len(models))), store)
     for number in range(len(models)):
         for name in names:
-            _compute(name, found, batch, [number])
+            _compute(name, found, batch, [number], store)
         batch.forget(number)
     return [_scored(features, results) for features, results in zip(models, found, strict=True)]
+
+
+def identities(params: ScoreParams) -> dict[str, "dict[str, Any] | Exception"]:
+    """Return all that could change each score but the features it is of, or why its options cannot be taken."""
+    packages = {package: version(package) for package in PACKAGES}
+    dealt = asdict(splitting(params))
+    found: dict[str, dict[str, Any] | Exception] = {}
+    for name in single(params):
+        try:
+            options = asdict(check_options(name, params.options.get(name)))
+        except Exception as error:  # whatever it is, the other scores stand all the same
+            found[name] = error
+        else:
+            found[name] = {"scores": SCORES, "score": name, "options": options, "splitting": dealt, "packages": packages}
+    return found
+
+
+def all_stored(
+    features: Features, references: References, asked: dict[str, "dict[str, Any] | Exception"], store: Store, resume: Resume
+) -> Scored | None:
+    """Return the scores of one pair if every one of those that `identities` told is stored."""
+    found: dict[str, Found | _Missing] = {}
+    for name, own in asked.items():
+        one = _stored_or_missing(name, own, features, references, store, resume)
+        if isinstance(one, _Missing) or (isinstance(one, Exception) and not isinstance(one, ScoreError)):
+            return None
+        found[name] = one
+    return _scored(features, found)
 
 
 def _scored(features: Features, results: dict[str, "Found | _Missing"]) -> Scored:
@@ -89,23 +120,23 @@ def _scored(features: Features, results: dict[str, "Found | _Missing"]) -> Score
 
 
 def _stored_or_missing(
-    name: str, features: Features, references: References, params: ScoreParams, store: Store, resume: Resume
+    name: str,
+    identity: dict[str, Any] | Exception,
+    features: Features,
+    references: References,
+    store: Store,
+    resume: Resume,
 ) -> "Found | _Missing":
+    if isinstance(identity, Exception):
+        return identity
     try:
-        identity = {
-            "scores": SCORES,
-            "features": features.key,
-            "score": name,
-            "options": asdict(check_options(name, params.options.get(name))),
-            "splitting": asdict(splitting(params)),
-            "packages": {package: version(package) for package in PACKAGES},
-        }
+        identity = identity | {"features": features.key}
         if used := {use: _used(name, getattr(references, use)) for use in get(name).uses if getattr(references, use)}:
             identity["references"] = used
         path = store.score(features.data, features.model, name, key := content_key(identity))
-        stored = _stored(path, key) if resume != "always" else None
-        if stored is not None:
-            return _record(features, name, stored, cached=True)
+        kept = _stored(path, key) if resume != "always" and fetch(store, path) else None
+        if kept is not None:
+            return ScoreError(kept["undefined"]) if "undefined" in kept else _record(features, name, kept, cached=True)
         if resume == "only-cache":
             raise StoreError("is not stored and resume is 'only-cache'; use 'only-missing'.")
         return _Missing(path, key)
@@ -120,16 +151,34 @@ def _used(name: str, reference: Features | Failure) -> str:
     return reference.key
 
 
-def _compute(name: str, found: list[dict[str, "Found | _Missing"]], batch: Batch, numbers: list[int]) -> None:
+def _brought(
+    models: Sequence[Features], references: Sequence[References], found: list[dict[str, "Found | _Missing"]], store: Store
+) -> tuple[list[Features], list[References]]:
+    """Return models and references with the paths of their files on this machine; what cannot be had fails missing scores."""
+    kept, others = list(models), list(references)
+    for number, results in enumerate(found):
+        if lacking := [name for name, one in results.items() if isinstance(one, _Missing)]:
+            try:
+                kept[number] = located(kept[number], store)
+                used = {use: one for use, one in vars(others[number]).items() if isinstance(one, Features)}
+                others[number] = replace(others[number], **{use: located(one, store) for use, one in used.items()})
+            except StoreError as error:
+                results.update(dict.fromkeys(lacking, error))
+    return kept, others
+
+
+def _compute(name: str, found: list[dict[str, "Found | _Missing"]], batch: Batch, numbers: list[int], store: Store) -> None:
     """Put a score, or what stands in its way, in the place of each that is missing, and store it."""
     wanted = {number: one for number in numbers if isinstance(one := found[number][name], _Missing)}
     for number, result in batch.evaluate(name, list(wanted)).items():
         try:
+            if isinstance(result, ScoreError):  # it would be undefined the next time too
+                _keep(wanted[number], {"undefined": str(result)}, store)
             if isinstance(result, Exception):
                 raise result
-            stored = _plain(*result)
-            write_json(wanted[number].path, stored | {"key": wanted[number].key})
-            found[number][name] = _record(batch.models[number], name, stored, cached=False)
+            kept = _plain(*result)
+            _keep(wanted[number], kept, store)
+            found[number][name] = _record(batch.models[number], name, kept, cached=False)
         except Exception as error:
             found[number][name] = error
 
@@ -149,16 +198,22 @@ def _record(features: Features, name: str, stored: dict[str, Any], cached: bool)
     )
 
 
+def _keep(missing: _Missing, result: dict[str, Any], store: Store) -> None:
+    described = result | {"key": missing.key}
+    write_json(missing.path, described | {"checksum": content_key(described)})
+    publish(store, missing.path)
+
+
 def _stored(path: Path, key: str) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
+    """Return what `_keep` wrote; one whose bytes changed is told of and counts as none."""
     try:
-        stored: dict[str, Any] = read_json(path)
-        if stored["key"] == key:
-            return {name: stored[name] for name in ("value", "draws", "details", "seconds")}
-    except (StoreError, KeyError, TypeError) as error:
+        kept: dict[str, Any] = read_json(path)
+        if kept.pop("checksum") != content_key(kept):
+            raise ValueError("its checksum does not match")
+    except (StoreError, AttributeError, KeyError, TypeError, ValueError) as error:
         log.warning("%s is damaged (%s); computing it again", path, error)
-    return None
+        return None
+    return kept if kept["key"] == key else None
 
 
 def _plain(result: Evaluation, seconds: float) -> dict[str, Any]:

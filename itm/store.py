@@ -37,10 +37,14 @@ LONGEST = 150  # letters of a folder's name; file systems take 255, and what is 
 
 @dataclass(frozen=True)
 class Store:
-    """Where everything lies: what all rankings share below `root`, what belongs to one of them below `results`."""
+    """Where everything lies: what all rankings share below `root`, what belongs to one of them below `results`.
+
+    Through `shared`, a URL or $NAME of a variable that holds it, stores of several machines exchange files; see itm.shared.
+    """
 
     root: Path
     ranking_name: str | None = None
+    shared: str | None = None
 
     @property
     def results(self) -> Path:
@@ -81,6 +85,10 @@ class Store:
         """Return the Parquet index of a data set."""
         return self.results / "indexes" / f"{file_name(data)}.parquet"
 
+    def exchanged(self, data_hash: str) -> Path:
+        """Return the folder of what machines that see no images get of a data set: its index and its images."""
+        return self.root / "cache" / "data" / data_hash
+
     def features(self, data: str, model: str, key: str) -> Path:
         """Return the feature file of a (model, data) pair with this content key."""
         return self.root / "cache" / "features" / file_name(data) / f"{file_name(model)}-{key[:16]}.parquet"
@@ -112,6 +120,20 @@ class Store:
     def ranking(self) -> Path:
         """Return the ranking record."""
         return self.results / "scores" / "ranking.json"
+
+    @property
+    def recommended(self) -> Path:
+        """Return the record of which model is recommended for each data set."""
+        return self.results / "recommended.json"
+
+    @property
+    def tracked(self) -> Path:
+        """Return the record of what the tracker was told."""
+        return self.results / "tracked.json"
+
+    def refresh(self, number: int) -> Path:
+        """Return the folder of one refresh: its record, its page and its log."""
+        return self.results / "refreshes" / f"{number:06d}"
 
     @property
     def evaluation(self) -> Path:

@@ -42,6 +42,7 @@ class ModelRef:
     factory: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     checkpoint: Path | None = None
+    sha256: str | None = None  # what the weight file must have
     pretrained: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     family: str = ""
@@ -74,6 +75,11 @@ class Features:
     facts: Facts
     images_per_second: float
     cached: bool
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the pass took."""
+        return self.rows / self.images_per_second
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from itm.errors import ParamsError, did_you_mean
+from itm.secrets import hidden
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -54,9 +55,9 @@ def _explain(error: Any, record: type[BaseModel]) -> str:
     got = (
         ""
         if error["type"] == "missing"
-        else f" (got {str(error['input'])[:100]!r})"
+        else f" (got {hidden(error['input'])[:100]!r})"
         if isinstance(error["input"], str)
-        else f" (got {str(error['input'])[:100]})"
+        else f" (got {hidden(str(error['input']))[:100]})"
     )
     return f"{place or 'value'}: {error['msg'].removeprefix('Value error, ')}{got}."
 

@@ -4,7 +4,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from itm.params import Params
-from itm.pipeline import Plan, plan
+from itm.plan import Plan, plan
 from itm.store import Store
 
 

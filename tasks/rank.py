@@ -4,7 +4,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from itm.params import Params
-from itm.pipeline import Plan, conclude
+from itm.pipeline import conclude
+from itm.plan import Plan
 from itm.store import Store
 from itm.types import Outcome, Ranking
 

@@ -71,7 +71,7 @@ def test_help_answers_without_a_heavy_import():
     command = [sys.executable, "-X", "importtime", Path(sys.executable).parent / "itm", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     commands = ("rank", "ingest", "extract", "score", "report", "show", "models", "scores", "doctor")
-    for name in (*commands, "ablate", "benchmark", "evaluate", "finetune"):
+    for name in (*commands, "ablate", "benchmark", "evaluate", "finetune", "refresh", "serve", "status"):
         assert f" {name} " in done.stdout
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "typer" in imported

@@ -176,7 +176,7 @@ def test_whatever_a_model_raises_is_its_own_row(params, store, tmp_path):
         {"name": name, "factory": f"models.py:{name}", "checkpoint": "linear.pth"} for name in ("unmade", "unmoved", "unrun")
     ]
     (tmp_path / "zoo.yaml").write_text(yaml.safe_dump({"models": [*own, good]}))
-    ranking = pipeline.run(_changed(params, "zoo", file=tmp_path / "zoo.yaml", models=("*",)), store)
+    ranking = pipeline.run(_changed(params, "zoo", file=tmp_path / "zoo.yaml", models=("*",), code=(tmp_path,)), store)
     rows = {row.model: row for row in ranking.data_sets[0].rows}
     assert rows[SHORT].rank == 1
     reasons = {name: row.failures[0].reason for name, row in rows.items() if row.status == "failed"}
@@ -253,7 +253,7 @@ def test_a_reference_that_fails_fails_the_scores_that_use_it_alone(params, store
     for entry in zoo["models"]:
         entry["checkpoint"] = str(params.zoo.file.parent / entry["checkpoint"])
     (tmp_path / "zoo.yaml").write_text(yaml.safe_dump({"models": [*zoo["models"], broken]}))
-    changed = _changed(params, "zoo", file=tmp_path / "zoo.yaml")
+    changed = _changed(params, "zoo", file=tmp_path / "zoo.yaml", code=(tmp_path,))
     changed = _changed(changed, "score", names=("ped", "kite"), rank_by="ped", untrained="broken")
     ranking = pipeline.run(changed, store)
     for row in ranking.data_sets[0].rows:

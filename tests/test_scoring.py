@@ -11,6 +11,7 @@ import pytest
 from itm import scoring
 from itm.batch import splitting
 from itm.feature_file import read_embeddings, write_features
+from itm.keys import content_key
 from itm.params import ScoreParams
 from itm.scores import Splitting, _registry, evaluate, get
 from itm.scoring import score, score_together
@@ -156,17 +157,18 @@ def test_a_new_version_of_the_scores_computes_them_again(run, monkeypatch):
     assert not any(value.cached for value in run()[0])
 
 
-@pytest.mark.parametrize("damage", ["cut", "foreign", "incomplete", "no details", "list"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "foreign", "incomplete", "list"])
 def test_a_damaged_score_file_is_computed_again(run, store, caplog, damage):
-    """A file that is cut, of another key, lacks a field or is something else gives the same score, computed anew."""
+    """A file that is cut, changed by a digit, of another key or something else gives the same score, computed anew."""
     first, _ = run(names=("knn",))
     (path,) = store.root.rglob("knn-*.json")
     stored = json.loads(path.read_text())
+    foreign = {name: value for name, value in stored.items() if name != "checksum"} | {"key": "0", "value": 0.99}
     texts = {
         "cut": path.read_text()[:20],
-        "foreign": json.dumps(stored | {"key": "0", "value": 0.99}),
+        "changed": json.dumps(stored | {"value": 0.99}),
+        "foreign": json.dumps(foreign | {"checksum": content_key(foreign)}),
         "incomplete": json.dumps({"key": stored["key"], "value": 0.99}),
-        "no details": json.dumps({name: value for name, value in stored.items() if name != "details"}),
         "list": "[0.99]",
     }
     path.write_text(texts[damage])

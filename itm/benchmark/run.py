@@ -82,7 +82,7 @@ def prepare(pool: Pool, params: Params) -> tuple[Params, Store]:
     places = {item.stands_for: item.place for item in pool.weights}
     entries = [_entry(checkpoint, places[checkpoint.name]) for checkpoint in pool.models if checkpoint.file]
     write_text(zoo, yaml.safe_dump({"models": entries}, sort_keys=False))
-    return with_overrides(params, data={"sets": pool.sources}, zoo={"file": zoo, "models": names}), store
+    return with_overrides(params, data={"sets": pool.sources}, zoo={"file": zoo, "models": names, "code": (FACTORIES,)}), store
 
 
 def run(pool: Pool, params: Params, store: Store, accuracies: Accuracies | None) -> tuple[Ranking, pl.DataFrame | None]:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import polars as pl
 
+from itm.data.exchange import INDEX
 from itm.data.rows import Row
 from itm.errors import StoreError
 from itm.keys import content_key
-from itm.store import read_table, write_table
+from itm.shared import need
+from itm.store import Store, read_table, write_table
 from itm.types import DataRef
 
 log = logging.getLogger(__name__)
@@ -28,18 +30,34 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
-def read_index(data: DataRef) -> pl.DataFrame:
+def read_index(data: DataRef, store: Store | None = None) -> pl.DataFrame:
     """Read the index of a data set: all images looked at; those to use have the status `ok`.
+
+    Where it is not on this machine as it was ingested, the one in the shared place of `store` is brought here.
 
     Raises
     ------
     StoreError
-        If the index is missing or damaged, or holds other images by now.
+        If the index is missing or damaged, or holds other images by now, and the shared place has none.
     """
-    table = read_table(data.index)
+    try:
+        return _read(data.index, data)
+    except StoreError:
+        if store is None or store.shared is None:
+            raise
+        path = store.exchanged(data.hash) / INDEX
+        return _read(need(store, path, lambda temporary: _check(temporary, data)), data)
+
+
+def _read(path: Path, data: DataRef) -> pl.DataFrame:
+    table = read_table(path)
     if table.schema != pl.Schema(SCHEMA) or table_hash(table) != data.hash:
-        raise StoreError(f"{data.index}: no longer holds {data.name} as it was ingested; another run of that name replaced it.")
+        raise StoreError(f"{path}: no longer holds {data.name} as it was ingested; another run of that name replaced it.")
     return table
+
+
+def _check(path: Path, data: DataRef) -> None:
+    _read(path, data)
 
 
 def table_hash(table: pl.DataFrame) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from itm.data.checks import look_at
 from itm.data.duplicates import settle_duplicates
+from itm.data.exchange import publish_data
 from itm.data.folders import list_folder
 from itm.data.generated import digits_folder, made_folder
 from itm.data.grammar import Source, parse_source
@@ -35,7 +36,7 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     DataError
         If the source's text is wrong, or what it names is not a set of images of at least two classes with two images each.
     StoreError
-        If the index cannot be written.
+        If the index cannot be written, or there is no room for what is sent to the shared place.
     """
     found = parse_source(source)
     listing = _list(found, store)
@@ -51,7 +52,7 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     table = write_index(index, rows, listing.classes, before)
     set_aside = _count_set_aside(rows)
     _say(found, listing, rows, set_aside, index)
-    return DataRef(
+    data = DataRef(
         name=found.name,
         source=found.text,
         index=index,
@@ -60,6 +61,8 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
         images=sum(row.ok for row in rows),
         set_aside={str(kind): count for kind, count in set_aside.items()},
     )
+    publish_data(data, table, store)
+    return data
 
 
 def _list(source: Source, store: Store) -> Listing:

@@ -7,6 +7,7 @@ from itm.data.grammar import name_of
 from itm.data.ingestion import ingest
 from itm.errors import DataError, ItmError, ParamsError, told
 from itm.params import DataParams
+from itm.shared import check_place
 from itm.store import Store
 from itm.types import DataRef, Failure
 
@@ -32,7 +33,14 @@ def check_names(sources: Iterable[str]) -> None:
 
 
 def ingest_all(params: DataParams, store: Store) -> tuple[tuple[DataRef, ...], tuple[Failure, ...]]:
-    """Ingest every data set of the parameters, and return those that failed with their reason."""
+    """Ingest every data set of the parameters, and return those that failed with their reason.
+
+    Raises
+    ------
+    StoreError
+        If the shared place of the store cannot be used.
+    """
+    check_place(store)
     found, failures = [], []
     for source in params.sets:
         try:

@@ -10,7 +10,8 @@ from itm.finetune.runs import finetune
 from itm.finetune.table import failed, log_below_head, write_runs
 from itm.finetune.told import line
 from itm.params import Params
-from itm.pipeline import Plan, plan, share_cores
+from itm.pipeline import share_cores
+from itm.plan import Plan, plan
 from itm.ranking_file import read_ranking
 from itm.store import Store
 from itm.types import Confirmed, DataRef, Failure, Finetuned, ModelRef, Ranking

@@ -1,7 +1,7 @@
 """What is known of a model without data: how it wants its images, how large and how costly it is, where it comes from."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,10 @@ def without_weights(model: ModelRef) -> torch.nn.Module:
         return skeleton(model).eval()  # code that reads its own numbers cannot run on meta; anything else fails again, in clear
 
 
-def list_models(pattern: str, zoo_file: Path | None) -> Iterator[tuple[str, Facts | Failure]]:
+def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) -> Iterator[tuple[str, Facts | Failure]]:
     """Yield name and facts of the zoo file's and timm's models that match, one at a time and without weights.
+
+    Factories run to be measured, so those outside the paths `code` are failures.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def list_models(pattern: str, zoo_file: Path | None) -> Iterator[tuple[str, Fact
     ModelError
         If nothing matches.
     """
-    known = Zoo() if zoo_file is None else read_zoo_file(zoo_file)
+    known = Zoo() if zoo_file is None else read_zoo_file(zoo_file, code)
     broken = known.nameless | known.broken
     own = matches(pattern, [*known.models, *broken])
     for name in own:

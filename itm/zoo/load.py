@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from itm.errors import ModelError, did_you_mean
-from itm.keys import file_hash
+from itm.keys import file_hash, known_hash
 from itm.types import ModelRef
 from itm.zoo.factory import factory_file, load_factory
 from itm.zoo.hub import pretrained_file
@@ -43,13 +43,19 @@ def weights_hash(model: ModelRef) -> str:
     Raises
     ------
     ModelError
-        If the file is missing and cannot be fetched, or cannot be read.
+        If the file is missing and cannot be fetched, cannot be read, or is not the one that `model` names by its SHA-256.
     """
     path = weights_file(model)
     try:
-        return file_hash(path)
+        found = known_hash(path)
     except OSError as error:
         raise ModelError(f"{model.name}: {path} cannot be read ({error.strerror}).") from error
+    if model.sha256 and found != model.sha256:
+        raise ModelError(
+            f"{model.name}: {path} has SHA-256 {found}, and the zoo file says {model.sha256}; fetch the file again, or mend "
+            "`sha256` if other weights are meant."
+        )
+    return found
 
 
 def definition(model: ModelRef) -> dict[str, Any]:
@@ -78,9 +84,11 @@ def build(model: ModelRef) -> torch.nn.Module:
     Raises
     ------
     ModelError
-        If it cannot be built, its weights cannot be had or read, or do not fit.
+        If it cannot be built, its weights cannot be had or read, are not those it names by their SHA-256, or do not fit.
     """
     path = weights_file(model)
+    if model.sha256:
+        weights_hash(model)  # before anything of the file is read
     if model.pretrained:
         return _pretrained(model, path).eval()
     module = skeleton(model)

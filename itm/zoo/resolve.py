@@ -20,7 +20,7 @@ def resolve(zoo: ZooParams) -> tuple[list[ModelRef], list[Failure]]:
     ParamsError
         If the zoo file cannot be read, or if every model of timm is asked for.
     """
-    known = Zoo() if zoo.file is None else read_zoo_file(zoo.file)
+    known = Zoo() if zoo.file is None else read_zoo_file(zoo.file, zoo.code)
     if zoo.file is None and any(_is_everything(pattern) for pattern in zoo.models):
         raise ParamsError(
             "zoo.models is '*' and there is no zoo file, which would mean every model of timm, more than 1,500. Name some, for "

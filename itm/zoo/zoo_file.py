@@ -1,8 +1,10 @@
 """The zoo file: a list of one's own checkpoints in YAML, read strictly, each entry on its own.
 
 A broken entry never takes the others along: it becomes a reason under its own name. Paths are relative to the file's folder.
+A factory runs code, so it counts only where whoever runs the zoo has allowed its path; the zoo file cannot allow it itself.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +31,7 @@ class Entry(BaseModel):
     arguments: dict[str, JsonValue] = {}
     # where its weights come from
     checkpoint: Path | None = None
+    sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$")
     pretrained: bool = False
     # how it wants its images
     input_size: int | None = Field(None, ge=1)
@@ -56,22 +59,22 @@ class Zoo:
     nameless: dict[str, str] = field(default_factory=dict)  # broken too, known only by their place in the file
 
 
-def read_zoo_file(path: Path) -> Zoo:
-    """Read a zoo file.
+def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
+    """Read a zoo file, whose factories must lie in the folders `code` or be files of it. No code runs here.
 
     Raises
     ------
     ParamsError
         If the file cannot be read, is not YAML, or is no mapping with the one key `models`.
     """
-    entries = read_yaml(path, _File).models
+    entries, allowed = read_yaml(path, _File).models, [trusted.expanduser().resolve() for trusted in code]
     zoo, places = Zoo(), dict[str, str]()
     for number, values in enumerate(entries):
         place = f"models[{number}]"
         where = f"{path}: {place}"
         try:
             entry = parse(values, Entry, where)
-            model = _model(entry, path.parent.resolve(), where)
+            model = _model(entry, path.parent.resolve(), allowed, where)
         except ParamsError as error:
             reason = " ".join(str(error).splitlines())
             name = _likely_name(values)
@@ -90,7 +93,7 @@ def read_zoo_file(path: Path) -> Zoo:
     return zoo
 
 
-def _model(entry: Entry, folder: Path, where: str) -> ModelRef:
+def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> ModelRef:
     if (entry.architecture is None) == (entry.factory is None):
         told = "both an `architecture` and a `factory`" if entry.factory else "neither an `architecture` nor a `factory`"
         raise ParamsError(f"{where}: has {told}; give one: a timm architecture, or 'file.py:function' of your own.")
@@ -111,9 +114,10 @@ def _model(entry: Entry, folder: Path, where: str) -> ModelRef:
     return ModelRef(
         name=entry.name or default,
         architecture=architecture,
-        factory=None if entry.factory is None else _absolute_factory(entry.factory, folder, where),
+        factory=None if entry.factory is None else _allowed_factory(entry.factory, folder, allowed, where),
         arguments=dict(entry.arguments),
         checkpoint=checkpoint,
+        sha256=entry.sha256 and entry.sha256.lower(),
         pretrained=entry.pretrained,
         preprocessing=Preprocessing(entry.input_size, entry.mean, entry.std, entry.crop, entry.interpolation),
         family=entry.family,
@@ -133,14 +137,21 @@ def _pinned(architecture: str, where: str) -> str:
         raise ParamsError(f"{where}: {error}") from error
 
 
-def _absolute_factory(factory: str, folder: Path, where: str) -> str:
+def _allowed_factory(factory: str, folder: Path, allowed: list[Path], where: str) -> str:
+    """Return the factory with the path that its file has once links are followed: what was allowed is what is imported."""
     file, colon, function = factory.rpartition(":")
     if not colon or not file or not function.isidentifier():
         raise ParamsError(f"{where}: factory {factory!r} must be written 'file.py:function'.")
     path = folder / Path(file).expanduser()
     if not path.is_file():
         raise ParamsError(f"{where}: factory file {path} is not a file; it is relative to the folder of the zoo file.")
-    return f"{path}:{function}"
+    real = path.resolve()
+    if not any(real.is_relative_to(trusted) for trusted in allowed):
+        raise ParamsError(
+            f"{where}: factory file {real} would run code, and its path is not allowed. If you trust it, add its path or a "
+            f"folder above it to zoo.code in params, or give `--code {real}`."
+        )
+    return f"{real}:{function}"
 
 
 def _default_name(architecture: str | None, factory: str | None, checkpoint: Path | None) -> str:

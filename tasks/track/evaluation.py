@@ -13,7 +13,7 @@ from itm.evaluation.standings import PoolStandings, Standing
 from itm.keys import metric_name
 from itm.params import TrackParams
 from itm.store import Store
-from tasks.track.client import code_commit, experiment, mlflow_client
+from tasks.track.client import code_commit, experiment, tracking
 
 EXPERIMENT = "evaluation"
 
@@ -21,19 +21,19 @@ EXPERIMENT = "evaluation"
 @task(name="track evaluation", cache_policy=NO_CACHE, persist_result=False)
 def track_evaluation(pools: Sequence[PoolStandings], params: TrackParams, store: Store) -> str:
     """Log how every contender stands in every pool, and return the id of the parent run."""
-    client, now = mlflow_client(params), int(time.time() * 1000)
-    experiment_id = experiment(client, EXPERIMENT, params)
     sizes = ", ".join(f"{pool.name}: {len(pool.models)} models, {len(pool.sets)} sets" for pool in pools)
     tags = {"step": "evaluate", "code_commit": code_commit(), "pools": sizes}
-    parent = str(client.create_run(experiment_id, run_name=f"evaluation of {len(pools)} pools", tags=tags).info.run_id)
     contenders: dict[str, dict[str, Standing]] = {}
     for pool in pools:
         for one in pool.standings:
             contenders.setdefault(one.name, {})[pool.name] = one
-    for name, by_pool in contenders.items():
-        _log_contender(client, experiment_id, parent, name, by_pool, now)
-    client.log_artifacts(parent, str(store.evaluation))
-    client.set_terminated(parent, "FINISHED")
+    with tracking(params) as client:
+        now, experiment_id = int(time.time() * 1000), experiment(client, EXPERIMENT, params)
+        parent = str(client.create_run(experiment_id, run_name=f"evaluation of {len(pools)} pools", tags=tags).info.run_id)
+        for name, by_pool in contenders.items():
+            _log_contender(client, experiment_id, parent, name, by_pool, now)
+        client.log_artifacts(parent, str(store.evaluation))
+        client.set_terminated(parent, "FINISHED")
     return parent
 
 

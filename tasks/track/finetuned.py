@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from itm.params import TrackParams
 from itm.store import Store
 from itm.types import Confirmed, DataRef, Finetuned
-from tasks.track.client import code_commit, experiment, mlflow_client
+from tasks.track.client import code_commit, experiment, tracking
 
 
 @task(name="track fine-tuning", cache_policy=NO_CACHE, persist_result=False)
@@ -24,13 +24,13 @@ def track_finetuned(
     store: Store,
 ) -> list[str]:
     """Log fine-tuned pairs and what they confirm of a ranking, and return the ids of the parent runs, one a data set."""
-    client = mlflow_client(params)
     parents = []
-    for data in data_sets:
-        own = [pair for pair in finetuned if pair.data == data.name]
-        about = next((one for one in confirmed if one.data == data.name), None)
-        if own:
-            parents.append(_log_finetuned(client, data, own, about, params, store))
+    with tracking(params) as client:
+        for data in data_sets:
+            own = [pair for pair in finetuned if pair.data == data.name]
+            about = next((one for one in confirmed if one.data == data.name), None)
+            if own:
+                parents.append(_log_finetuned(client, data, own, about, params, store))
     return parents
 
 

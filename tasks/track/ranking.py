@@ -1,10 +1,15 @@
 """Rankings in MLflow: an experiment a data set, a parent run a ranking, a child run a model.
 
-The registered model of a data set carries the alias `recommended` on its winner.
+A model's child run lies below the first ranking that had its numbers: what has not changed is not logged again, so that a zoo
+of hundreds costs no more than what is new in it. The registered model of a data set carries the alias `recommended` on the model
+that users are told to take.
 """
 
 import json
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -14,31 +19,53 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.keys import metric_name, registered_name
+from itm.keys import content_key, metric_name, registered_name
 from itm.params import TrackParams
+from itm.refresh.recommended import read_recommended
 from itm.report.figures import score_against_cost, score_bars
 from itm.store import Store
 from itm.types import DataRanking, RankedModel, Ranking
-from tasks.track.client import code_commit, experiment, mlflow_client
+from tasks.track.client import code_commit, experiment, tracking
+from tasks.track.tracked import Tracked, TrackedRow, read_tracked, write_tracked
 
 ALIAS = "recommended"
 
 
 @task(name="track", cache_policy=NO_CACHE, persist_result=False)
-def track(ranking: Ranking, params: TrackParams, store: Store) -> list[str]:
-    """Log a ranking and return the ids of the parent runs, one a data set."""
-    return log_ranking(ranking, params, store)
+def track(ranking: Ranking, params: TrackParams, store: Store, reports: Sequence[Path] = ()) -> list[str]:
+    """Log a ranking, with `reports` beside it, and return the ids of the parent runs, one a data set."""
+    return log_ranking(ranking, params, store, reports)
 
 
-def log_ranking(ranking: Ranking, params: TrackParams, store: Store) -> list[str]:
+def log_ranking(ranking: Ranking, params: TrackParams, store: Store, reports: Sequence[Path] = ()) -> list[str]:
     """Log a ranking without an orchestrator around."""
-    client = mlflow_client(params)
     readable = [data for data in ranking.data_sets if not data.reason]
-    return [_log_data(client, ranking, data, params, store) for data in readable]
+    recommended = read_recommended(store)
+    with tracking(params) as client:
+        before = read_tracked(client, params, store)
+        now: dict[str, Tracked] = {}
+        try:
+            for data in readable:
+                now[data.data] = _log_data(client, ranking, data, before.get(data.data), params, store, reports)
+                if params.recommend and (chosen := now[data.data].rows.get(recommended.get(data.data, ""))):
+                    _recommend(client, data, recommended[data.data], chosen.run)
+        finally:
+            write_tracked(before | now, params, store)
+        return [now[data.data].parent for data in readable]
 
 
-def _log_data(client: MlflowClient, ranking: Ranking, data: DataRanking, params: TrackParams, store: Store) -> str:
+def _log_data(
+    client: MlflowClient,
+    ranking: Ranking,
+    data: DataRanking,
+    before: Tracked | None,
+    params: TrackParams,
+    store: Store,
+    reports: Sequence[Path],
+) -> Tracked:
+    """Log one data set: a parent run always, the table and figures if the ranking is another, children that have changed."""
     experiment_id = experiment(client, data.data, params)
+    key = content_key(asdict(data))
     tags = {
         "data_source": data.source,
         "data_hash": data.hash,
@@ -48,24 +75,39 @@ def _log_data(client: MlflowClient, ranking: Ranking, data: DataRanking, params:
     }
     winner = next((row for row in data.rows if row.rank == 1), None)
     if winner:
-        tags["recommended"] = winner.model
+        tags["first"] = winner.model
+    same = before is not None and before.key == key
+    if before and same:
+        tags["same_ranking_as"] = before.whole
     title = f"{winner.model} first of {len(data.rows)}" if winner else f"none of {len(data.rows)} ranked"
-    parent = client.create_run(experiment_id, run_name=title, tags=tags).info.run_id
+    parent = str(client.create_run(experiment_id, run_name=title, tags=tags).info.run_id)
     now = int(time.time() * 1000)
     ranked = [row for row in data.rows if row.status == "ranked"]
     counted = {"models_ranked": len(ranked), "models_failed": len(data.rows) - len(ranked), "images": data.images}
     client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in counted.items()])
-    children = {row.model: _log_model(client, experiment_id, parent, row, now) for row in data.rows}
-    for path in (store.ranking, store.scores, store.reports / "index.html"):
-        client.log_artifact(parent, str(path))
-    client.log_table(parent, _columns(data.rows), "ranking_table.json")
-    if ranked:
-        for name, draw in (("score_bars.png", score_bars), ("score_against_cost.png", score_against_cost)):
-            client.log_figure(parent, draw(data, ranking.rank_by), name)
-    if winner and params.recommend:
-        _recommend(client, data, winner, children[winner.model])
+    rows = before.rows if before else {}
+    if not same:
+        rows = {row.model: _log_changed(client, experiment_id, parent, row, rows.get(row.model), now) for row in data.rows}
+        for path in (store.ranking, store.scores, store.reports / "index.html"):
+            client.log_artifact(parent, str(path))
+        client.log_table(parent, _columns(data.rows), "ranking_table.json")
+        if ranked:
+            for name, draw in (("score_bars.png", score_bars), ("score_against_cost.png", score_against_cost)):
+                client.log_figure(parent, draw(data, ranking.rank_by), name)
+    for path in reports:
+        client.log_artifact(parent, str(path), "changes")
     client.set_terminated(parent, "FINISHED" if ranked else "FAILED")
-    return str(parent)
+    return Tracked(parent, before.whole if before and same else parent, key, rows)
+
+
+def _log_changed(
+    client: MlflowClient, experiment_id: str, parent: str, row: RankedModel, before: TrackedRow | None, now: int
+) -> TrackedRow:
+    """Log a model unless its numbers have been logged; its rank is not among them, since others move it."""
+    key = content_key(asdict(replace(row, rank=None, tie_group=None, tied_with_first=False)))
+    if before and before.key == key:
+        return before
+    return TrackedRow(key, _log_model(client, experiment_id, parent, row, now))
 
 
 def _log_model(client: MlflowClient, experiment_id: str, parent: str, row: RankedModel, now: int) -> str:
@@ -79,8 +121,6 @@ def _log_model(client: MlflowClient, experiment_id: str, parent: str, row: Ranke
         metrics |= {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
         metrics |= {f"{name}/standard_error": estimate.standard_error}
         metrics |= {f"{name}/{detail}": value for detail, value in estimate.details.items()}
-    if row.rank is not None and row.tie_group is not None:
-        metrics |= {"rank": row.rank, "tie_group": row.tie_group}
     if row.images_per_second:
         metrics["images_per_second"] = row.images_per_second
     facts = row.facts
@@ -98,10 +138,11 @@ def _log_model(client: MlflowClient, experiment_id: str, parent: str, row: Ranke
     return str(run)
 
 
-def _recommend(client: MlflowClient, data: DataRanking, winner: RankedModel, run: str) -> None:
-    """Move the alias to the winner, adding a version only when the winner, its weights or the data are others."""
+def _recommend(client: MlflowClient, data: DataRanking, model: str, run: str) -> None:
+    """Move the alias to a model, adding a version only when the model, its weights or the data are others."""
     name = registered_name(f"itm-{data.data}")
-    tags = {"model": winner.model, "weights": winner.weights or "", "data_hash": data.hash}
+    weights = next(row.weights for row in data.rows if row.model == model)
+    tags = {"model": model, "weights": weights or "", "data_hash": data.hash}
     try:
         if client.get_model_version_by_alias(name, ALIAS).tags == tags:
             return
@@ -113,7 +154,7 @@ def _recommend(client: MlflowClient, data: DataRanking, winner: RankedModel, run
         client.create_registered_model(name, description=f"The model to fine-tune for {data.data}.")
     client.log_dict(run, tags, "model/model.json")
     version = client.create_model_version(
-        name, f"runs:/{run}/model", run_id=run, tags=tags, description=f"{winner.model}, weights {winner.weights}"
+        name, f"runs:/{run}/model", run_id=run, tags=tags, description=f"{model}, weights {weights}"
     )
     client.set_registered_model_alias(name, ALIAS, version.version)
 

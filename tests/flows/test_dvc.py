@@ -53,17 +53,12 @@ def test_models_come_and_go_with_params_and_both_doors_agree(root: Path, tmp_pat
     project.set_models(*MODELS[:2])
     assert "extracted 4 pairs (0 cached)" in project.run("dvc", "repro")
     assert project.ranked() == [set(MODELS[:2])] * 2
-    assert "up to date" in project.run("dvc", "status")
 
     by_hand = project.run("itm", "rank")
     assert "extracted 0 pairs (4 cached), computed 0 scores (8 cached)" in by_hand
     assert "up to date" in project.run("dvc", "status")
 
-    project.set_models(MODELS[0])
-    assert "extracted 0 pairs (2 cached)" in project.run("dvc", "repro")
-    assert project.ranked() == [{MODELS[0]}] * 2
-
-    project.set_models(*MODELS)
-    assert "extracted 2 pairs (4 cached)" in project.run("dvc", "repro")
-    assert project.ranked() == [set(MODELS)] * 2
+    project.set_models(MODELS[0], MODELS[2])
+    assert "extracted 2 pairs (2 cached)" in project.run("dvc", "repro")
+    assert project.ranked() == [{MODELS[0], MODELS[2]}] * 2
     assert "up to date" in project.run("dvc", "status")

@@ -1,7 +1,5 @@
-"""The fine-tuning flow: the same runs as the library alone, failures as rows, a tracked result, and real checkpoints."""
+"""The fine-tuning flow: the same runs as the library alone, failures as rows, and a tracked result."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,30 +103,3 @@ def test_a_task_that_fails_is_a_row_and_the_first_are_confirmed(root: Path, tmp_
     assert [run.data.tags["confirmed"] for run in tracked] == ["good"]
     files = {file.path for file in client.list_artifacts(tracked[0].info.run_id)}
     assert files == {"runs.parquet", "confirmed.json"}
-
-
-@pytest.mark.real
-def test_flowers_are_confirmed_by_real_checkpoints(root: Path, tmp_path: Path, environment: dict[str, str]) -> None:
-    """On photographs of flowers, fine-tuning the ranking's first models gets most test images right, near the head or above."""
-    real = root.parent / "shared" / "real"
-    if not real.exists():
-        pytest.skip(
-            "../shared/real is not here: it holds third-party images and checkpoints that are not part of this repository"
-        )
-    zoo, params = tmp_path / "zoo.yaml", tmp_path / "params.yaml"
-    subprocess.run([sys.executable, root / "benchmarks" / "real_zoo.py", real, zoo], check=True, capture_output=True)
-    params.write_text(
-        f"store: {tmp_path / 'store'}\nscore: {{names: [itm]}}\nextract: {{device: cpu}}\n"
-        "finetune: {steps: 40, search_steps: 6, seeds: 1, learning_rates: [1.0e-4, 1.0e-3, 1.0e-2]}\n"
-    )
-    flowers = f"folder:{real / 'sets' / 'flowers5'}"
-    command = ["itm", "rank", flowers, "--zoo", zoo, "--params", params, "--max-images", "150", "--confirm", "3"]
-    models = [word for name in ("mobilenetv1_025_128.in1k", "mcunet*", "mobilenetv1_025_96*") for word in ("-m", name)]
-    done = subprocess.run([*command, *models], env=environment, check=True, capture_output=True, text=True)
-    assert "For flowers5, fine-tuning picks " in done.stdout
-    (file,) = (tmp_path / "store" / "rankings").glob("*/scores/confirmed.json")
-    (found,) = read_json(file)["data_sets"]
-    accuracies = {row["model"]: row["test_accuracy"] for row in found["candidates"]}
-    assert len(accuracies) == 3
-    assert accuracies[found["pick"]] > 0.6
-    assert found["pick"].endswith("in1k")

@@ -1,37 +1,60 @@
 """Real images and real checkpoints: the ranking says what anyone who knows them expects, in every place where it is told."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from itm.cli import app
 from itm.ranking_file import read_ranking
-from itm.store import Store
+from itm.store import Store, read_json
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("prefect")]
 
+ROOT = Path(__file__).parents[2]
+REAL = ROOT.parent / "shared" / "real"
+PARAMS = """
+store: {store}
+score: {{names: [itm]}}
+extract: {{device: cpu}}
+finetune: {{steps: 40, search_steps: 6, seeds: 1, learning_rates: [1.0e-4, 1.0e-3, 1.0e-2]}}
+"""
 
-def test_imagenet_models_come_before_faces_poses_and_wake_words(
-    root: Path, tmp_path: Path, environment: dict[str, str]
-) -> None:
+
+def arguments(folder: Path, zoo: Path) -> list[str]:
+    """Write parameters below `folder` and return the arguments of a ranking on photographs of flowers."""
+    folder.mkdir(exist_ok=True)
+    (folder / "params.yaml").write_text(PARAMS.format(store=folder / "store"))
+    flowers = f"folder:{REAL / 'sets' / 'flowers5'}"
+    return ["rank", flowers, "--zoo", str(zoo), "--params", str(folder / "params.yaml"), "--max-images", "150"]
+
+
+@pytest.fixture(scope="module")
+def ranked(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the zoo file of all real checkpoints, and the store in which the command ranked them."""
+    if not REAL.exists():
+        pytest.skip(
+            "../shared/real is not here: it holds third-party images and checkpoints that are not part of this repository"
+        )
+    folder = tmp_path_factory.mktemp("real")
+    zoo = folder / "zoo.yaml"
+    subprocess.run([sys.executable, ROOT / "benchmarks" / "real_zoo.py", REAL, zoo], check=True, capture_output=True)
+    command = ["itm", *arguments(folder, zoo)]
+    subprocess.run(command, env=os.environ | prefect_server, check=True, capture_output=True)
+    return folder
+
+
+def test_imagenet_models_come_before_faces_poses_and_wake_words(ranked: Path) -> None:
     """On photographs of flowers, every checkpoint trained on ImageNet ranks above those for faces, poses and wake words.
 
     The page and MLflow's alias name the same first model.
     """
-    real = root.parent / "shared" / "real"
-    if not real.exists():
-        pytest.skip(
-            "../shared/real is not here: it holds third-party images and checkpoints that are not part of this repository"
-        )
-    zoo, params = tmp_path / "zoo.yaml", tmp_path / "params.yaml"
-    subprocess.run([sys.executable, root / "benchmarks" / "real_zoo.py", real, zoo], check=True, capture_output=True)
-    params.write_text(f"store: {tmp_path / 'store'}\nscore: {{names: [itm]}}\n")
-    flowers = f"folder:{real / 'sets' / 'flowers5'}"
-    command = ["itm", "rank", flowers, "--zoo", zoo, "--params", params, "--max-images", "150"]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    (results,) = (tmp_path / "store" / "rankings").iterdir()
-    (data,) = read_ranking(Store(tmp_path / "store", results.name)).data_sets
+    (results,) = (ranked / "store" / "rankings").iterdir()
+    (data,) = read_ranking(Store(ranked / "store", results.name)).data_sets
     assert [row.status for row in data.rows] == ["ranked"] * 13
     places = {row.model: row.rank or 0 for row in data.rows}
     imagenet = [places[model] for model in places if model.endswith("in1k")]
@@ -41,8 +64,26 @@ def test_imagenet_models_come_before_faces_poses_and_wake_words(
 
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
+    uri = f"sqlite:///{ranked / 'store' / 'mlflow.db'}"
     alias = MlflowClient(uri, registry_uri=uri).get_model_version_by_alias("itm-flowers5", "recommended")
     assert alias.tags["model"] == data.rows[0].model
     page = (results / "reports" / "index.html").read_text().replace("<wbr>", "")
     assert f"<strong>{data.rows[0].model}</strong>" in page
+
+
+@pytest.mark.usefixtures("own_logger")
+def test_flowers_are_confirmed_by_real_checkpoints(ranked: Path, tmp_path: Path) -> None:
+    """On photographs of flowers, fine-tuning the ranking's first models gets most test images right, near the head or above."""
+    shutil.copytree(ranked / "store" / "cache", tmp_path / "store" / "cache")
+    names = ("mobilenetv1_025_128.in1k", "mcunet*", "mobilenetv1_025_96*")
+    models = [word for name in names for word in ("-m", name)]
+    words = [*arguments(tmp_path, ranked / "zoo.yaml"), "--confirm", "3", *models]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "For flowers5, fine-tuning picks " in done.stdout
+    (file,) = (tmp_path / "store" / "rankings").glob("*/scores/confirmed.json")
+    (found,) = read_json(file)["data_sets"]
+    accuracies = {row["model"]: row["test_accuracy"] for row in found["candidates"]}
+    assert len(accuracies) == 3
+    assert accuracies[found["pick"]] > 0.6
+    assert found["pick"].endswith("in1k")

@@ -1,15 +1,20 @@
 """What a ranking looks like in a real MLflow database."""
 
 import json
+import logging
+import shutil
 import subprocess
 import sys
+import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from itm import pipeline
-from itm.params import Params
+from itm.errors import StoreError
+from itm.params import Params, TrackParams
 from itm.store import Store
 from itm.types import Ranking
 from itm.yaml_records import parse
@@ -38,22 +43,25 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Ranking]:
 
 
 def runs(params: Params):  # type: ignore[no-untyped-def]
-    """Return the client, the parent runs (newest first) and the child runs of the newest."""
+    """Return the client, the parent runs (oldest first) and the child runs of all of them."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=params.tracking.uri, registry_uri=params.tracking.uri)
     (experiment,) = [e for e in client.search_experiments() if e.name.startswith("shapes")]
-    found = list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"]))
+    found = list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"]))
     parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
-    children = [run for run in found if run.data.tags.get("mlflow.parentRunId") == parents[0].info.run_id]
+    children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
     return client, parents, children
 
 
 def test_a_parent_run_a_ranking_and_a_child_run_a_model(tracked: tuple[Params, Ranking]) -> None:
-    """Two rankings are two parent runs, each with its models as children, scores as metrics and facts as params."""
+    """Two rankings that are the same are two parent runs; the first has its models as children, and the second says so."""
     params, ranking = tracked
     _, parents, children = runs(params)
     assert len(parents) == 2
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
+    assert parents[1].data.tags["same_ranking_as"] == parents[0].info.run_id
+    assert len(children) == len(ranking.data_sets[0].rows)
     by_model = {run.data.tags["model"]: run for run in children}
     first = ranking.data_sets[0].rows[0]
     assert set(by_model) == {row.model for row in ranking.data_sets[0].rows}
@@ -124,13 +132,82 @@ def test_a_partial_ranking_does_not_move_the_alias(tracked: tuple[Params, Rankin
     assert client.get_model_version_by_alias(registered.name, "recommended").tags["model"] == data.rows[0].model
 
 
+def test_only_models_whose_numbers_changed_are_logged_again(tracked: tuple[Params, Ranking], tmp_path: Path) -> None:
+    """Where one model has another value, it alone gets a child run below the new parent; if that is deleted, all are."""
+    from mlflow import MlflowClient
+
+    from tasks.track.ranking import log_ranking
+
+    _, ranking = tracked
+    params, store = TrackParams(uri=f"sqlite:///{tmp_path}/a.db", artifacts=f"{tmp_path}/runs"), Store(tmp_path)
+    shutil.copytree(tracked[0].store / "scores", tmp_path / "scores")
+    shutil.copytree(tracked[0].store / "reports", tmp_path / "reports")
+    data = ranking.data_sets[0]
+    first, second, *rest = data.rows
+    assert second.estimate is not None
+    other = replace(second, estimate=replace(second.estimate, value=second.estimate.value - 1e-6))
+    changed = replace(ranking, data_sets=(replace(data, rows=(first, other, *rest)),))
+    (before,), (after,) = log_ranking(ranking, params, store), log_ranking(changed, params, store)
+    assert _children(params, before) == {row.model for row in data.rows}
+    assert _children(params, after) == {second.model}
+    MlflowClient(params.uri, params.uri).delete_run(after)
+    (again,) = log_ranking(changed, params, store)
+    assert _children(params, again) == {row.model for row in data.rows}
+
+
+def _children(params: TrackParams, parent: str) -> set[str]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(params.uri, params.uri)
+    found = client.search_runs([client.get_run(parent).info.experiment_id], f"tags.mlflow.parentRunId = '{parent}'")
+    return {run.data.tags["model"] for run in found}
+
+
 def test_two_first_rankings_at_once_are_both_kept(tmp_path: Path) -> None:
     """Two processes that make the same new database end with one that both can use."""
-    command = (
-        "import sys; from pathlib import Path; from tasks.track.client import _make_database; _make_database(Path(sys.argv[1]))"
-    )
-    both = [subprocess.Popen([sys.executable, "-c", command, str(tmp_path / "mlflow.db")]) for _ in range(2)]
+    from tasks.track.databases import prepare
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    command = "import sys; from tasks.track.databases import prepare; prepare(sys.argv[1])"
+    both = [subprocess.Popen([sys.executable, "-c", command, uri]) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     before = (tmp_path / "mlflow.db").stat().st_ino
-    subprocess.run([sys.executable, "-c", command, str(tmp_path / "mlflow.db")], check=True)
+    prepare(uri)
     assert (tmp_path / "mlflow.db").stat().st_ino == before
+
+
+def test_a_server_that_is_down_is_told_in_seconds_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address of a server, from the environment, ends in an error of ours that holds neither it nor the password."""
+    from tasks.track.client import tracking
+
+    monkeypatch.setenv("ITM_TRACKING", "http://us:downp%40ss@127.0.0.1:1")
+    start = time.perf_counter()
+    with pytest.raises(StoreError, match=r"\*\*\*") as caught, tracking(TrackParams(uri="$ITM_TRACKING")) as client:
+        client.search_experiments()
+    assert time.perf_counter() - start < 60  # as MLflow comes it is minutes
+    told = "".join(traceback.format_exception(caught.value))
+    assert not any(part in told for part in ("downp%40ss", "downp@ss", "us:"))
+
+
+def test_artifacts_may_not_carry_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow would write the place of artifacts into its database, so one that reveals a password is refused."""
+    from tasks.track.client import experiment, tracking
+
+    monkeypatch.setenv("ITM_ARTIFACTS", "ftp://me:fil3s@127.0.0.1/runs")
+    params = TrackParams(uri=f"sqlite:///{tmp_path}/mlflow.db", artifacts="$ITM_ARTIFACTS")
+    with pytest.raises(StoreError, match="artifacts carries a password"), tracking(params) as client:
+        experiment(client, "shapes", params)
+    assert b"fil3s" not in (tmp_path / "mlflow.db").read_bytes()
+
+
+def test_mlflows_own_warnings_are_discreet(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """MLflow warns of drivers in their own words, which reach the terminal without the secret that is in them."""
+    import tasks.track.client  # noqa: F401  (whoever opens MLflow has this)
+    from itm.secrets import revealed
+
+    monkeypatch.setenv("ITM_WORD", "w4rned-of")
+    revealed("$ITM_WORD")
+    logging.getLogger("mlflow.store.db.utils").warning("no engine for %s", "w4rned-of")
+    printed = capfd.readouterr().err
+    assert "no engine for ***" in printed
+    assert "w4rned-of" not in printed

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "real"
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.xdist_group("real"),  # one worker builds them for all
     pytest.mark.skipif(not REAL.is_dir(), reason="the real checkpoints are not beside the project, in ../shared/real"),
 ]
 Embeddings = Callable[..., torch.Tensor]
@@ -30,17 +31,22 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[ModelRef]:
     """Return the models of the zoo file that the benchmark's script writes."""
     path = tmp_path_factory.mktemp("real") / "zoo.yaml"
     subprocess.run([sys.executable, ROOT / "benchmarks" / "real_zoo.py", REAL, path], check=True, capture_output=True)
-    found, failures = resolve(ZooParams(file=path))
+    found, failures = resolve(ZooParams(file=path, code=(REAL,)))
     assert failures == []
     return found
 
 
-def test_all_thirteen_build_strictly_and_give_finite_embeddings(models: list[ModelRef]) -> None:
+@pytest.fixture(scope="module")
+def modules(models: list[ModelRef]) -> list[torch.nn.Module]:
+    """Return every model's network with its weights."""
+    return [build(model) for model in models]
+
+
+def test_all_thirteen_build_strictly_and_give_finite_embeddings(models: list[ModelRef], modules: list[torch.nn.Module]) -> None:
     """Every real checkpoint fills its network to the last key, and a real image gives finite, different numbers."""
     assert len(models) == 13
     image = Image.open(next((REAL / "sets" / "flowers5").rglob("*.jpg"))).convert("RGB")
-    for model in models:
-        module = build(model)
+    for model, module in zip(models, modules, strict=True):
         config = preprocessing(model, module)
         assert preprocessing_without_weights(model) == config
         pixels = transform(config)(image)[None]
@@ -53,11 +59,10 @@ def test_all_thirteen_build_strictly_and_give_finite_embeddings(models: list[Mod
         assert pixels.shape[-1] == known.input_size == model.preprocessing.input_size
 
 
-def test_parameters_and_origin_are_those_published(models: list[ModelRef]) -> None:
+def test_parameters_and_origin_are_those_published(models: list[ModelRef], modules: list[torch.nn.Module]) -> None:
     """Counted parameters equal those the collection lists, and origins and identities are told apart."""
     listed = json.loads((REAL / "zoo.json").read_text())
-    for model, told in zip(models, listed.values(), strict=True):
-        module = build(model)
+    for model, module, told in zip(models, modules, listed.values(), strict=True):
         known = facts(model, module, preprocessing(model, module))
         assert (known.parameters, known.pretraining) == (told["params"], told["source"])
     assert len({weights_hash(model) for model in models}) == len({model.name for model in models}) == 13

@@ -17,7 +17,7 @@ GOOD = {"name": "good.one", "architecture": "test_resnet", "checkpoint": "w.safe
 
 
 def read(path: Path, *patterns: str) -> tuple[list[ModelRef], list[Failure]]:
-    return resolve(ZooParams(file=path, models=patterns or ("*",)))
+    return resolve(ZooParams(file=path, models=patterns or ("*",), code=(path.parent,)))
 
 
 def test_every_key_of_an_entry_arrives(write_zoo: WriteZoo, factories: Path) -> None:

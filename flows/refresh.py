@@ -1,0 +1,108 @@
+"""The scheduled flow: rank again what changed, say what is new against the last time, track it, version it.
+
+Its parameters are a path and a word, so that a server can keep them; whatever they name is read where the flow runs.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import flow
+
+from flows.fan_out import compute
+from flows.runner import reason
+from itm.lookup import look_up
+from itm.params import Params, find_params
+from itm.pipeline import counts, share_cores, work
+from itm.refresh.at_work import at_work
+from itm.refresh.changes import compare, options_key
+from itm.refresh.history import next_number, read_history, standing, write_refresh
+from itm.refresh.log_file import logged
+from itm.refresh.recommended import read_recommended
+from itm.refresh.records import DataChange, Refresh
+from itm.report.change_page import write_changes
+from itm.store import Store
+from tasks.announce import announce
+from tasks.ingest import ingest
+from tasks.rank import rank
+from tasks.track import track
+from tasks.version import version
+
+log = logging.getLogger("itm.flow")
+
+
+@flow(name="refresh", flow_run_name="refresh of {params}")
+def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tuple[Refresh, tuple[DataChange, ...]]:
+    """Rank again whatever changed of what a parameter file names, and return the record and what it changes.
+
+    `within_noise` lets a winner be recommended that cannot be told from the one that is.
+    """
+    chosen = find_params(Path(params))
+    if within_noise:
+        chosen = chosen.model_copy(update={"refresh": chosen.refresh.model_copy(update={"within_noise": True})})
+    store = Store(chosen.store, shared=chosen.shared)
+    share_cores(chosen.runner.workers)
+    with at_work(store, chosen.refresh.wait):
+        number = next_number(store)
+        with logged(store.refresh(number) / "log.jsonl", number):
+            return _refresh(number, chosen, store)
+
+
+def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[DataChange, ...]]:
+    started, history, steps = datetime.now(UTC).isoformat(timespec="seconds"), read_history(store), dict[str, float]()
+    with _timed("plan", steps):
+        planned = ingest(params, store)
+    with _timed("look up", steps):
+        found = look_up(planned, params, store)
+    with _timed("compute", steps):
+        outcomes = compute(planned, found, params, store)
+    log.info("%s", counts(outcomes))
+    with _timed("rank", steps):
+        ranking = rank(planned, outcomes, params, store)
+    recommended = read_recommended(store)
+    record = Refresh(
+        number=number,
+        started=started,
+        rank_by=ranking.rank_by,
+        params=options_key(ranking),
+        standings=tuple(standing(data, recommended.get(data.data)) for data in ranking.data_sets),
+        work=work(outcomes),
+        steps=steps,
+    )
+    changes = compare(ranking, params.score, recommended, history[-1] if history else None)
+    with _timed("report", steps):
+        page = write_changes(record, changes, history, store.refresh(number))
+    problems = []
+    if params.track.uri:
+        with _timed("track", steps):
+            tracked = track(ranking, params.tracking, store, (page, page.with_suffix(".md")), return_state=True)
+        problems += [] if tracked.is_completed() else [f"not tracked: {reason(tracked)}"]
+    if params.refresh.version:
+        with _timed("version", steps):
+            versioned = version(store, return_state=True)
+        problems += [] if versioned.is_completed() else [f"not versioned: {reason(versioned)}"]
+    for problem in problems:
+        log.error("%s", problem)
+    if problems:
+        record = replace(record, problems=tuple(problems))
+        write_changes(record, changes, history, store.refresh(number))
+    announce(record, changes, return_state=True)
+    write_refresh(record, store)  # the last thing, so that one that is killed before has never been
+    return record, changes
+
+
+@contextmanager
+def _timed(step: str, steps: dict[str, float]) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    steps[step] = round(time.monotonic() - began, 3)
+    log.info("%s took %.1f s", step, steps[step], extra={"step": step, "seconds": steps[step]})
+
+
+def serve(params: Path, cron: str, name: str) -> None:
+    """Refresh by the clock until it is stopped, one run at a time; this is the door of `itm serve`."""
+    refresh_flow.serve(name=name, cron=cron, parameters={"params": str(params)}, limit=1, print_starting_message=False)

@@ -1,0 +1,70 @@
+"""What is stored already of a plan, so that only the rest is handed to workers."""
+
+import logging
+from dataclasses import dataclass, field
+
+from itm.errors import ItmError
+from itm.extract import describe, device, identity, stored
+from itm.params import Params
+from itm.plan import Compared, Plan
+from itm.scoring import all_stored, identities
+from itm.shared import publish
+from itm.store import Store
+from itm.types import DataRef, Features, ModelRef, Outcome
+
+log = logging.getLogger(__name__)
+
+Names = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored, by the names of model and data set: feature files, and the outcomes of pairs that lack nothing."""
+
+    features: dict[Names, Features] = field(default_factory=dict)
+    outcomes: dict[Names, Outcome] = field(default_factory=dict)
+
+
+def names(model: ModelRef, data: DataRef) -> Names:
+    """Return what a pair is known by."""
+    return model.name, data.name
+
+
+def look_up(planned: Plan, params: Params, store: Store) -> Stored:
+    """Return what is stored of a plan; every model is described once, and no embedding is read.
+
+    A model that cannot be described has nothing stored: whoever computes it says why it cannot.
+    """
+    features = _features(planned, params, store)
+    compared: Compared = {names(*pair): features[names(*pair)] for pair in planned.compared_with if names(*pair) in features}
+    asked = identities(params.score)
+    outcomes: dict[Names, Outcome] = {}
+    for model, data in planned.pairs:
+        found = features.get(names(model, data))
+        if found is None or not planned.can_compare(model, data, compared):
+            continue
+        scored = all_stored(found, planned.references(model, data, compared), asked, store, params.extract.resume)
+        if scored is not None:
+            outcomes[names(model, data)] = Outcome(data.name, model.name, found, *scored)
+    for pair in features.keys() - outcomes.keys():
+        publish(store, features[pair].path)  # a worker elsewhere will read it, and it may be here alone
+    return Stored(features, outcomes)
+
+
+def _features(planned: Plan, params: Params, store: Store) -> dict[Names, Features]:
+    """Return the stored feature files of all pairs and of those they are compared with."""
+    target, splits = device(params.extract.device), params.score.splits
+    described = {}
+    for model in {model.name: model for model, _ in (*planned.compared_with, *planned.pairs)}.values():
+        try:
+            described[model.name] = describe(model)
+        except (ItmError, OSError) as error:
+            log.debug("%s cannot be looked up: %s", model.name, error)
+    features: dict[Names, Features] = {}
+    for model, data in {names(*pair): pair for pair in (*planned.compared_with, *planned.pairs)}.values():
+        if model.name not in described:
+            continue
+        own = identity(described[model.name], data, splits, params.extract, target)
+        if found := stored(own, data.name, model.name, params.extract.resume, store):
+            features[names(model, data)] = found
+    return features

@@ -1,0 +1,176 @@
+"""What a new ranking changes: which models came, went, moved or failed, and whether a new winner is more than noise."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from itm import scores as registry
+from itm.batch import splitting
+from itm.keys import content_key
+from itm.params import ScoreParams
+from itm.rank import half_width
+from itm.refresh.records import DataChange, Lead, Move, Refresh, Standing, Verdict
+from itm.report import counted, listed
+from itm.types import DataRanking, RankedModel, Ranking
+
+NAMED = 5  # models whose weights changed that are named; the others are counted
+DECIDES_NOTHING = {
+    "data": ("sets",),
+    "extract": ("batch_size", "decode_workers", "resume", "device"),
+    "score": ("names", "rank_by"),
+}
+GONE = "the data set is no longer among those that are refreshed"
+NOTHING_BEFORE = "nothing was ranked on it the last time"
+
+
+def options_key(ranking: Ranking) -> str:
+    """Return the key of the options that decide values: what a refresh keeps as `params`.
+
+    Which data sets and models there are, which scores beside the one ranked by, and how fast all is computed are not among
+    them, since they change no value.
+    """
+    params = ranking.provenance.get("params", {})
+    deciding = {
+        section: {name: value for name, value in params.get(section, {}).items() if name not in left_out}
+        for section, left_out in DECIDES_NOTHING.items()
+    }
+    return content_key(deciding)
+
+
+def compare(ranking: Ranking, params: ScoreParams, recommended: dict[str, str], last: Refresh | None) -> tuple[DataChange, ...]:
+    """Return what changed on every data set of `ranking`, then on those that `last` held and `ranking` does not.
+
+    Parameters
+    ----------
+    ranking
+        The new ranking, with the draws of its scores.
+    params
+        The parameters of its scores, which say how draws become an interval.
+    recommended
+        What is recommended for each data set from now on.
+    last
+        The refresh to compare with; nothing where there was none.
+
+    Notes
+    -----
+    `lead` is computed from the draws of `ranking` alone, over what was recommended before or, where that is the winner or is
+    no longer ranked, over the winner before. `moved` holds ranks among the models that both rankings rank, so that a new model
+    moves none of those below it. `failed` models were ranked before, or are here for the first time; the record of the refresh
+    has their reasons. Where nothing was ranked before, or is ranked now, no model is listed as new or failed.
+    """
+    before = {standing.data: standing for standing in last.standings} if last else {}
+    why = tuple(_causes_of_all(ranking, last)) if last else ()
+    held = {data.data for data in ranking.data_sets}
+    found = [_change(data, params, recommended.get(data.data), before.get(data.data), why) for data in ranking.data_sets]
+    return (*found, *(_gone(standing, recommended) for name, standing in before.items() if name not in held))
+
+
+def _change(
+    data: DataRanking, params: ScoreParams, recommended: str | None, before: Standing | None, why: tuple[str, ...]
+) -> DataChange:
+    rows = {row.model: row for row in data.rows if row.rank is not None}
+    winner = next((row for row in rows.values() if row.rank == 1), None)
+    winner_before, recommended_before = (before.winner, before.recommended) if before else (None, None)
+    others = [rows[name] for name in (recommended_before, winner_before) if name in rows and name != (winner and winner.model)]
+    lead = _lead(winner, others[0], params) if winner and others else None
+    new, gone, moved, failed = _models(data, before)
+    return DataChange(
+        data=data.data,
+        verdict=_verdict(winner, winner_before or recommended_before, lead),
+        winner=winner.model if winner else None,
+        winner_before=winner_before,
+        recommended=recommended,
+        recommended_before=recommended_before,
+        lead=lead,
+        new=new,
+        gone=gone,
+        moved=moved,
+        failed=failed,
+        causes=(*why, *_causes(data, before, params, bool(new or gone))) if before else tuple(_reason(data)),
+    )
+
+
+def _gone(standing: Standing, recommended: dict[str, str]) -> DataChange:
+    now = recommended.get(standing.data)
+    return DataChange(standing.data, "nothing ranked", None, standing.winner, now, standing.recommended, causes=(GONE,))
+
+
+def _verdict(winner: RankedModel | None, before: str | None, lead: Lead | None) -> Verdict:
+    if winner is None:
+        return "nothing ranked"
+    if before is None:
+        return "first ranking"
+    if winner.model == before:
+        return "same winner"
+    return "within noise" if lead and lead.low <= 0 else "winner changed"
+
+
+def _lead(winner: RankedModel, other: RankedModel, params: ScoreParams) -> Lead:
+    """Return the winner's lead; draws pair up, since they are on the same rows."""
+    assert winner.estimate
+    assert other.estimate
+    differences = np.subtract(winner.estimate.draws, other.estimate.draws).tolist()
+    half = half_width(registry.get(params.rank_by).sampling, differences, splitting(params).judged_over_learnt)
+    difference = winner.estimate.value - other.estimate.value
+    return Lead(winner.model, other.model, difference, difference - half, difference + half)
+
+
+def _models(
+    data: DataRanking, before: Standing | None
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Move, ...], tuple[str, ...]]:
+    """Return the models that are new, gone, moved and failed."""
+    known = {place.model: place.rank for place in before.places} if before else {}
+    ranked_before = [model for model, rank in sorted(known.items(), key=lambda pair: pair[1] or 0) if rank is not None]
+    ranked = [row.model for row in sorted(data.rows, key=lambda row: row.rank or 0) if row.rank is not None]
+    gone = tuple(sorted(known.keys() - {row.model for row in data.rows}))
+    if not ranked_before or not ranked:
+        return (), gone, (), ()
+    both = set(ranked) & set(ranked_before)
+    places = {model: place for place, model in enumerate((one for one in ranked_before if one in both), start=1)}
+    now = enumerate((one for one in ranked if one in both), start=1)
+    failed = [row for row in data.rows if row.rank is None and (known.get(row.model) is not None or row.model not in known)]
+    return (
+        tuple(model for model in ranked if model not in both),
+        gone,
+        tuple(Move(model, places[model], place) for place, model in now if places[model] != place),
+        tuple(row.model for row in failed),
+    )
+
+
+def _causes_of_all(ranking: Ranking, last: Refresh) -> Iterator[str]:
+    if ranking.rank_by != last.rank_by:
+        yield f"ranked by {ranking.rank_by}, before by {last.rank_by}"
+    if options_key(ranking) != last.params:
+        yield "options of the data, the embeddings or the scores changed"
+
+
+def _causes(data: DataRanking, before: Standing, params: ScoreParams, other_pool: bool) -> Iterator[str]:
+    yield from _reason(data)
+    if not data.reason and before.winner is None:
+        yield NOTHING_BEFORE
+    if data.hash and before.hash and data.hash != before.hash:
+        if data.images == before.images:
+            yield f"images, classes or splits changed, {counted(data.images, 'image')} as before"
+        else:
+            more = "more" if data.images > before.images else "fewer"
+            yield f"{counted(abs(data.images - before.images), 'image')} {more}, {data.images:,} now"
+    if changed := list(_other_weights(data.rows, before)):
+        yield f"weights of {listed(changed, NAMED)} changed"
+    if other_pool and registry.get(params.rank_by).sampling == "pooled":
+        yield f"{params.rank_by} is stretched over the models ranked together, and these changed"
+
+
+def _reason(data: DataRanking) -> Iterator[str]:
+    """Yield why nothing could be ranked."""
+    if data.reason:
+        yield data.reason
+    elif data.rows and not any(row.rank for row in data.rows):
+        failures = "; ".join(f"{failure.step}: {failure.reason}" for failure in data.rows[0].failures)
+        yield f"no model could be ranked, as {data.rows[0].model}: {failures}"
+
+
+def _other_weights(rows: Iterable[RankedModel], before: Standing) -> Iterator[str]:
+    known = {place.model: place.weights for place in before.places}
+    for row in rows:
+        if row.weights and known.get(row.model) not in (None, row.weights):
+            yield row.model

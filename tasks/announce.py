@@ -1,0 +1,36 @@
+"""Tells people through Prefect: an artifact a refresh, an event for each data set whose recommended model is another."""
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from itm.keys import slug
+from itm.refresh.records import DataChange, Refresh
+from itm.report.change_text import markdown, verdict
+
+EVENT = "itm.recommendation.changed"  # what automations wait for
+ARTIFACT = "ranking-changes"
+
+
+@task(name="announce", cache_policy=NO_CACHE, persist_result=False)
+def announce(refresh: Refresh, changes: Sequence[DataChange]) -> None:
+    """Publish what changed; only a change of what is recommended is an event."""
+    create_markdown_artifact(
+        markdown(refresh, changes), key=ARTIFACT, description="What the last refresh of the ranking changed."
+    )
+    for change in changes:
+        if change.is_news:
+            emit_event(
+                EVENT,
+                resource={"prefect.resource.id": f"itm.data.{slug(change.data)}", "prefect.resource.name": change.data},
+                payload={
+                    "data": change.data,
+                    "recommended": change.recommended,
+                    "recommended_before": change.recommended_before,
+                    "told": verdict(change),
+                    "refresh": refresh.number,
+                },
+            )
