@@ -4,6 +4,7 @@ Its parameters are a path and a word, so that a server can keep them; whatever t
 """
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from prefect import flow
 
 from flows.fan_out import compute
 from flows.runner import reason
+from flows.server import at_hand
 from itm.lookup import look_up
 from itm.params import Params, find_params
 from itm.pipeline import counts, share_cores, work
@@ -26,6 +28,7 @@ from itm.refresh.recommended import read_recommended
 from itm.refresh.records import DataChange, Refresh
 from itm.report.change_page import write_changes
 from itm.store import Store
+from itm.terminal_log import log_to_terminal
 from tasks.announce import announce
 from tasks.ingest import ingest
 from tasks.rank import rank
@@ -34,6 +37,8 @@ from tasks.version import version
 
 log = logging.getLogger("itm.flow")
 
+ON_TERMINAL = "ITM_LOG_TO_TERMINAL"  # where a refresh that a schedule or a worker starts tells what it does
+
 
 @flow(name="refresh", flow_run_name="refresh of {params}")
 def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tuple[Refresh, tuple[DataChange, ...]]:
@@ -41,6 +46,8 @@ def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tup
 
     `within_noise` lets a winner be recommended that cannot be told from the one that is.
     """
+    if os.environ.get(ON_TERMINAL):
+        log_to_terminal()
     chosen = find_params(Path(params))
     if within_noise:
         chosen = chosen.model_copy(update={"refresh": chosen.refresh.model_copy(update={"within_noise": True})})
@@ -105,4 +112,14 @@ def _timed(step: str, steps: dict[str, float]) -> Iterator[None]:
 
 def serve(params: Path, cron: str, name: str) -> None:
     """Refresh by the clock until it is stopped, one run at a time; this is the door of `itm serve`."""
-    refresh_flow.serve(name=name, cron=cron, parameters={"params": str(params)}, limit=1, print_starting_message=False)
+    os.environ.setdefault(ON_TERMINAL, "1")
+    with at_hand() as address:
+        log.info("refreshing what %s names at %r; server: %s", params, cron, address.removesuffix("/api"))
+        refresh_flow.serve(
+            name=name,
+            cron=cron,
+            parameters={"params": str(params)},
+            limit=1,
+            pause_on_shutdown=False,
+            print_starting_message=False,
+        )

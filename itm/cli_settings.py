@@ -1,7 +1,5 @@
 """What the commands share: their options, how options become parameters, and how errors are told."""
 
-import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from itm.errors import ItmError, told
-from itm.secrets import hidden
+from itm.terminal_log import log_to_terminal
 
 if TYPE_CHECKING:
     from itm.params import Params
@@ -75,20 +73,5 @@ def settings(
     asked = [sources, str(zoo) if zoo else None, models, scores]
     names = "+".join(name_of(source) for source in sources or ()) or "params"
     chosen = with_overrides(chosen, **sections)
-    _log_to_terminal()
+    log_to_terminal()
     return chosen, Store(chosen.store, f"{file_name(names)}-{content_key(asked)[:6]}" if any(asked) else None, chosen.shared)
-
-
-class _Discreet(logging.Formatter):
-    """Writes a record, its traceback too, without secrets."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return hidden(super().format(record))
-
-
-def _log_to_terminal() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Discreet("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("itm")
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.INFO)

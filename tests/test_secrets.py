@@ -7,10 +7,10 @@ from urllib.parse import quote
 import pytest
 
 from itm import secrets
-from itm.cli_settings import _log_to_terminal
 from itm.errors import ParamsError, told
 from itm.params import Params
 from itm.secrets import has_password, hidden, remember, revealed
+from itm.terminal_log import log_to_terminal
 from itm.yaml_records import parse
 
 
@@ -111,7 +111,7 @@ def test_errors_and_the_commands_log_are_discreet(capsys: pytest.CaptureFixture[
     remember("postgresql://me:s3cret@host/db")
     assert told(ParamsError("no postgresql://me:s3cret@host/db")) == "no ***"
     assert told(OSError("bad password s3cret")) == "OSError: bad password ***"
-    _log_to_terminal()
+    log_to_terminal()
     try:
         raise OSError("bad password s3cret")
     except OSError:

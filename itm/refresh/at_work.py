@@ -35,7 +35,7 @@ def at_work(store: Store, wait: float) -> Iterator[None]:
             lock.acquire(timeout=wait)
     except Timeout:
         raise StoreError(
-            f"{store.root}: another refresh is still at work after {wait:g} s ({_who(store)}); raise refresh.wait, or try later."
+            f"{store.root}: another refresh is still at work after {wait:g} s ({_who(store)}); raise refresh.wait or try later."
         ) from None
     except OSError as error:
         raise StoreError(f"{store.root}: cannot be written ({error.strerror}); change `store` in params.") from error

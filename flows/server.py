@@ -1,0 +1,77 @@
+"""A Prefect server of this machine alone, for schedules where no other server is named."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import httpx
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from itm.errors import ItmError
+
+log = logging.getLogger("itm.flow")
+
+HOST, PORT = "127.0.0.1", 4200  # the port that Prefect's own commands expect
+PATIENCE = 180.0  # seconds; the first start makes a database
+
+
+class ServerError(ItmError):
+    """The server of a schedule cannot be started."""
+
+
+@contextmanager
+def at_hand() -> Iterator[str]:
+    """Give the address of the server that the environment names, or of one that is started here and ends with us.
+
+    A flow run is started by a schedule only where a whole server runs; the one that Prefect starts for a single flow has none.
+
+    Raises
+    ------
+    ServerError
+        If it does not answer in time.
+    """
+    if named := PREFECT_API_URL.value():
+        yield str(named)
+        return
+    address = f"http://{HOST}:{_free_port()}/api"
+    port = address.rpartition(":")[2].removesuffix("/api")
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", port]
+    server = subprocess.Popen(command, env=os.environ | {"PREFECT_API_URL": address}, stdout=subprocess.DEVNULL)
+    try:
+        _wait(server, address)
+        os.environ["PREFECT_API_URL"] = address  # for the processes of flow runs
+        with temporary_settings({PREFECT_API_URL: address}):
+            yield address
+    finally:
+        os.environ.pop("PREFECT_API_URL", None)
+        server.terminate()
+        server.wait()
+
+
+def _free_port() -> int:
+    for port in (PORT, 0):
+        with closing(socket.socket()) as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServerError(f"no port of {HOST} is free; stop something that listens there.")
+
+
+def _wait(server: "subprocess.Popen[bytes]", address: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise ServerError(f"the Prefect server ended with status {server.returncode}; try `prefect server start` by hand.")
+        try:
+            if httpx.get(f"{address}/health", timeout=5).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.5)
+    raise ServerError(f"the Prefect server at {address} did not answer in {PATIENCE:g} s; try `prefect server start` by hand.")
