@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow
+from prefect.schedules import Cron
 
 from flows.fan_out import compute
 from flows.runner import reason
 from flows.server import at_hand
+from itm.errors import ParamsError
 from itm.lookup import look_up
 from itm.params import Params, find_params
 from itm.pipeline import counts, share_cores, work
@@ -111,13 +113,25 @@ def _timed(step: str, steps: dict[str, float]) -> Iterator[None]:
 
 
 def serve(params: Path, cron: str, name: str) -> None:
-    """Refresh by the clock until it is stopped, one run at a time; this is the door of `itm serve`."""
+    """Refresh by the clock until it is stopped, one run at a time; this is the door of `itm serve`.
+
+    Raises
+    ------
+    ParamsError
+        If `cron` is no schedule.
+    """
+    try:
+        schedule = Cron(cron)
+    except ValueError as error:
+        raise ParamsError(
+            f"--cron is {cron!r}, which is no schedule; an example is '0 2 * * *', every night at two."
+        ) from error
     os.environ.setdefault(ON_TERMINAL, "1")
     with at_hand() as address:
         log.info("refreshing what %s names at %r; server: %s", params, cron, address.removesuffix("/api"))
         refresh_flow.serve(
             name=name,
-            cron=cron,
+            schedule=schedule,
             parameters={"params": str(params)},
             limit=1,
             pause_on_shutdown=False,

@@ -57,7 +57,7 @@ def rank(
     precision: Precision = None,
     batch_size: BatchSize = None,
     resume: Resume = None,
-    runner: Annotated[str | None, typer.Option(help="inline (no Prefect, no tracking), threads or processes.")] = None,
+    runner: Annotated[str | None, typer.Option(help="inline (no Prefect, no tracking), threads, processes or dask.")] = None,
     workers: Annotated[int | None, typer.Option(help="Pairs computed side by side.")] = None,
     allow_failures: AllowFailures = False,
     confirm: Annotated[int | None, typer.Option(min=1, help="Fine-tune so many of the first models too.")] = None,

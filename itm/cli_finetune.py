@@ -41,7 +41,7 @@ def finetune(
     max_images: MaxImages = None,
     device: Device = None,
     resume: Resume = None,
-    runner: Annotated[str | None, typer.Option(help="inline (no Prefect, no tracking), threads or processes.")] = None,
+    runner: Annotated[str | None, typer.Option(help="inline (no Prefect, no tracking), threads, processes or dask.")] = None,
     workers: Annotated[int | None, typer.Option(help="Pairs trained side by side.")] = None,
     allow_failures: AllowFailures = False,
     params: ParamsFile = None,

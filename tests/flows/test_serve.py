@@ -62,6 +62,14 @@ def test_two_refreshes_by_the_clock(project: Path, tmp_path: Path) -> None:
     _check_tracked(project)
 
 
+def test_a_schedule_that_is_none_is_refused_before_anything_starts(project: Path) -> None:
+    """One line says what is wrong and how a schedule looks; no server is started for it."""
+    command = ["itm", "serve", "--cron", "at night"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: --cron is 'at night', which is no schedule; an example is")
+
+
 def _record(project: Path, number: int, serving: "subprocess.Popen[bytes]", log: Path) -> dict[str, dict[str, int]]:
     """Wait for the record of a refresh."""
     path = project / "data" / "refreshes" / f"{number:06d}" / "refresh.json"

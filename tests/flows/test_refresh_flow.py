@@ -1,0 +1,91 @@
+"""Refreshes that follow each other: what is news, what is within noise, and who is told."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from itm.params import find_params
+from itm.refresh.history import read_history
+from itm.refresh.recommended import read_recommended
+from itm.store import Store
+
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+
+NOISE, STROKES, RESNET = "test_convnext.noise", "test_mambaout.strokes", "test_resnet.drawn_long"
+DATA = "shapes-images200"
+
+
+class Nights:
+    """One store that is refreshed again and again with the models that it is told."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root, self.params = root, folder / "params.yaml"
+        self.store = Store(folder / "store")
+
+    def refresh(self, *models: str, within_noise: bool = False) -> Any:
+        """Refresh through the flow and return what changed on the data set."""
+        from flows.refresh import refresh_flow
+
+        values = {
+            "data": {"sets": ["made:shapes?images=200"]},
+            "zoo": {"file": str(self.root / "data" / "zoo" / "zoo.yaml"), "models": [*models]},
+            "score": {"names": ["itm", "knn"]},
+            "store": str(self.store.root),
+        }
+        self.params.write_text(yaml.safe_dump(values))
+        _, (change,) = refresh_flow(str(self.params), within_noise)
+        return change
+
+    def alias(self) -> str:
+        """Return the model that MLflow recommends."""
+        from mlflow import MlflowClient
+
+        uri = find_params(self.params).tracking.uri
+        return str(MlflowClient(uri, uri).get_model_version_by_alias(f"itm-{DATA}", "recommended").tags["model"])
+
+
+def test_only_what_is_better_beyond_noise_is_news(root: Path, tmp_path: Path, prefect_server: dict[str, str]) -> None:
+    """A winner within noise is told of and moves nothing until it is asked for; one beyond noise moves all and is an event."""
+    nights = Nights(root, tmp_path)
+    first = nights.refresh(NOISE)
+    assert (first.verdict, first.is_news, nights.alias()) == ("first ranking", False, NOISE)
+
+    tied = nights.refresh(NOISE, STROKES)
+    assert (tied.verdict, tied.winner, tied.new, tied.is_news) == ("within noise", STROKES, (STROKES,), False)
+    assert tied.lead.low <= 0 < tied.lead.high
+    assert nights.alias() == read_recommended(nights.store)[DATA] == NOISE
+
+    asked = nights.refresh(NOISE, STROKES, within_noise=True)
+    assert (asked.recommended, asked.is_news, nights.alias()) == (STROKES, True, STROKES)
+
+    better = nights.refresh(NOISE, STROKES, RESNET)
+    assert (better.verdict, better.winner, better.is_news, nights.alias()) == ("winner changed", RESNET, True, RESNET)
+    assert better.lead.low > 0
+
+    assert [refresh.number for refresh in read_history(nights.store)] == [1, 2, 3, 4]
+    assert [event["payload"]["recommended"] for event in _events(prefect_server["PREFECT_API_URL"], 2)] == [STROKES, RESNET]
+    (artifact,) = _latest_artifact(prefect_server["PREFECT_API_URL"])
+    page = nights.store.refresh(4) / "changes.html"
+    assert RESNET in artifact["data"]
+    assert RESNET in page.read_text()
+
+
+def _events(api: str, expected: int) -> list[dict[str, Any]]:
+    """Return the events of this kind in their order, once as many as expected have arrived: they travel on their own."""
+    asked = {"filter": {"event": {"name": ["itm.recommendation.changed"]}, "order": "ASC"}}
+    for _ in range(60):
+        found: list[dict[str, Any]] = httpx.post(f"{api}/events/filter", json=asked).raise_for_status().json()["events"]
+        if len(found) >= expected:
+            return found
+        time.sleep(0.5)
+    return found
+
+
+def _latest_artifact(api: str) -> list[dict[str, Any]]:
+    asked = {"artifacts": {"key": {"any_": ["ranking-changes"]}}}
+    found: list[dict[str, Any]] = httpx.post(f"{api}/artifacts/latest/filter", json=asked).raise_for_status().json()
+    return found
