@@ -43,9 +43,9 @@ class DataParams(_Record):
 class ZooParams(_Record):
     """Which models: names or wildcards of the zoo file first, of timm after.
 
-    A factory of the zoo file runs code, so it must be one of the files `code`, or lie in one of its folders. Weights of timm are
-    fetched before any work, in `fetch_attempts` rounds where the network fails; the first pause has `fetch_wait` seconds, each
-    further one twice those of the last.
+    A factory of the zoo file runs code, so it must be one of the files `code`, or lie in one of its folders. Weights of timm
+    are fetched before any work, in `fetch_attempts` rounds where the network fails; the first pause has `fetch_wait` seconds,
+    each further one twice those of the last.
     """
 
     file: Path | None = None

@@ -12,6 +12,7 @@ from itm.params import Params
 from itm.scores import check_options, computed, get
 from itm.store import Store
 from itm.types import DataRef, Failure, Features, ModelRef, References
+from itm.zoo.prefetch import prefetch
 from itm.zoo.resolve import resolve
 from itm.zoo.zoo_file import read_zoo_file
 
@@ -73,7 +74,7 @@ def check(params: Params) -> None:
 
 
 def plan(params: Params, store: Store) -> Plan:
-    """Check the parameters, clear away what killed runs left, resolve the zoo and ingest the data.
+    """Check the parameters, clear away what killed runs left, resolve the zoo, fetch its weights and ingest the data.
 
     Raises
     ------
@@ -82,17 +83,18 @@ def plan(params: Params, store: Store) -> Plan:
     """
     check(params)
     found, failed = resolve(params.zoo)
-    models, beyond = first_models(found, params.limits.max_models)
-    failed_models = [*failed, *beyond]
+    first, beyond = first_models(found, params.limits.max_models)
     store.make_folders()
     store.sweep()
+    models, unfetched = prefetch(first, params.zoo)
+    failed_models = [*failed, *beyond, *unfetched]
     for failure in failed_models:
         log.error("%s: %s", failure.model, failure.reason)
     data_sets, failed_data = ingest_all(params.data, store)
     uses = {use for name in computed(params.score.names) for use in get(name).uses}
     source = _source(params, data_sets, store) if "source" in uses else None
     untrained = _untrained(params) if "untrained" in uses else None
-    return Plan(data_sets, tuple(models), failed_data, tuple(failed_models), source, untrained)
+    return Plan(data_sets, models, failed_data, tuple(failed_models), source, untrained)
 
 
 def _source(params: Params, data_sets: Iterable[DataRef], store: Store) -> DataRef | None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from itm.errors import ModelError
+from itm.errors import told
 from itm.params import ZooParams
 from itm.types import Failure, ModelRef
 from itm.zoo.hub import UnreachedError, pretrained_file, verify
@@ -22,35 +22,39 @@ def prefetch(models: Iterable[ModelRef], zoo: ZooParams) -> tuple[tuple[ModelRef
     Every file is tried before any is tried again, and only where the network, the server or the bytes were the trouble, as
     often and with such pauses as `zoo` says. A file that is refused, or missing without network, fails at once.
     """
-    asked = tuple(models)
-    wanted = {model.architecture or "" for model in asked if model.pretrained and model.checkpoint is None}
-    waiting, reasons = sorted(wanted), dict[str, str]()
-    for attempt in range(zoo.fetch_attempts if waiting else 0):
-        if attempt:
-            pause = zoo.fetch_wait * 2 ** (attempt - 1)
-            log.warning("%d weight files could not be fetched; trying again in %g s", len(waiting), pause)
-            time.sleep(pause)
+    models = tuple(models)
+    missing = _missing(dict.fromkeys(name for model in models if (name := _fetched_as(model))), zoo)
+    here = tuple(model for model in models if _fetched_as(model) not in missing)
+    reasons = ((model.name, missing[name]) for model in models if (name := _fetched_as(model)) in missing)
+    return here, tuple(Failure("", name, "prefetch", reason) for name, reason in reasons)
+
+
+def _fetched_as(model: ModelRef) -> str:
+    """Return timm's name of the weights, and nothing for a model that brings its own."""
+    return model.architecture or "" if model.pretrained and model.checkpoint is None else ""
+
+
+def _missing(names: Iterable[str], zoo: ZooParams) -> dict[str, str]:
+    """Fetch what is not there, in rounds, and return why the rest could not be had."""
+    missing, waiting = dict[str, str](), list(names)
+    for attempt in range(1, zoo.fetch_attempts + 1):
         with ThreadPoolExecutor(TOGETHER) as pool:
-            tried = dict(zip(waiting, pool.map(_problem, waiting), strict=True))
-        reasons |= {name: str(error) for name, error in tried.items() if error}
-        for name in [name for name, error in tried.items() if error is None]:
-            reasons.pop(name, None)
-        waiting = [name for name, error in tried.items() if isinstance(error, UnreachedError)]
+            problems = {name: error for name, error in zip(waiting, pool.map(_problem, waiting), strict=True) if error}
+        waiting = [name for name, error in problems.items() if isinstance(error, UnreachedError)]
+        missing |= {name: told(error) for name, error in problems.items() if name not in waiting}
         if not waiting:
-            break
-    for name in waiting:
-        reasons[name] += f" Tried {zoo.fetch_attempts} times."
-    here = tuple(model for model in asked if not _own(model) or model.architecture not in reasons)
-    missing = tuple(
-        Failure("", model.name, "prefetch", reasons[model.architecture or ""]) for model in asked if model not in here
-    )
-    return here, missing
+            return missing
+        if attempt < zoo.fetch_attempts:
+            pause = zoo.fetch_wait * 2 ** (attempt - 1)
+            log.warning("not fetched: %s; trying again in %g s", ", ".join(waiting), pause)
+            time.sleep(pause)
+    return missing | {name: f"{told(problems[name])} It was tried {zoo.fetch_attempts} times." for name in waiting}
 
 
-def _problem(name: str) -> ModelError | None:
-    """Fetch one file where it is missing, and return why it is still not here, or not whole."""
+def _problem(name: str) -> Exception | None:
+    """Have one file where it belongs, and return what keeps it from being there and whole."""
     try:
         verify(pretrained_file(name))
-    except ModelError as error:
+    except Exception as error:  # whatever it is, the other models do not wait for it
         return error
     return None

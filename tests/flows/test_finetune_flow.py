@@ -84,7 +84,7 @@ def test_a_task_that_fails_is_a_row_and_the_first_are_confirmed(root: Path, tmp_
         f"input_size: 48}}\n- {{name: strange, factory: 'strange.py:build', checkpoint: {good}, input_size: 48}}\n"
     )
     store = Store(tmp_path / "store")
-    params = parameters(root, store.root, zoo={"file": zoo})
+    params = parameters(root, store.root, zoo={"file": zoo, "code": [zoo.parent]})
     rank(params, store)
     finetuned, (confirmed,), problem = run(params, store, 2)
     assert problem == ""

@@ -74,7 +74,7 @@ def test_tasks_that_fail_become_rows(root: Path, tmp_path: Path) -> None:
         f"- {{name: strange, factory: 'strange.py:build', checkpoint: {good}, input_size: 48}}\n"
     )
     changes = {"data": {"sets": ["made:shapes?images=60"]}, "runner": {"together": 3}}
-    params = parameters(root, tmp_path / "store", zoo={"file": zoo}, **changes)
+    params = parameters(root, tmp_path / "store", zoo={"file": zoo, "code": [tmp_path]}, **changes)
     result, _ = run(params, Store(params.store))
     assert [(row.model, row.status) for row in result.data_sets[0].rows] == [
         ("good", "ranked"),

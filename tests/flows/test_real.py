@@ -30,7 +30,18 @@ def arguments(folder: Path, zoo: Path) -> list[str]:
     folder.mkdir(exist_ok=True)
     (folder / "params.yaml").write_text(PARAMS.format(store=folder / "store"))
     flowers = f"folder:{REAL / 'sets' / 'flowers5'}"
-    return ["rank", flowers, "--zoo", str(zoo), "--params", str(folder / "params.yaml"), "--max-images", "150"]
+    return [
+        "rank",
+        flowers,
+        "--zoo",
+        str(zoo),
+        "--code",
+        str(REAL),
+        "--params",
+        str(folder / "params.yaml"),
+        "--max-images",
+        "150",
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -51,9 +51,11 @@ def _recorded(server: dict[str, str], failed: bool) -> str:
     tasks = _asked(server, "task_runs", **about)
     assert "track" in {task["name"].partition("-")[0] for task in tasks}
     logs: list[dict[str, Any]] = []
-    while failed and not logs:  # they are sent in batches, a little later
+    for _ in range(150 if failed else 0):  # they are sent in batches, a little later
+        if logs := _asked(server, "logs", logs={"flow_run_id": {"any_": [flow["id"]]}}):
+            break
         time.sleep(0.2)
-        logs = _asked(server, "logs", logs={"flow_run_id": {"any_": [flow["id"]]}})
+    assert bool(logs) is failed
     return json.dumps([flow, tasks, logs], ensure_ascii=False)
 
 

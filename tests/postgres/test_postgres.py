@@ -26,6 +26,8 @@ from itm.yaml_records import parse
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
+TRACKING = "ITM_TRACKING_URI"
+REVEALED = f"${TRACKING}"
 RACERS = 4
 
 
@@ -91,7 +93,9 @@ def test_a_ranking_on_postgres_is_that_of_the_library_alone(
     monkeypatch.setattr(pipeline, "THREADS", 1)  # as the command has
     alone, tracked = tmp_path / "alone", tmp_path / "tracked"
     pipeline.run(parse(values(root, alone, None), Params, "test"), Store(alone))
-    subprocess.run(command(values(root, tracked, mlflow.url())), env=prefect, check=True, capture_output=True)
+    subprocess.run(
+        command(values(root, tracked, REVEALED)), env=prefect | {TRACKING: mlflow.url()}, check=True, capture_output=True
+    )
     assert Store(tracked).scores.read_bytes() == Store(alone).scores.read_bytes()
     assert list(tmp_path.rglob("*.db")) == []
 
@@ -126,9 +130,12 @@ def test_two_rankings_may_meet_on_a_fresh_database(
 ) -> None:
     """Two commands started together on different data sets both log to an MLflow database that neither found tables in."""
     families = ("shapes", "textures")
-    commands = [command(values(root, tmp_path / family, mlflow.url(), family)) for family in families]
+    commands = [command(values(root, tmp_path / family, REVEALED, family)) for family in families]
     running = [
-        subprocess.Popen(words, env=prefect, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for words in commands
+        subprocess.Popen(
+            words, env=prefect | {TRACKING: mlflow.url()}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for words in commands
     ]
     told = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0, 0], told
