@@ -18,6 +18,7 @@ from prefect.futures import PrefectFuture
 
 from flows.runner import Runner, ahead, on_device, reason, task_runner
 from itm.errors import told
+from itm.extract import tell
 from itm.limits import STEP, Budget, over_budget
 from itm.lookup import Names, Stored, names
 from itm.params import Params
@@ -146,6 +147,8 @@ class _Work:
         self.features[name] = features
         if isinstance(features, Features):
             self._budget.take(features)
+            if self.params.runner.kind != "threads" and not features.cached:  # what another process logs is not seen here
+                tell(features)
         self._blocked.free(name, self._ready)
 
     def _keep_scores(self, pairs: Sequence[Pair], result: Any) -> None:

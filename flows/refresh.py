@@ -14,6 +14,7 @@ from pathlib import Path
 
 from prefect import flow
 from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
 
 from flows.fan_out import compute
 from flows.runner import reason
@@ -134,6 +135,7 @@ def serve(params: Path, cron: str, name: str) -> None:
             schedule=schedule,
             parameters={"params": str(params)},
             limit=1,
+            entrypoint_type=EntrypointType.MODULE_PATH,  # a module by its name is one that workers elsewhere find too
             pause_on_shutdown=False,
             print_starting_message=False,
         )

@@ -90,15 +90,15 @@ def extract(
     )
     write_features(features, rows["id"].to_list(), rows["label"].to_numpy(), rows["split"].to_list(), columns, own)
     publish(store, path)
-    log.info(
-        "%s on %s: %d images, %.0f images/s",
-        model.name,
-        data.name,
-        len(rows),
-        features.images_per_second,
-        extra={"step": "extract", "model": model.name, "data": data.name, "images_per_second": features.images_per_second},
-    )
+    tell(features)
     return features
+
+
+def tell(features: Features) -> None:
+    """Log what was extracted, and how fast."""
+    speed = features.images_per_second
+    extra = {"step": "extract", "model": features.model, "data": features.data, "images_per_second": speed}
+    log.info("%s on %s: %d images, %.0f images/s", features.model, features.data, features.rows, speed, extra=extra)
 
 
 def describe(model: ModelRef) -> dict[str, Any]:
@@ -159,6 +159,8 @@ def stored(
                 if check:
                     check(candidate)
                 return found
+            if candidate == path:
+                log.warning("%s holds other features than its name says. Computing it again.", path)
         except StoreError as error:
             log.warning("%s Computing it again.", error)
     return None

@@ -2,9 +2,11 @@
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from itm.errors import ItmError
+from itm.errors import ItmError, StoreError
 from itm.extract import describe, device, identity, stored
+from itm.feature_file import check_pages
 from itm.params import Params
 from itm.plan import Compared, Plan
 from itm.scoring import all_stored, identities
@@ -31,7 +33,7 @@ def names(model: ModelRef, data: DataRef) -> Names:
 
 
 def look_up(planned: Plan, params: Params, store: Store) -> Stored:
-    """Return what is stored of a plan; every model is described once, and no embedding is read.
+    """Return what is stored of a plan; every model is described once, and no embedding is read but of pairs to be scored.
 
     A model that cannot be described has nothing stored: whoever computes it says why it cannot.
     """
@@ -47,8 +49,22 @@ def look_up(planned: Plan, params: Params, store: Store) -> Stored:
         if scored is not None:
             outcomes[names(model, data)] = Outcome(data.name, model.name, found, *scored)
     for pair in features.keys() - outcomes.keys():
-        publish(store, features[pair].path)  # a worker elsewhere will read it, and it may be here alone
+        if _is_whole(features[pair].path):
+            publish(store, features[pair].path)  # a worker elsewhere will read it, and it may be here alone
+        else:
+            features.pop(pair)
     return Stored(features, outcomes)
+
+
+def _is_whole(path: Path) -> bool:
+    """Say whether embeddings that are to be scored can be read; what is not here but shared is checked where it is fetched."""
+    try:
+        if path.exists():
+            check_pages(path)
+    except StoreError as error:
+        log.warning("%s Computing it again.", error)
+        return False
+    return True
 
 
 def _features(planned: Plan, params: Params, store: Store) -> dict[Names, Features]:
