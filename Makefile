@@ -14,17 +14,20 @@ export DVC_NO_ANALYTICS = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
 
-.PHONY: rank test evaluate picture ui zoo
+.PHONY: rank test test-servers evaluate picture ui zoo
 
 rank: $(STAMP)            ## rank the embedded zoo on the embedded data
 	dvc repro
 	itm show
 
-test: $(STAMP)            ## check style and types, run all tests
+test: $(STAMP)            ## check style and types, run the tests
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadgroup -m "not servers"
+
+test-servers: $(STAMP)    ## run the tests that start Prefect servers, Dask clusters and PostgreSQL, or kill what they start
+	pytest -n 2 --dist loadgroup -m servers
 
 evaluate: $(STAMP)        ## print what every score is worth, from committed measurements of fine-tuned models
 	dvc repro evaluate

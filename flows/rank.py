@@ -5,7 +5,7 @@ import logging
 from prefect import flow
 
 from flows.fan_out import compute
-from flows.runner import untracked
+from flows.runner import untracked, whole
 from itm.lookup import look_up
 from itm.params import Params
 from itm.pipeline import counts, share_cores
@@ -27,10 +27,10 @@ def rank_flow(params: Params, store: Store) -> tuple[Ranking, str]:
     planned = ingest(params, store)
     outcomes = compute(planned, look_up(planned, params, store), params, store)
     log.info("%s", counts(outcomes))
-    result = rank(planned, outcomes, params, store)
+    result = rank(whole(planned), whole(outcomes), params, store)
     problem = ""
     if params.track.uri:
-        state = track(result, params.tracking, store, return_state=True)
+        state = track(whole(result), params.tracking, store, return_state=True)
         problem = untracked(state, f"the ranking itself is in {store.ranking}")
     return result, problem
 

@@ -17,7 +17,7 @@ from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from flows.fan_out import compute
-from flows.runner import reason
+from flows.runner import reason, whole
 from flows.server import at_hand
 from itm.errors import ParamsError
 from itm.lookup import look_up
@@ -72,7 +72,7 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
         outcomes = compute(planned, found, params, store)
     log.info("%s", counts(outcomes))
     with _timed("rank", steps):
-        ranking = rank(planned, outcomes, params, store)
+        ranking = rank(whole(planned), whole(outcomes), params, store)
     recommended = read_recommended(store)
     record = Refresh(
         number=number,
@@ -89,7 +89,7 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
     problems = []
     if params.track.uri:
         with _timed("track", steps):
-            tracked = track(ranking, params.tracking, store, (page, page.with_suffix(".md")), return_state=True)
+            tracked = track(whole(ranking), params.tracking, store, (page, page.with_suffix(".md")), return_state=True)
         problems += [] if tracked.is_completed() else [f"not tracked: {reason(tracked)}"]
     if params.refresh.version:
         with _timed("version", steps):
@@ -100,7 +100,7 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
     if problems:
         record = replace(record, problems=tuple(problems))
         write_changes(record, changes, history, store.refresh(number))
-    announce(record, changes, return_state=True)
+    announce(whole(record), whole(changes), return_state=True)
     write_refresh(record, store)  # the last thing, so that one that is killed before has never been
     return record, changes
 

@@ -17,7 +17,7 @@ from itm.params import Params
 from itm.plan import Compared, Plan, check, plan
 from itm.pooling import with_pooled
 from itm.rank import failed_outcome, rank_data, ranking, scores_table
-from itm.ranking_file import read_ranking, write_ranking
+from itm.ranking_file import page_of, read_ranking, write_ranking
 from itm.refresh.recommended import update_recommended
 from itm.refresh.records import Work
 from itm.report.page import write_page
@@ -86,7 +86,8 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
     result = ranking(data_sets, params)
     update_recommended(result, store, params.refresh.within_noise)
     write_ranking(result, scores_table(planned.data_sets, told_of, params.score), store)
-    write_page(read_ranking(store), store.reports)  # as read back, so that writing it again gives the same bytes
+    if not page_of(store).exists():
+        write_page(read_ranking(store), store.reports)  # as read back, so that writing it again gives the same bytes
     return result
 
 

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -55,14 +56,20 @@ def standard_error(sampling: Sampling, draws: Sequence[float], judged_over_learn
 
 def half_width(sampling: Sampling, draws: Sequence[float], judged_over_learnt: float) -> float:
     """Return half the 95 % interval of a score whose draws vary as these do."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(draws) - 1)) * standard_error(sampling, draws, judged_over_learnt)
+    return _quantile(len(draws) - 1) * standard_error(sampling, draws, judged_over_learnt)
+
+
+@cache
+def _quantile(degrees_of_freedom: int) -> float:
+    """Return how many standard errors half an interval has: asking SciPy takes longer than all else, and a zoo asks often."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))
 
 
 def estimate(score: Score, judged_over_learnt: float) -> Estimate:
     """Return a score's value with its interval, cut at the ends of the score's range."""
     definition = registry.get(score.score)
     error = standard_error(definition.sampling, score.draws, judged_over_learnt)
-    half = half_width(definition.sampling, score.draws, judged_over_learnt)
+    half = _quantile(len(score.draws) - 1) * error
     low, high = max(score.value - half, definition.lowest), min(score.value + half, definition.highest)
     return Estimate(score.value, low, high, score.draws, error, score.details)
 

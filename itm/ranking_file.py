@@ -1,11 +1,14 @@
 """scores.parquet and ranking.json, written and read back without anything that computes."""
 
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from itm.errors import StoreError
+from itm.keys import content_key
 from itm.store import Store, read_json, write_json, write_table
 from itm.types import Ranking
 
@@ -13,10 +16,25 @@ VERSION = 2  # raise it when the records of a ranking change
 
 
 def write_ranking(result: Ranking, table: pl.DataFrame, store: Store) -> None:
-    """Write scores.parquet, ranking.json and metrics.json; equal results give equal bytes."""
+    """Write scores.parquet, ranking.json and metrics.json; equal results give equal bytes.
+
+    A ranking.json that holds the same already is left alone, with its page; before another is written the page is removed, so
+    that a page which is there is of this ranking, whatever clocks say.
+    """
     write_table(store.scores, table)
-    write_json(store.ranking, {"version": VERSION} | asdict(result))
+    described = {"version": VERSION} | asdict(result)
+    if not _holds(store.ranking, described):
+        page_of(store).unlink(missing_ok=True)
+        write_json(store.ranking, described)
     write_json(store.scores.parent / "metrics.json", metrics(result))
+
+
+def _holds(path: Path, described: dict[str, Any]) -> bool:
+    """Say whether a file has these records; JSON knows lists alone, so they are compared as their keys."""
+    try:
+        return content_key(read_json(path)) == content_key(described)
+    except (StoreError, ValueError):
+        return False
 
 
 def metrics(result: Ranking) -> dict[str, dict[str, float | str]]:
@@ -28,6 +46,11 @@ def metrics(result: Ranking) -> dict[str, dict[str, float | str]]:
             mean = sum(values.values()) / len(values)
             found[data.data] = {"first": next(iter(values)), "best": max(values.values()), "mean": mean}
     return found
+
+
+def page_of(store: Store) -> Path:
+    """Return the page of a ranking."""
+    return store.reports / "index.html"
 
 
 def read_ranking(store: Store) -> Ranking:

@@ -8,6 +8,7 @@ import io
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from itm.types import DataRanking, Estimate, RankedModel
 
 Point = tuple[float, float]
 WIDTH = 8.4  # inches
+MOST_MODELS = 40  # in a figure; more make a tall picture that nobody reads to its end
 MOST_NAMES = 14  # beside the marks; with more, leaders cross and none can be followed, and the ranks in the marks do
 # Four colours that are told apart with any colour vision and carry white digits; tie groups take them in turn.
 THEME = {
@@ -79,14 +81,18 @@ def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
     """Draw every model's score with its 95 % interval, best on top, tie groups by colour and mark, failed models below.
 
     Where there are controls, a tick shows each; a dotted line is what always naming the commonest class reaches, if it is near.
+    Of more than `MOST_MODELS`, the first are drawn.
     """
-    rows = in_order(ranking.rows)
+    everyone = in_order(ranking.rows)
+    rows = everyone[:MOST_MODELS]
+    groups = tie_groups(ranking)
+    which = f", the first {len(rows)} of {counted(len(everyone), 'model')}" if len(rows) < len(everyone) else ""
     scored = any(row.estimate for row in rows)
     places = decimals(row.estimate for row in rows)
     with style():
         figure = Figure(figsize=(WIDTH, 1.1 + 0.3 * max(len(rows), 2)), layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(f"{short(ranking.data)}: {rank_by} with 95 % intervals")
+        axes.set_title(f"{short(ranking.data)}: {rank_by} with 95 % intervals{which}")
         axes.set_xlabel(f"{rank_by} (higher is better)" if scored else "")
         axes.xaxis.set_visible(scored)
         axes.grid(axis="x")
@@ -95,17 +101,18 @@ def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
             if row.estimate is None:
                 _beside(axes, place, "no score", THEME["muted"])
             else:
-                _dot(axes, place, row.estimate, _group(ranking, row))
+                colour = _group(groups, row)
+                _dot(axes, place, row.estimate, colour)
                 note = "" if row.tie_group is None else f"   tie group {row.tie_group}"
                 text = f"{fixed(row.estimate.value, places)}{note}"
-                _beside(axes, place, text, _colour(_group(ranking, row)))
+                _beside(axes, place, text, _colour(colour))
         axes.set_yticks(range(len(rows)), [short(row.model) for row in rows])
         for label, row in zip(axes.get_yticklabels(), rows, strict=True):
             label.set_color(THEME["muted"] if row.rank is None else THEME["ink"])
             label.set_fontweight("bold" if row.rank == 1 else "normal")
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
-        _compare(figure, axes, ranking, rank_by)
+        _compare(figure, axes, replace(ranking, rows=tuple(rows)), rank_by)
     return figure
 
 
@@ -139,9 +146,9 @@ def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
     """Draw score against GMACs, or against parameters where not every model's GMACs are known; marks carry the ranks.
 
     The dashed line joins the models that no cheaper one beats. Names stand where there is room, those on the line first,
-    then by rank.
+    then by rank. Of more than `MOST_MODELS`, the first are drawn, and all on the line.
     """
-    rows = ranked(ranking)
+    rows, groups = ranked(ranking), tie_groups(ranking)
     known = [(row, row.facts, row.estimate) for row in rows if row.facts and row.estimate]
     by_gmacs = all(facts.gmacs for _, facts, _ in known)
     cost = "GMACs per image" if by_gmacs else "million parameters"
@@ -162,9 +169,11 @@ def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
             axes.set_xlim(costs[0] / 2, costs[0] * 2)
         points = [(x, estimate.value) for x, (_, _, estimate) in zip(costs, known, strict=True)]
         front = _front(points)
+        shown = [place for place, point in enumerate(points) if place < MOST_MODELS or point in front]
+        points, known, costs = [points[at] for at in shown], [known[at] for at in shown], [costs[at] for at in shown]
         axes.plot(*np.transpose(front), "--", color=THEME["muted"], linewidth=1, zorder=1.5)
         for (x, y), (row, _, estimate) in zip(points, known, strict=True):
-            group = _group(ranking, row)
+            group = _group(groups, row)
             axes.vlines(x, estimate.low, estimate.high, colors=_colour(group), linewidth=1.5)
             axes.plot([x], [y], MARKERS[group % GROUP_COLOURS], color=_colour(group), markersize=13, zorder=3)
             axes.annotate(str(row.rank), (x, y), ha="center", va="center_baseline", fontsize=8, color=THEME["paper"], zorder=4)
@@ -208,6 +217,8 @@ def _name_points(figure: Figure, axes: Axes, named: list[tuple[Point, str]], lin
             if frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1) and not box.count_overlaps(taken):
                 covered = np.all((drawn > box.min) & (drawn < box.max), axis=1).sum()
                 free.append((int(covered), order, label, box))
+                if not covered:  # no later place is better
+                    break
             else:
                 label.remove()
         free.sort(key=lambda place: place[:2])
@@ -235,8 +246,7 @@ def short(name: str) -> str:
     return name if len(name) <= 56 else f"{name[:30]}…{name[-25:]}"
 
 
-def _group(ranking: DataRanking, row: RankedModel) -> int:
-    groups = tie_groups(ranking)
+def _group(groups: list[int], row: RankedModel) -> int:
     return groups.index(row.tie_group) if row.tie_group in groups else 0
 
 

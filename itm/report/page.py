@@ -1,19 +1,21 @@
 """A ranking as one page that opens without a network: the answer, the table, figures, failures and where it all comes from."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from itm.report import Answer, Shortfall, answer, contents, shortfalls, thrift
+from itm.report import Answer, Shortfall, answer, contents, in_order, shortfalls, thrift
 from itm.report.details import drawing, scored_splits
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.report.page_tables import Table, details_table, ranking_table
 from itm.store import write_text
 from itm.types import DataRanking, Ranking
+
+MOST_ROWS = 100  # a data set's models in the tables; thousands of lines make a page of many megabytes
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Panel:
-    """Everything the page says of one data set."""
+    """Everything the page says of one data set; `more` counts the models that its tables leave out."""
 
     name: str
     data: DataRanking
@@ -37,6 +39,7 @@ class Panel:
     details: Table | None
     pictures: tuple[Picture, ...]
     shortfalls: tuple[Shortfall, ...]
+    more: int
 
 
 def render(ranking: Ranking) -> str:
@@ -81,16 +84,18 @@ def template(name: str) -> Template:
 
 
 def _panel(data: DataRanking, ranking: Ranking, number: int) -> Panel:
+    shown = replace(data, rows=tuple(in_order(data.rows)[:MOST_ROWS]))
     return Panel(
         f"data-{number}",
         data,
         answer(data),
         thrift(data),
         contents(data, scored_splits(ranking)),
-        ranking_table(data, ranking),
-        details_table(data, ranking.rank_by),
+        ranking_table(shown, ranking),
+        details_table(shown, ranking.rank_by),
         _pictures(data, ranking.rank_by, number),
         tuple(shortfalls(data)),
+        len(data.rows) - len(shown.rows),
     )
 
 

@@ -1,8 +1,8 @@
 """Rankings in MLflow: an experiment a data set, a parent run a ranking, a child run a model.
 
 A model's child run lies below the first ranking that had its numbers: what has not changed is not logged again, so that a zoo
-of hundreds costs no more than what is new in it. The registered model of a data set carries the alias `recommended` on the model
-that users are told to take.
+of hundreds costs no more than what is new in it. The registered model of a data set carries the alias `recommended` on the
+model that users are told to take.
 """
 
 import json
@@ -22,7 +22,7 @@ from prefect.cache_policies import NO_CACHE
 from itm.keys import content_key, metric_name, registered_name
 from itm.params import TrackParams
 from itm.refresh.recommended import read_recommended
-from itm.report.figures import score_against_cost, score_bars
+from itm.report.figures import MOST_MODELS, score_against_cost, score_bars
 from itm.store import Store
 from itm.types import DataRanking, RankedModel, Ranking
 from tasks.track.client import code_commit, experiment, tracking
@@ -44,9 +44,12 @@ def log_ranking(ranking: Ranking, params: TrackParams, store: Store, reports: Se
     with tracking(params) as client:
         before = read_tracked(client, params, store)
         now: dict[str, Tracked] = {}
+        holder = None  # the run that holds the files of the whole ranking: they may be many megabytes
         try:
             for data in readable:
-                now[data.data] = _log_data(client, ranking, data, before.get(data.data), params, store, reports)
+                now[data.data] = told = _log_data(client, ranking, data, before.get(data.data), params, store, reports, holder)
+                if holder is None and told.whole == told.parent:
+                    holder = told.parent
                 if params.recommend and (chosen := now[data.data].rows.get(recommended.get(data.data, ""))):
                     _recommend(client, data, recommended[data.data], chosen.run)
         finally:
@@ -62,8 +65,12 @@ def _log_data(
     params: TrackParams,
     store: Store,
     reports: Sequence[Path],
+    holder: str | None,
 ) -> Tracked:
-    """Log one data set: a parent run always, the table and figures if the ranking is another, children that have changed."""
+    """Log one data set: a parent run always, the table and figures if the ranking is another, children that have changed.
+
+    The files of the whole ranking go to the first run that needs them; `holder` is that run, once there is one.
+    """
     experiment_id = experiment(client, data.data, params)
     key = content_key(asdict(data))
     tags = {
@@ -79,6 +86,8 @@ def _log_data(
     same = before is not None and before.key == key
     if before and same:
         tags["same_ranking_as"] = before.whole
+    elif holder:
+        tags["whole_ranking"] = holder
     title = f"{winner.model} first of {len(data.rows)}" if winner else f"none of {len(data.rows)} ranked"
     parent = str(client.create_run(experiment_id, run_name=title, tags=tags).info.run_id)
     now = int(time.time() * 1000)
@@ -88,10 +97,10 @@ def _log_data(
     rows = before.rows if before else {}
     if not same:
         rows = {row.model: _log_changed(client, experiment_id, parent, row, rows.get(row.model), now) for row in data.rows}
-        for path in (store.ranking, store.scores, store.reports / "index.html"):
+        for path in () if holder else (store.ranking, store.scores, store.reports / "index.html"):
             client.log_artifact(parent, str(path))
         client.log_table(parent, _columns(data.rows), "ranking_table.json")
-        if ranked:
+        if ranked and len(data.rows) <= MOST_MODELS:  # a picture of more shows only some of them; the page has them all
             for name, draw in (("score_bars.png", score_bars), ("score_against_cost.png", score_against_cost)):
                 client.log_figure(parent, draw(data, ranking.rank_by), name)
     for path in reports:

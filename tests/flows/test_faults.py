@@ -202,6 +202,7 @@ def test_a_disk_may_be_full_or_read_only(undisturbed: Nights, nights: Nights, be
         nights.check_whole()
 
 
+@pytest.mark.servers
 def test_the_second_of_two_refreshes_waits(undisturbed: Nights, nights: Nights, environment: dict[str, str]) -> None:
     """While another process refreshes, one that may not wait says who is at work, and one that may finds all computed."""
     other = nights.begin(environment)
@@ -217,6 +218,7 @@ def test_the_second_of_two_refreshes_waits(undisturbed: Nights, nights: Nights, 
     assert nights.scores() == undisturbed.scores()
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("moment", ["extraction", "scoring"])
 def test_a_worker_may_be_killed(undisturbed: Nights, nights: Nights, moment: str) -> None:
     """Where a process of the pool is gone, its pairs are handed to a new one; nothing fails and nothing is stored twice."""
@@ -248,6 +250,7 @@ def _kill_a_worker(stored: Callable[[], list[Path]], killed: list[int]) -> None:
                 return
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 def test_a_refresh_may_be_ended_in_the_middle(
     undisturbed: Nights, nights: Nights, environment: dict[str, str], sign: signal.Signals

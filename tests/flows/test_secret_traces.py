@@ -89,7 +89,7 @@ def test_a_tracking_address_leaves_no_trace(
     address = stands_for.format(folder=tmp_path)
     monkeypatch.setenv("ITM_TRACKING", address)
     store = Store(tmp_path / "store")
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.INFO):
         _, problem = run(_parameters(root, store.root, "$ITM_TRACKING"), store)
     answers = address.startswith("sqlite")
     assert bool(problem) is not answers

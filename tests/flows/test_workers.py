@@ -18,7 +18,7 @@ import yaml
 
 from itm.store import Store
 
-pytestmark = [pytest.mark.xdist_group("workers"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("workers"), pytest.mark.slow, pytest.mark.servers]
 
 HOST = "127.0.0.1"
 PATIENCE = 300  # seconds
@@ -92,7 +92,8 @@ class Project:
         """Return the state of a flow run once it is final."""
 
         def final() -> Any:
-            found = httpx.get(f"{self.environment['PREFECT_API_URL']}/flow_runs/{flow_run}").raise_for_status().json()["state"]
+            address = f"{self.environment['PREFECT_API_URL']}/flow_runs/{flow_run}"
+            found = httpx.get(address, timeout=60).raise_for_status().json()["state"]
             return found if found["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
         state: dict[str, Any] = until(final, "the end of the flow run")

@@ -1,0 +1,230 @@
+"""Measures what a nightly refresh costs: `python benchmarks/refresh.py FOLDER`. Half an hour at first, minutes after that.
+
+A zoo of 300 small checkpoints, each with weights of its own, meets 20 drawn data sets. Their embeddings are simulated, class
+means and noise, and lie in the cache under the keys that extraction would look for; their scores are computed once. FOLDER
+keeps all of it, some 2 GB. Then, each in a process of its own with one thread: an empty Prefect flow, a refresh with nothing
+new, one with one more model, and the same cold work with one and with two workers. Models that are really extracted have the
+size of a ResNet-18. DVC is left out, since the store lies in no project. The last line is JSON.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import psutil  # type: ignore[import-untyped]
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from itm.data import read_index
+from itm.extract import describe, device, identity
+from itm.feature_file import write_features
+from itm.keys import content_key
+from itm.lookup import look_up, names
+from itm.params import Params
+from itm.plan import plan
+from itm.refresh.history import read_history
+from itm.scoring import score
+from itm.store import Store, file_name
+from itm.types import DataRef, Facts, Failure, Features, ModelRef
+from itm.yaml_records import read_yaml
+from itm.zoo import facts as zoo_facts
+from itm.zoo.load import skeleton
+
+MODELS, DATA_SETS, IMAGES = 300, 20, 60
+SMALL, LARGE = ("test_resnet", 48), ("resnet18", 224)  # architecture and pixels a side
+COLD_MODELS, COLD_DATA_SETS = 6, 4
+GIB = 2**30
+EMPTY_FLOW = "import flows\nfrom prefect import flow\nflow(lambda: None, name='empty')()"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a process came to: seconds by the wall, GiB at its peak, and GiB of it and all that it started, shared ones once."""
+
+    seconds: float
+    peak_gib: float
+    tree_gib: float
+
+
+def main() -> None:
+    """Make what is missing in the folder, measure, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder.resolve()
+    checkpoints = folder / "checkpoints"
+    small = [_checkpoint(checkpoints, SMALL, seed) for seed in range(MODELS)]
+    large = [_checkpoint(checkpoints, LARGE, seed) for seed in range(COLD_MODELS)]
+    warm = _params(folder / "warm", small, DATA_SETS, workers=1, kind="threads")
+    _fill(read_yaml(warm, Params))
+    print(f"load of the machine before: {os.getloadavg()[0]:.1f}", flush=True)
+
+    empty = [_measured(folder, sys.executable, "-c", EMPTY_FLOW) for _ in range(3)]
+    first = _refreshed(folder, warm)  # tells MLflow of all models, and is what the next ones are compared with
+    nothing_new = [_refreshed(folder, warm) for _ in range(2)]
+    store = Store(read_yaml(warm, Params).store)
+    print("nothing new, seconds a step:", read_history(store, 1)[0].steps)
+    _forget(store, large[0]["name"])
+    more = _params(folder / "warm", [*small, large[0]], DATA_SETS, workers=1, kind="threads")
+    one_new = _refreshed(folder, more)
+    done = read_history(store, 1)[0]
+    print("one new model, seconds a step:", done.steps)
+    assert (done.work.extracted, done.work.scored) == (DATA_SETS, 2 * DATA_SETS), done.work
+    own_cost = done.work.extract_seconds + done.work.score_seconds
+    cold = {workers: _refreshed(folder, _cold(folder, large, workers)) for workers in (1, 2)}
+
+    runs = {"empty flow": _best(empty), "first refresh": first, "nothing new": _best(nothing_new), "one new model": one_new}
+    for name, run in (runs | {f"cold, {workers} worker(s)": run for workers, run in cold.items()}).items():
+        print(f"{name:<18} {run.seconds:7.1f} s  {run.peak_gib:5.2f} GiB  {run.tree_gib:5.2f} GiB with all it started")
+    print(f"the new model's own extraction and scoring: {own_cost:.1f} s")
+    noop, over = runs["nothing new"].seconds, one_new.seconds - runs["nothing new"].seconds
+    figures = {
+        "noop_seconds": noop,
+        "empty_flow_seconds": runs["empty flow"].seconds,
+        "one_new_model_over_its_own_cost": over / own_cost,
+        "peak_gib": max(run.peak_gib for run in (first, *nothing_new, one_new)),
+        "two_workers_speedup": cold[1].seconds / cold[2].seconds,
+    }
+    print(json.dumps({name: round(figure, 3) for name, figure in figures.items()}))
+
+
+def _checkpoint(folder: Path, size: tuple[str, int], seed: int) -> dict[str, Any]:
+    """Draw the weights of a model unless they are there, and return its entry of a zoo file."""
+    architecture, pixels = size
+    name = f"{architecture}.drawn_{seed:03d}"
+    path = folder / f"{name}.safetensors"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(seed)
+        state = skeleton(ModelRef(name, architecture, arguments={"num_classes": 10})).state_dict()
+        save_file({key: value.contiguous() for key, value in state.items()}, path)
+    entry = {"name": name, "architecture": architecture, "arguments": {"num_classes": 10}, "checkpoint": str(path)}
+    return entry | {"input_size": pixels, "crop": 1.0, "pretraining": f"none, drawn with seed {seed}"}
+
+
+def _params(folder: Path, models: Sequence[dict[str, Any]], data_sets: int, workers: int, kind: str) -> Path:
+    """Write a zoo file and parameters into a folder, and return the path of the parameters."""
+    values = {
+        "data": {"sets": [f"made:shapes?images={IMAGES}&seed={seed}" for seed in range(data_sets)]},
+        "zoo": {"file": str(folder / "zoo.yaml")},
+        "extract": {"device": "cpu", "decode_workers": 0},
+        "score": {"names": ["itm", "knn"]},
+        "runner": {"kind": kind, "workers": workers},
+        "store": str(folder / "store"),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "zoo.yaml").write_text(yaml.safe_dump({"models": [*models]}), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    return folder / "params.yaml"
+
+
+def _cold(folder: Path, models: Sequence[dict[str, Any]], workers: int) -> Path:
+    """Return parameters of work that nothing is stored of."""
+    own = folder / f"cold_{workers}"
+    shutil.rmtree(own, ignore_errors=True)
+    return _params(own, models, COLD_DATA_SETS, workers, kind="processes")
+
+
+def _fill(params: Params) -> None:
+    """Put simulated embeddings of all pairs into the cache, and compute their scores, as far as they are missing."""
+    store = Store(params.store)
+    planned = plan(params, store)
+    stored = look_up(planned, params, store).outcomes
+    missing = [pair for pair in planned.pairs if names(*pair) not in stored]
+    print(f"{len(stored)} pairs in the cache, {len(missing)} to be made", flush=True)
+    facts = _facts(planned.models[0])
+    described = {model.name: describe(model) for model, _ in missing}
+    made = [_simulated(model, described[model.name], data, facts, params, store) for model, data in missing]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
+        for failures in workers.map(partial(_score, params=params, store=store), made, chunksize=50):
+            assert not failures, failures
+
+
+def _facts(model: ModelRef) -> Facts:
+    module = zoo_facts.without_weights(model)
+    return zoo_facts.facts(model, module, zoo_facts.preprocessing(model, module))
+
+
+def _simulated(
+    model: ModelRef, described: dict[str, Any], data: DataRef, facts: Facts, params: Params, store: Store
+) -> Features:
+    """Write a feature file unless it is there; models differ in how far the means of their classes are apart."""
+    own = identity(described, data, params.score.splits, params.extract, device(params.extract.device))
+    key = content_key(own)
+    path, rows = store.features(data.name, model.name, key), _rows(data, params, store)
+    features = Features(path, key, model.name, own["weights"], data.name, data.hash, len(rows), facts, 400.0, cached=True)
+    if not path.exists():
+        draw = np.random.default_rng(int(key[:8], 16))
+        means = draw.normal(size=(len(data.classes), facts.width)) * draw.uniform(0.1, 0.8)
+        labels = rows["label"].to_numpy()
+        embeddings = (means[labels] + draw.normal(size=(len(rows), facts.width))).astype(np.float32)
+        write_features(features, rows["id"].to_list(), labels, rows["split"].to_list(), {"embedding": embeddings}, own)
+    return features
+
+
+def _rows(data: DataRef, params: Params, store: Store) -> pl.DataFrame:
+    return read_index(data, store).filter((pl.col("status") == "ok") & pl.col("split").is_in(list(params.score.splits)))
+
+
+def _score(features: Features, params: Params, store: Store) -> tuple[Failure, ...]:
+    return score(features, params.score, store)[1]
+
+
+def _forget(store: Store, model: str) -> None:
+    """Take a model's embeddings and scores out of the cache, where another run of this benchmark has left them."""
+    for path in (store.root / "cache" / "features").glob(f"*/{file_name(model)}-*"):
+        path.unlink()
+    for path in (store.root / "cache" / "scores").glob(f"*/{file_name(model)}"):
+        shutil.rmtree(path)
+
+
+def _refreshed(folder: Path, params: Path) -> Run:
+    return _measured(folder, str(Path(sys.executable).with_name("itm")), "refresh", "--params", str(params))
+
+
+def _measured(folder: Path, *command: str) -> Run:
+    """Run a command with one thread and a Prefect of its own, and return what it took."""
+    apart = {"OMP_NUM_THREADS": "1", "PREFECT_HOME": str(folder / "prefect")}
+    kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    began = time.monotonic()
+    process = subprocess.Popen(command, env=kept | apart, stdout=subprocess.DEVNULL, start_new_session=True)
+    with ThreadPoolExecutor(1) as watchers:
+        sizes = watchers.submit(lambda: list(_sizes(process)))
+        status = process.wait()
+        seconds = time.monotonic() - began
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with status {status}")
+    own, tree = np.max(sizes.result(), axis=0) / GIB
+    return Run(seconds, own, tree)
+
+
+def _sizes(process: subprocess.Popen[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield the memory of a process, and of it and all that it started with what they share counted once, until it ends."""
+    root = psutil.Process(process.pid)
+    while process.returncode is None:
+        with suppress(psutil.Error):  # one of them ends now
+            tree = sum(one.memory_full_info().pss for one in (root, *root.children(recursive=True)))
+            yield root.memory_info().rss, tree
+        time.sleep(0.1)
+
+
+def _best(runs: Sequence[Run]) -> Run:
+    return min(runs, key=lambda run: run.seconds)
+
+
+if __name__ == "__main__":
+    main()
