@@ -30,6 +30,7 @@ def parameters(root: Path, folder: Path, **changes: object) -> Params:
     return parse(values | changes, Params, "test")
 
 
+@pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")
 def test_processes_find_what_the_library_alone_finds(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Worker processes give the runs that one step after another gives; a model that is not there is a row in both."""

@@ -39,6 +39,7 @@ def test_the_flow_and_the_library_alone_write_the_same_scores(root: Path, tmp_pa
     assert Store(by_flow).scores.read_bytes() == Store(alone).scores.read_bytes()
 
 
+@pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")
 def test_processes_write_the_same_scores_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Worker processes in place of threads, and two models to a scoring task, change nothing, whatever scores compare with."""
