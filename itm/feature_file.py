@@ -27,6 +27,7 @@ ROW_GROUP = 8192
 IN_MEMORY = 256 * 2**20  # bytes of embeddings; more of them are mapped from a scratch file
 _ROWS = 1024  # decoded at a time; a whole row group of width 1024 would take 130 MiB instead of 52, and as long
 _METADATA = b"itm"
+_COLUMNS = {"id", "label", "split", "embedding"}
 
 
 def write_features(
@@ -99,7 +100,7 @@ def read_description(path: Path, stream: IO[bytes] | None = None) -> tuple[Featu
 
 
 def check_pages(path: Path) -> None:
-    """Read all of a feature file and let go of it again, for the checksums of its pages.
+    """Read all of a feature file and let go of it again, for the checksums of its pages and the number of its rows.
 
     Raises
     ------
@@ -108,8 +109,8 @@ def check_pages(path: Path) -> None:
     """
     with _opened(path) as file:
         for column in file.schema_arrow.names:
-            for _ in _parts(file, column):
-                pass
+            if sum(map(len, _parts(file, column))) != file.metadata.num_rows:
+                raise ValueError(f"column {column} has not as many rows as the file")
 
 
 def read_embeddings(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -123,7 +124,7 @@ def read_embeddings(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
         If the file is missing or damaged, or there is no room for the scratch file.
     """
     with _opened(path) as file:
-        labels = file.read(columns=["label"])["label"].to_numpy()
+        labels = np.concatenate([part.to_numpy() for part in _parts(file, "label")])
         ids = [one for part in _parts(file, "id") for one in part.cast(pa.string()).to_pylist()]
         if not file.metadata.num_rows == len(labels) == len(ids):
             raise ValueError("its columns differ in length")
@@ -147,9 +148,20 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a feature file, and say of whatever is wrong with it what to do."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _check_columns(file.schema_arrow)
             yield file
     except (OSError, pa.ArrowException, KeyError, AttributeError, ValueError) as error:
         raise StoreError(f"{path}: is missing or damaged ({error}); remove it and run again.") from error
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    """Check what no checksum covers: a column with a changed name would count as one that the model does not have."""
+    if {*schema.names} not in (_COLUMNS, _COLUMNS | {"logits"}):
+        raise ValueError(f"its columns are {', '.join(schema.names)}")
+    for name in {*schema.names} & {"embedding", "logits"}:
+        kind = schema.field(name).type
+        if not (pa.types.is_fixed_size_list(kind) and kind.value_type == pa.float32()):
+            raise ValueError(f"column {name} holds {kind}")
 
 
 def _table(file: pq.ParquetFile, column: str, path: Path) -> np.ndarray:

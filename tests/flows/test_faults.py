@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,7 @@ from nights import Nights
 
 from itm import extract, pipeline
 from itm.errors import ItmError, StoreError
-from itm.refresh.history import read_history
+from itm.refresh.history import read_history, write_refresh
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 
@@ -57,9 +58,24 @@ def cut_features(nights: Nights) -> None:
 def flip_a_bit(nights: Nights) -> None:
     """Change one bit of an embedding whose scores are asked for again."""
     path = nights.features()[0]
+    _flip(path, path.stat().st_size // 3)
+    _forget_scores(nights, path)
+
+
+def flip_a_name(nights: Nights) -> None:
+    """Change one bit of the name of a column, which no checksum covers, in a file whose scores are asked for again."""
+    path = nights.features()[0]
+    _flip(path, path.read_bytes().index(b"logits"))
+    _forget_scores(nights, path)
+
+
+def _flip(path: Path, place: int) -> None:
     data = bytearray(path.read_bytes())
-    data[len(data) // 3] ^= 1
+    data[place] ^= 1
     path.write_bytes(data)
+
+
+def _forget_scores(nights: Nights, path: Path) -> None:
     model = path.name.rpartition("-")[0]
     for score in nights.score_files():
         if score.parent.name == model and score.parent.parent.name == path.parent.name:
@@ -108,7 +124,9 @@ def spoil_what_is_recommended(nights: Nights) -> None:
 
 
 def jump_with_the_clock(nights: Nights) -> None:
-    """Date every file of the store either in 1990 or in 2099, as a clock that jumped would have."""
+    """Date every file of the store in 1990 or in 2099 and its refresh in 2099, as a clock that jumped would have."""
+    (before,) = read_history(nights.store)
+    write_refresh(replace(before, started="2099-01-01T00:00:00+00:00"), nights.store)
     for number, path in enumerate(sorted(nights.store.root.rglob("*"))):
         os.utime(path, times=2 * ((631152000, 4070908800)[number % 2],))
 
@@ -118,6 +136,7 @@ def jump_with_the_clock(nights: Nights) -> None:
     [
         (cut_features, 1, 0, "damaged or not a feature file"),
         (flip_a_bit, 1, 2, "is missing or damaged"),
+        (flip_a_name, 1, 2, "its columns are"),
         (put_another_in_its_place, 1, 0, "holds other features"),
         (cut_a_score, 0, 1, "is damaged"),
         (change_a_digit, 0, 1, "its checksum does not match"),
