@@ -26,7 +26,7 @@ from itm.report.figures import MOST_MODELS, score_against_cost, score_bars
 from itm.store import Store
 from itm.types import DataRanking, RankedModel, Ranking
 from tasks.track.client import code_commit, experiment, tracking
-from tasks.track.tracked import Tracked, TrackedRow, read_tracked, write_tracked
+from tasks.track.tracked import ATTEMPT, Told, Tracked, TrackedRow, begin, remember, telling
 
 ALIAS = "recommended"
 
@@ -41,28 +41,30 @@ def log_ranking(ranking: Ranking, params: TrackParams, store: Store, reports: Se
     """Log a ranking without an orchestrator around."""
     readable = [data for data in ranking.data_sets if not data.reason]
     recommended = read_recommended(store)
-    with tracking(params) as client:
-        before = read_tracked(client, params, store)
+    with tracking(params) as client, telling(store):
+        experiments = {data.data: experiment(client, data.data, params) for data in readable}
+        told = begin(client, params, store)
+        remember(told, store)
         now: dict[str, Tracked] = {}
         holder = None  # the run that holds the files of the whole ranking: they may be many megabytes
-        try:
-            for data in readable:
-                now[data.data] = told = _log_data(client, ranking, data, before.get(data.data), params, store, reports, holder)
-                if holder is None and told.whole == told.parent:
-                    holder = told.parent
-                if params.recommend and (chosen := now[data.data].rows.get(recommended.get(data.data, ""))):
-                    _recommend(client, data, recommended[data.data], chosen.run)
-        finally:
-            write_tracked(before | now, params, store)
+        for data in readable:
+            one = _log_data(client, experiments[data.data], ranking, data, told, store, reports, holder)
+            if holder is None and one.whole == one.parent:
+                holder = one.parent
+            now[data.data] = one
+        remember(replace(told, data_sets=told.data_sets | now, attempt=""), store)
+        for data in readable if params.recommend else ():
+            if chosen := now[data.data].rows.get(recommended.get(data.data, "")):
+                _recommend(client, data, recommended[data.data], chosen.run)
         return [now[data.data].parent for data in readable]
 
 
 def _log_data(
     client: MlflowClient,
+    experiment_id: str,
     ranking: Ranking,
     data: DataRanking,
-    before: Tracked | None,
-    params: TrackParams,
+    told: Told,
     store: Store,
     reports: Sequence[Path],
     holder: str | None,
@@ -71,9 +73,9 @@ def _log_data(
 
     The files of the whole ranking go to the first run that needs them; `holder` is that run, once there is one.
     """
-    experiment_id = experiment(client, data.data, params)
-    key = content_key(asdict(data))
+    before, key = told.data_sets.get(data.data), content_key(asdict(data))
     tags = {
+        ATTEMPT: told.attempt,
         "data_source": data.source,
         "data_hash": data.hash,
         "rank_by": ranking.rank_by,
@@ -96,7 +98,10 @@ def _log_data(
     client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in counted.items()])
     rows = before.rows if before else {}
     if not same:
-        rows = {row.model: _log_changed(client, experiment_id, parent, row, rows.get(row.model), now) for row in data.rows}
+        rows = {
+            row.model: _log_changed(client, experiment_id, parent, told.attempt, row, rows.get(row.model), now)
+            for row in data.rows
+        }
         for path in () if holder else (store.ranking, store.scores, store.reports / "index.html"):
             client.log_artifact(parent, str(path))
         client.log_table(parent, _columns(data.rows), "ranking_table.json")
@@ -110,18 +115,18 @@ def _log_data(
 
 
 def _log_changed(
-    client: MlflowClient, experiment_id: str, parent: str, row: RankedModel, before: TrackedRow | None, now: int
+    client: MlflowClient, experiment_id: str, parent: str, attempt: str, row: RankedModel, before: TrackedRow | None, now: int
 ) -> TrackedRow:
     """Log a model unless its numbers have been logged; its rank is not among them, since others move it."""
     key = content_key(asdict(replace(row, rank=None, tie_group=None, tied_with_first=False)))
     if before and before.key == key:
         return before
-    return TrackedRow(key, _log_model(client, experiment_id, parent, row, now))
+    return TrackedRow(key, _log_model(client, experiment_id, parent, attempt, row, now))
 
 
-def _log_model(client: MlflowClient, experiment_id: str, parent: str, row: RankedModel, now: int) -> str:
+def _log_model(client: MlflowClient, experiment_id: str, parent: str, attempt: str, row: RankedModel, now: int) -> str:
     """Log one model as a child run; a failed one is a failed run with its reason."""
-    tags = {MLFLOW_PARENT_RUN_ID: parent, "model": row.model, "weights": row.weights or ""}
+    tags = {MLFLOW_PARENT_RUN_ID: parent, ATTEMPT: attempt, "model": row.model, "weights": row.weights or ""}
     if row.failures:
         tags["failure"] = "; ".join(f"{failure.step}: {failure.reason}" for failure in row.failures)[:5000]
     run = client.create_run(experiment_id, run_name=row.model, tags=tags).info.run_id

@@ -155,6 +155,26 @@ def test_only_models_whose_numbers_changed_are_logged_again(tracked: tuple[Param
     assert _children(params, again) == {row.model for row in data.rows}
 
 
+def test_a_ranking_that_was_told_by_half_is_taken_back_before_it_is_told_again(
+    tracked: tuple[Params, Ranking], tmp_path: Path
+) -> None:
+    """A report that cannot be logged leaves unfinished runs; with it out of the way each run stands there once, finished."""
+    from tasks.track.ranking import log_ranking
+
+    params, store = TrackParams(uri=f"sqlite:///{tmp_path}/a.db", artifacts=f"{tmp_path}/runs"), Store(tmp_path)
+    shutil.copytree(tracked[0].store / "scores", tmp_path / "scores")
+    shutil.copytree(tracked[0].store / "reports", tmp_path / "reports")
+    with pytest.raises(StoreError, match="nowhere"):
+        log_ranking(tracked[1], params, store, [tmp_path / "nowhere.html"])
+    told = Params(track=params, store=tmp_path)
+    _, (half,), children = runs(told)
+    assert (half.info.status, len(children)) == ("RUNNING", 3)
+    (parent,) = log_ranking(tracked[1], params, store)
+    _, (whole,), children = runs(told)
+    assert (whole.info.run_id, whole.info.status, len(children)) == (parent, "FINISHED", 3)
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent}
+
+
 def _children(params: TrackParams, parent: str) -> set[str]:
     from mlflow import MlflowClient
 
