@@ -46,8 +46,8 @@ from itm.zoo import facts as zoo_facts
 from itm.zoo.load import skeleton
 
 MODELS, DATA_SETS, IMAGES = 300, 20, 60
+COLD_MODELS, COLD_DATA_SETS, COLD_IMAGES = 6, 4, 300
 SMALL, LARGE = ("test_resnet", 48), ("resnet18", 224)  # architecture and pixels a side
-COLD_MODELS, COLD_DATA_SETS = 6, 4
 GIB = 2**30
 EMPTY_FLOW = "import flows\nfrom prefect import flow\nflow(lambda: None, name='empty')()"
 
@@ -69,7 +69,8 @@ def main() -> None:
     checkpoints = folder / "checkpoints"
     small = [_checkpoint(checkpoints, SMALL, seed) for seed in range(MODELS)]
     large = [_checkpoint(checkpoints, LARGE, seed) for seed in range(COLD_MODELS)]
-    warm = _params(folder / "warm", small, DATA_SETS, workers=1, kind="threads")
+    data_sets = _drawn(DATA_SETS, IMAGES)
+    warm = _params(folder / "warm", small, data_sets, workers=1, kind="threads")
     _fill(read_yaml(warm, Params))
     print(f"load of the machine before: {os.getloadavg()[0]:.1f}", flush=True)
 
@@ -79,7 +80,7 @@ def main() -> None:
     store = Store(read_yaml(warm, Params).store)
     print("nothing new, seconds a step:", read_history(store, 1)[0].steps)
     _forget(store, large[0]["name"])
-    more = _params(folder / "warm", [*small, large[0]], DATA_SETS, workers=1, kind="threads")
+    more = _params(folder / "warm", [*small, large[0]], data_sets, workers=1, kind="threads")
     one_new = _refreshed(folder, more)
     done = read_history(store, 1)[0]
     print("one new model, seconds a step:", done.steps)
@@ -116,10 +117,15 @@ def _checkpoint(folder: Path, size: tuple[str, int], seed: int) -> dict[str, Any
     return entry | {"input_size": pixels, "crop": 1.0, "pretraining": f"none, drawn with seed {seed}"}
 
 
-def _params(folder: Path, models: Sequence[dict[str, Any]], data_sets: int, workers: int, kind: str) -> Path:
+def _drawn(data_sets: int, images: int) -> list[str]:
+    """Return the sources of data sets that are drawn, each with a seed of its own."""
+    return [f"made:shapes?images={images}&seed={seed}" for seed in range(data_sets)]
+
+
+def _params(folder: Path, models: Sequence[dict[str, Any]], data_sets: Sequence[str], workers: int, kind: str) -> Path:
     """Write a zoo file and parameters into a folder, and return the path of the parameters."""
     values = {
-        "data": {"sets": [f"made:shapes?images={IMAGES}&seed={seed}" for seed in range(data_sets)]},
+        "data": {"sets": [*data_sets]},
         "zoo": {"file": str(folder / "zoo.yaml")},
         "extract": {"device": "cpu", "decode_workers": 0},
         "score": {"names": ["itm", "knn"]},
@@ -136,7 +142,7 @@ def _cold(folder: Path, models: Sequence[dict[str, Any]], workers: int) -> Path:
     """Return parameters of work that nothing is stored of."""
     own = folder / f"cold_{workers}"
     shutil.rmtree(own, ignore_errors=True)
-    return _params(own, models, COLD_DATA_SETS, workers, kind="processes")
+    return _params(own, models, _drawn(COLD_DATA_SETS, COLD_IMAGES), workers, kind="processes")
 
 
 def _fill(params: Params) -> None:

@@ -7,7 +7,7 @@ from itm.evaluation.standings import PoolStandings
 from itm.params import Params
 from itm.store import Store
 from tasks.evaluate import evaluate
-from tasks.track import track_evaluation
+from tasks.track.evaluation import track_evaluation
 
 
 @flow(name="evaluate", validate_parameters=False)

@@ -16,7 +16,7 @@ from itm.store import Store
 from itm.types import Confirmed, DataRef, Failure, Finetuned, ModelRef
 from tasks.finetune import finetune_pair
 from tasks.ingest import ingest
-from tasks.track import track_finetuned
+from tasks.track.finetuned import track_finetuned
 
 log = logging.getLogger("itm.flow")
 

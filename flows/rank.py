@@ -13,7 +13,7 @@ from itm.store import Store
 from itm.types import Ranking
 from tasks.ingest import ingest
 from tasks.rank import rank
-from tasks.track import track
+from tasks.track.ranking import track
 
 log = logging.getLogger("itm.flow")
 

@@ -35,7 +35,7 @@ from itm.terminal_log import log_to_terminal
 from tasks.announce import announce
 from tasks.ingest import ingest
 from tasks.rank import rank
-from tasks.track import track
+from tasks.track.ranking import track
 from tasks.version import version
 
 log = logging.getLogger("itm.flow")

@@ -1,6 +1,7 @@
 """The forward pass: images read, transformed and put through a model in batches that shrink when memory runs out."""
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,8 @@ from itm.zoo import facts as zoo_facts
 log = logging.getLogger(__name__)
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # the words of torch's allocators and of cuDNN
-CPU_BATCH, OTHER_BATCH = 16, 128  # on a CPU, 64 images of 224 pixels leave the caches and take half as long again
+CPU_BATCH, OTHER_BATCH = 16, 128
+CPU_PIXELS = 16 * 160**2  # on a CPU a batch of more leaves the caches: it takes longer, and more memory
 SERIAL_PIXELS = 60_000_000  # fewer pixels than this decode sooner than worker processes start
 
 
@@ -72,8 +74,10 @@ def _auto_workers(rows: pl.DataFrame) -> int:
     return max(1, (os.cpu_count() or 1) // 2) if pixels > SERIAL_PIXELS else 0
 
 
-def _auto_batch(target: torch.device) -> int:
-    return CPU_BATCH if target.type == "cpu" else OTHER_BATCH
+def _auto_batch(target: torch.device, config: dict[str, Any]) -> int:
+    if target.type != "cpu":
+        return OTHER_BATCH
+    return min(CPU_BATCH, max(1, CPU_PIXELS // int(math.prod(config["input_size"][1:]))))
 
 
 def forward(
@@ -90,7 +94,7 @@ def forward(
     module = module.to(device=target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     has_head = bool(getattr(module, "num_classes", 0))
     collected: dict[str, list[np.ndarray]] = {name: [] for name in ("embedding", "logits")[: 1 + has_head]}
-    limit = size = _auto_batch(target) if params.batch_size == "auto" else params.batch_size
+    limit = size = _auto_batch(target, config) if params.batch_size == "auto" else params.batch_size
     autocast = torch.autocast(target.type, dtype=torch.bfloat16, enabled=params.precision == "bf16")
     with (
         torch.inference_mode(),

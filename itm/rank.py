@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy.special import stdtrit
 
 from itm import extract, scoring
 from itm import scores as registry
@@ -62,7 +62,7 @@ def half_width(sampling: Sampling, draws: Sequence[float], judged_over_learnt: f
 @cache
 def _quantile(degrees_of_freedom: int) -> float:
     """Return how many standard errors half an interval has: asking SciPy takes longer than all else, and a zoo asks often."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))
+    return float(stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
 
 
 def estimate(score: Score, judged_over_learnt: float) -> Estimate:

@@ -16,7 +16,6 @@ import matplotlib.style as mpl_style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
@@ -25,8 +24,10 @@ from itm.report.details import control_name, metric
 from itm.types import DataRanking, Estimate, RankedModel
 
 Point = tuple[float, float]
+Place = tuple[Point, str, str]
 WIDTH = 8.4  # inches
 MOST_MODELS = 40  # in a figure; more make a tall picture that nobody reads to its end
+NAME_SIZE = 9  # points
 MOST_NAMES = 14  # beside the marks; with more, leaders cross and none can be followed, and the ranks in the marks do
 # Four colours that are told apart with any colour vision and carry white digits; tie groups take them in turn.
 THEME = {
@@ -101,11 +102,11 @@ def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
             if row.estimate is None:
                 _beside(axes, place, "no score", THEME["muted"])
             else:
-                colour = _group(groups, row)
-                _dot(axes, place, row.estimate, colour)
                 note = "" if row.tie_group is None else f"   tie group {row.tie_group}"
-                text = f"{fixed(row.estimate.value, places)}{note}"
-                _beside(axes, place, text, _colour(colour))
+                _beside(axes, place, f"{fixed(row.estimate.value, places)}{note}", _colour(_group(groups, row)))
+        placed = [(_group(groups, row), place, row.estimate) for place, row in enumerate(rows) if row.estimate]
+        for group in sorted({group for group, *_ in placed}):
+            _dots(axes, group, [(place, estimate) for own, place, estimate in placed if own == group])
         axes.set_yticks(range(len(rows)), [short(row.model) for row in rows])
         for label, row in zip(axes.get_yticklabels(), rows, strict=True):
             label.set_color(THEME["muted"] if row.rank is None else THEME["ink"])
@@ -132,10 +133,12 @@ def _compare(figure: Figure, axes: Axes, ranking: DataRanking, rank_by: str) -> 
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
 
 
-def _dot(axes: Axes, place: int, estimate: Estimate, group: int) -> None:
-    colour = _colour(group)
-    axes.hlines(place, estimate.low, estimate.high, colors=colour, linewidth=9, alpha=0.35)
-    axes.plot([estimate.value], [place], MARKERS[group % GROUP_COLOURS], color=colour, markersize=4.5)
+def _dots(axes: Axes, group: int, placed: list[tuple[int, Estimate]]) -> None:
+    """Draw all of one tie group; one by one takes several times as long."""
+    places, colour = [place for place, _ in placed], _colour(group)
+    lows, values, highs = zip(*((e.low, e.value, e.high) for _, e in placed), strict=True)
+    axes.hlines(places, lows, highs, colors=colour, linewidth=9, alpha=0.35)
+    axes.plot(values, places, MARKERS[group % GROUP_COLOURS], color=colour, markersize=4.5)
 
 
 def _beside(axes: Axes, place: int, text: str, colour: str) -> None:
@@ -201,34 +204,47 @@ def _name_points(figure: Figure, axes: Axes, named: list[tuple[Point, str]], lin
     frame = axes.get_window_extent()
     side = 14 * figure.dpi / 72
     marks = axes.transData.transform([point for point, _ in named])
+    figure.set_layout_engine("none")  # it is settled, and names do not move it
     taken = [Bbox.from_bounds(x - side / 2, y - side / 2, side, side) for x, y in marks]
     pieces = [axes.transData.transform(piece) for line in lines for piece in itertools.pairwise(line)]
     steps = [max(int(np.ptp(piece, axis=0).max()), 2) for piece in pieces]  # a pixel each
     drawn = np.concatenate([np.linspace(piece[0], piece[1], count) for piece, count in zip(pieces, steps, strict=True)])
-    for point, name in named[:MOST_NAMES]:
-        free: list[tuple[int, int, Annotation, Bbox]] = []
-        for order, (offset, horizontal, vertical) in enumerate(_PLACES):
-            leader = {"arrowstyle": "-", "color": THEME["muted"], "linewidth": 0.7} if abs(offset[1]) > 20 else None
-            style: dict[str, Any] = {"ha": horizontal, "va": vertical, "fontsize": 9, "zorder": 5, "arrowprops": leader}
-            label = axes.annotate(short(name), point, xytext=offset, textcoords="offset points", **style)
-            label.set_in_layout(False)
-            label.get_window_extent()  # moves the words to their place; its own answer would count the leader in
-            box = Text.get_window_extent(label)
+    for (point, name), mark in zip(named[:MOST_NAMES], marks, strict=False):
+        free: list[tuple[int, int, Place, Bbox]] = []
+        size = _size(figure, short(name))
+        for order, place in enumerate(_PLACES):
+            box = _box(size, mark, place, figure.dpi / 72)
             if frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1) and not box.count_overlaps(taken):
                 covered = np.all((drawn > box.min) & (drawn < box.max), axis=1).sum()
-                free.append((int(covered), order, label, box))
+                free.append((int(covered), order, place, box))
                 if not covered:  # no later place is better
                     break
-            else:
-                label.remove()
-        free.sort(key=lambda place: place[:2])
-        taken += [box for *_, box in free[:1]]
-        for _, _, label, _ in free[1:]:
-            label.remove()
+        if free:
+            *_, (offset, horizontal, vertical), box = min(free, key=lambda found: found[:2])
+            taken.append(box)
+            leader = {"arrowstyle": "-", "color": THEME["muted"], "linewidth": 0.7} if abs(offset[1]) > 20 else None
+            style: dict[str, Any] = {"ha": horizontal, "va": vertical, "fontsize": NAME_SIZE, "zorder": 5, "arrowprops": leader}
+            axes.annotate(short(name), point, xytext=offset, textcoords="offset points", **style).set_in_layout(False)
+
+
+def _size(figure: Figure, text: str) -> Point:
+    """Return how many pixels a name takes to the right and up."""
+    drawn = figure.text(0, 0, text, fontsize=NAME_SIZE)
+    box = drawn.get_window_extent()
+    drawn.remove()
+    return box.width, box.height
+
+
+def _box(size: Point, mark: np.ndarray, place: Place, pixels: float) -> Bbox:
+    """Return what a name of some size covers at its place beside a mark; a point is so many pixels."""
+    (right, up), horizontal, vertical = place
+    x = mark[0] + right * pixels - size[0] * {"left": 0.0, "center": 0.5, "right": 1.0}[horizontal]
+    y = mark[1] + up * pixels - size[1] * {"bottom": 0.0, "center": 0.5, "top": 1.0}[vertical]
+    return Bbox.from_bounds(x, y, *size)
 
 
 # Where a name may stand: points to the right and up, and how it is aligned there; the far ones get a leader to their mark.
-_PLACES = (
+_PLACES: tuple[Place, ...] = (
     ((10, 0), "left", "center"),
     ((-10, 0), "right", "center"),
     ((0, 10), "center", "bottom"),

@@ -9,8 +9,6 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.special import log_expit, logsumexp
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from itm.errors import ParamsError
@@ -88,6 +86,9 @@ def _start(rows: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
     A machine that is still moving after the usual number of rounds is used as it is. Its inner products are too short for
     threads.
     """
+    from sklearn.exceptions import ConvergenceWarning  # heavy, and needed by this score only
+    from sklearn.svm import LinearSVC
+
     machine = LinearSVC(dual="auto", random_state=seed)
     logs = np.empty((len(rows), int(labels.max()) + 1))
     with threadpool_limits(1), warnings.catch_warnings():

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
-from sklearn.linear_model import LogisticRegression
 
 from itm.errors import ParamsError
 from itm.scores._accuracy import Metric, check_metric
@@ -53,6 +52,8 @@ def _predicted(features: np.ndarray, labels: np.ndarray, split: Split, options: 
     learnt = labels[split.learn]
     if (learnt == learnt[0]).all() or features.shape[1] == 0:
         return np.full(len(split.judge), np.bincount(learnt).argmax())
+    from sklearn.linear_model import LogisticRegression  # heavy, and needed by this score only
+
     probe = LogisticRegression(C=options.inverse_penalty, tol=1e-4, max_iter=5000)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")

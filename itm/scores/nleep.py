@@ -6,16 +6,18 @@ Source: Li, Jia, Sang, Zhu, Green, Wang, Gong, "Ranking Neural Checkpoints", CVP
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from itm.errors import ParamsError, ScoreError
 from itm.scores._leep_sum import expected_probability
 from itm.scores._principal import Principal, principal
 from itm.scores.contract import Definition, Sample, register
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 ROWS_A_COMPONENT = 10  # a component of fewer rows has them for itself, and then every model foretells their classes
 
@@ -77,12 +79,15 @@ def nleep(sample: Sample, options: NleepOptions) -> float:
     return float(foretold.mean() if options.reference else np.log(foretold).mean())
 
 
-def _fitted(space: Principal, scale: float, options: NleepOptions) -> GaussianMixture:
+def _fitted(space: Principal, scale: float, options: NleepOptions) -> "GaussianMixture":
     """Return the mixture, fitted to some of the rows or, for the reference, to all.
 
     k-means, from which it starts, adds in the order in which threads finish, so there is one thread; on a busy machine that is
     the fastest too. What has not settled after 100 rounds, or has more components than different rows, is used as it is.
     """
+    from sklearn.exceptions import ConvergenceWarning  # heavy, and needed by this score only
+    from sklearn.mixture import GaussianMixture
+
     n, classes = space.statistics.n, space.statistics.classes
     if options.reference:
         chosen, components = np.arange(n), options.components * classes

@@ -6,8 +6,6 @@ Source: Bolya, Mittapalli, Hoffman, "Scalable Diverse Model Selection for Access
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
-from sklearn.decomposition import PCA
 
 from itm.errors import ParamsError
 from itm.scores._principal import principal
@@ -54,6 +52,8 @@ def parc(sample: Sample, options: ParcOptions) -> float:
     Pairs grow with n^2, 2000 rows have two million. Beyond that, `rows` rows are compared, drawn evenly over the classes: drawn
     by share, rows of rare classes would hardly meet one of their own. The axes are those of all rows.
     """
+    from scipy.stats import rankdata  # heavy, and needed by this score only
+
     if options.reference:
         labels, coordinates = sample.labels, _reference(sample.features, options.dimensions)
     else:
@@ -83,6 +83,8 @@ def _correlations(rows: np.ndarray) -> np.ndarray:
 
 def _reference(features: np.ndarray, dimensions: int) -> np.ndarray:
     """Return coordinates [n, k] by the authors' PCA, over their standard deviations."""
+    from sklearn.decomposition import PCA  # heavy, and needed by this score only
+
     dimensions = min(dimensions, *features.shape)
     found = PCA(dimensions, svd_solver="randomized", iterated_power=1, random_state=1919).fit_transform(features)
     spread = found.std(axis=0)

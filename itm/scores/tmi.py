@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import digamma
-from sklearn.neighbors import NearestNeighbors
 
 from itm.errors import ParamsError, ScoreError
 from itm.scores._subset import turns
@@ -55,6 +54,8 @@ def tmi(sample: Sample, options: TmiOptions) -> float:
     The floor is for rows that repeat. `reference` puts it at 1 in the features' own unit, which for small activations makes a
     function of D alone of the score.
     """
+    from sklearn.neighbors import NearestNeighbors  # heavy, and needed by this score only
+
     turn = turns(sample.labels, options.seed)
     counts = np.bincount(sample.labels)
     used = np.flatnonzero(counts > 1)

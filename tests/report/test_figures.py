@@ -54,7 +54,8 @@ def test_bars_end_where_intervals_end() -> None:
     """A bar reaches from the low to the high end of its interval, and the best model is on top."""
     data = example_ranking().data_sets[0]
     axes = score_bars(data, "itm").axes[0]
-    ends = [bar.get_segments()[0][:, 0].tolist() for bar in axes.collections if isinstance(bar, LineCollection)]
+    groups = [drawn.get_segments() for drawn in axes.collections if isinstance(drawn, LineCollection)]
+    ends = [bar[:, 0].tolist() for bars in groups for bar in bars]
     assert ends == [[row.estimate.low, row.estimate.high] for row in data.rows if row.estimate]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
 
@@ -62,8 +63,8 @@ def test_bars_end_where_intervals_end() -> None:
 def test_tie_groups_share_a_colour() -> None:
     """Models of one tie group have one colour, those of the next another."""
     axes = score_bars(example_ranking().data_sets[0], "itm").axes[0]
-    colours = [line.get_color() for line in axes.lines]
-    assert colours[:5] == [THEME["group-0"]] * 3 + [THEME["group-1"]] * 2
+    drawn = [(line.get_color(), list(line.get_ydata())) for line in axes.lines]
+    assert drawn[:2] == [(THEME["group-0"], [0, 1, 2]), (THEME["group-1"], [3, 4])]
 
 
 def test_controls_are_drawn_on_the_line_of_their_model() -> None:

@@ -43,7 +43,8 @@ def test_the_page_shows_the_first_models_and_counts_the_others() -> None:
 def test_bars_are_drawn_of_the_first_models_and_the_title_says_so() -> None:
     """Each of the first models has its bar; the title counts all."""
     axes = score_bars(_large(), "itm").axes[0]
-    assert len([bar for bar in axes.collections if isinstance(bar, LineCollection)]) == MOST_MODELS
+    (bars,) = [drawn for drawn in axes.collections if isinstance(drawn, LineCollection)]
+    assert len(bars.get_segments()) == MOST_MODELS
     assert axes.get_title(loc="left").endswith(f"the first {MOST_MODELS} of {MODELS} models")
 
 
