@@ -22,6 +22,7 @@ from itm.extract import tell
 from itm.limits import STEP, Budget, over_budget
 from itm.lookup import Names, Stored, names
 from itm.params import Params
+from itm.pipeline import give_memory_back
 from itm.plan import Plan
 from itm.rank import failed_outcome
 from itm.store import Store
@@ -44,6 +45,7 @@ def compute(planned: Plan, found: Stored, params: Params, store: Store) -> list[
     while missing := work.missing():
         with task_runner(params.runner) as runner:
             work.hand_out(missing, runner)
+        give_memory_back()
     return [work.outcomes[names(*pair)] for pair in planned.pairs]
 
 

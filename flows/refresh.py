@@ -29,7 +29,8 @@ from itm.refresh.history import next_number, read_history, standing, write_refre
 from itm.refresh.log_file import logged
 from itm.refresh.recommended import read_recommended
 from itm.refresh.records import DataChange, Refresh
-from itm.report.change_page import write_changes
+from itm.report.bump_figure import MOST_REFRESHES
+from itm.report.change_page import other_order, write_changes
 from itm.store import Store
 from itm.terminal_log import log_to_terminal
 from tasks.announce import announce
@@ -63,7 +64,7 @@ def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tup
 
 
 def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[DataChange, ...]]:
-    started, history, steps = datetime.now(UTC).isoformat(timespec="seconds"), read_history(store), dict[str, float]()
+    started, before, steps = datetime.now(UTC).isoformat(timespec="seconds"), read_history(store, 1), dict[str, float]()
     with _timed("plan", steps):
         planned = ingest(params, store)
     with _timed("look up", steps):
@@ -83,8 +84,9 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
         work=work(outcomes),
         steps=steps,
     )
-    changes = compare(ranking, params.score, recommended, history[-1] if history else None)
+    changes = compare(ranking, params.score, recommended, before[-1] if before else None)
     with _timed("report", steps):
+        history = read_history(store, MOST_REFRESHES) if any(map(other_order, changes)) else before
         page = write_changes(record, changes, history, store.refresh(number))
     problems = []
     if params.track.uri:

@@ -2,14 +2,12 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from itm.errors import StoreError
-from itm.keys import content_key
-from itm.store import Store, read_json, write_json, write_table
+from itm.store import Store, as_json, read_json, write_json, write_table, write_text
 from itm.types import Ranking
 
 VERSION = 2  # raise it when the records of a ranking change
@@ -22,18 +20,17 @@ def write_ranking(result: Ranking, table: pl.DataFrame, store: Store) -> None:
     that a page which is there is of this ranking, whatever clocks say.
     """
     write_table(store.scores, table)
-    described = {"version": VERSION} | asdict(result)
+    described = as_json({"version": VERSION} | asdict(result))
     if not _holds(store.ranking, described):
         page_of(store).unlink(missing_ok=True)
-        write_json(store.ranking, described)
+        write_text(store.ranking, described)
     write_json(store.scores.parent / "metrics.json", metrics(result))
 
 
-def _holds(path: Path, described: dict[str, Any]) -> bool:
-    """Say whether a file has these records; JSON knows lists alone, so they are compared as their keys."""
+def _holds(path: Path, text: str) -> bool:
     try:
-        return content_key(read_json(path)) == content_key(described)
-    except (StoreError, ValueError):
+        return path.read_text(encoding="utf-8") == text
+    except (OSError, ValueError):
         return False
 
 

@@ -49,7 +49,7 @@ class ModelRef:
     pretraining: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a model without looking at the data."""
 
@@ -61,7 +61,7 @@ class Facts:
     pretraining: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Features:
     """A finished feature file of one (model, data) pair."""
 
@@ -94,7 +94,7 @@ class References:
     untrained: "Features | Failure | None" = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """The value of one score on one pair, the draws its interval is made of, and the details that help to judge it."""
 
@@ -110,7 +110,7 @@ class Score:
     details: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A pair, a model or a data set that gave no value, and why."""
 
@@ -120,7 +120,7 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Everything one (model, data) pair came to."""
 
@@ -131,7 +131,7 @@ class Outcome:
     failures: tuple[Failure, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """A score's value with its standard error and 95 % interval, the draws they come from, and the score's details."""
 
@@ -143,7 +143,7 @@ class Estimate:
     details: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RankedModel:
     """One line of a ranking. A failed model has no rank, no estimate, and a reason."""
 

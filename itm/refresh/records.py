@@ -6,7 +6,7 @@ from typing import Literal
 Verdict = Literal["first ranking", "same winner", "within noise", "winner changed", "nothing ranked"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a month of nights holds hundreds of thousands of them
 class Place:
     """Where one model stood on one data set; a failed model has no rank but a reason."""
 

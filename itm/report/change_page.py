@@ -111,12 +111,13 @@ def _render(refresh: Refresh, changes: Sequence[DataChange], before: Sequence[Re
 def _charts(refresh: Refresh, changes: Sequence[DataChange], history: Sequence[Refresh]) -> dict[str, Figure]:
     """Draw the data sets whose order changed, news first where there are too many."""
     shown = [*_before(refresh, history), refresh]
-    told = [change for change in changes if _other_order(change) and drawable(shown, change.data)]
+    told = [change for change in changes if other_order(change) and drawable(shown, change.data)]
     first = sorted(told, key=lambda change: (not change.is_news, change.verdict == "same winner"))[:MOST_CHARTS]
     return {change.data: bump_figure(shown, change.data) for change in first}
 
 
-def _other_order(change: DataChange) -> bool:
+def other_order(change: DataChange) -> bool:
+    """Say whether a data set's order is another, so that there is something to draw."""
     return bool(change.verdict != "same winner" or change.is_news or change.new or change.gone or change.moved or change.failed)
 
 

@@ -28,7 +28,7 @@ def started(folder: Path, *command: str, **environment: str) -> Iterator[subproc
     folder.mkdir()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli." + command[0], *command[1:], "--no-dashboard"],
+            [sys.executable, "-m", "distributed.cli." + command[0], *command[1:], "--dashboard-address", "127.0.0.1:0"],
             cwd=folder,
             env=os.environ | environment,
             stdout=log,
