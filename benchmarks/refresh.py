@@ -46,7 +46,7 @@ from itm.zoo import facts as zoo_facts
 from itm.zoo.load import skeleton
 
 MODELS, DATA_SETS, IMAGES = 300, 20, 60
-COLD_MODELS, COLD_DATA_SETS, COLD_IMAGES = 6, 4, 300
+COLD_MODELS, COLD_DATA_SETS, COLD_IMAGES = 6, 4, 400
 SMALL, LARGE = ("test_resnet", 48), ("resnet18", 224)  # architecture and pixels a side
 GIB = 2**30
 EMPTY_FLOW = "import flows\nfrom prefect import flow\nflow(lambda: None, name='empty')()"
@@ -220,10 +220,12 @@ def _measured(folder: Path, *command: str) -> Run:
 
 def _sizes(process: subprocess.Popen[bytes]) -> Iterator[tuple[int, int]]:
     """Yield the memory of a process, and of it and all that it started with what they share counted once, until it ends."""
-    root = psutil.Process(process.pid)
+    root, tree, counted = psutil.Process(process.pid), 0, 0.0
     while process.returncode is None:
         with suppress(psutil.Error):  # one of them ends now
-            tree = sum(one.memory_full_info().pss for one in (root, *root.children(recursive=True)))
+            if time.monotonic() > counted + 3:  # what is shared takes so long to count that it would slow down what is measured
+                tree = sum(one.memory_full_info().pss for one in (root, *root.children(recursive=True)))
+                counted = time.monotonic()
             yield root.memory_info().rss, tree
         time.sleep(0.1)
 
