@@ -10,6 +10,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK = true
 # A package is compiled when it is first imported, not while it is installed; empty says that the result may be kept.
 export PYTHONDONTWRITEBYTECODE =
+# A file of tests stays on one worker, which makes its fixtures once; files come as they lie, the slow ones not last.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 export DVC_NO_ANALYTICS = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
@@ -24,10 +26,10 @@ test: $(STAMP)            ## check style and types, run the tests
 	ruff check .
 	ruff format --check .
 	mypy
-	pytest -n 2 --dist loadgroup -m "not servers"
+	pytest -n 2 $(BY_FILE) -m "not servers"
 
 test-servers: $(STAMP)    ## run the tests that start Prefect servers, Dask clusters and PostgreSQL, or kill what they start
-	pytest -n 2 --dist loadgroup -m servers
+	pytest -n 2 $(BY_FILE) -m servers
 
 evaluate: $(STAMP)        ## print what every score is worth, from committed measurements of fine-tuned models
 	dvc repro evaluate

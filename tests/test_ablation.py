@@ -59,7 +59,7 @@ def _ablate(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-pytestmark = [pytest.mark.usefixtures("own_logger"), pytest.mark.xdist_group("ablation")]  # one worker ablates for all
+pytestmark = pytest.mark.usefixtures("own_logger")
 
 
 @pytest.fixture(scope="module")

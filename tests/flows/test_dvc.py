@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 MODELS = ["test_resnet.drawn_long", "test_resnet.drawn_short", "test_efficientnet.textures"]
 

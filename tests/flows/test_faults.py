@@ -20,7 +20,7 @@ from itm import extract, pipeline
 from itm.errors import ItmError, StoreError
 from itm.refresh.history import read_history, write_refresh
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 PATIENCE = 120  # seconds
 
@@ -221,7 +221,6 @@ def test_a_disk_may_be_full_or_read_only(undisturbed: Nights, nights: Nights, be
         nights.check_whole()
 
 
-@pytest.mark.servers
 def test_the_second_of_two_refreshes_waits(undisturbed: Nights, nights: Nights, environment: dict[str, str]) -> None:
     """While another process refreshes, one that may not wait says who is at work, and one that may finds all computed."""
     other = nights.begin(environment)
@@ -237,7 +236,6 @@ def test_the_second_of_two_refreshes_waits(undisturbed: Nights, nights: Nights, 
     assert nights.scores() == undisturbed.scores()
 
 
-@pytest.mark.servers
 @pytest.mark.parametrize("moment", ["extraction", "scoring"])
 def test_a_worker_may_be_killed(undisturbed: Nights, nights: Nights, moment: str) -> None:
     """Where a process of the pool is gone, its pairs are handed to a new one; nothing fails and nothing is stored twice."""
@@ -269,7 +267,6 @@ def _kill_a_worker(stored: Callable[[], list[Path]], killed: list[int]) -> None:
                 return
 
 
-@pytest.mark.servers
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 def test_a_refresh_may_be_ended_in_the_middle(
     undisturbed: Nights, nights: Nights, environment: dict[str, str], sign: signal.Signals
@@ -285,7 +282,6 @@ def test_a_refresh_may_be_ended_in_the_middle(
     nights.check_whole()
 
 
-@pytest.mark.servers
 def test_a_refresh_may_be_killed_while_it_tells_mlflow(
     undisturbed: Nights, nights: Nights, environment: dict[str, str]
 ) -> None:

@@ -11,7 +11,7 @@ from itm.params import Params
 from itm.store import Store, read_json, read_table
 from itm.yaml_records import parse
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
 NAME = "shapes-images60"

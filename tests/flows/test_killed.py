@@ -12,7 +12,7 @@ import pytest
 
 from itm.store import Store
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 MOMENTS = ("indexes/*.parquet", "cache/features/*/*.parquet", "scores/scores.parquet")  # the first file of a stage is there
 PARAMS = """

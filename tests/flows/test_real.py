@@ -13,7 +13,7 @@ from itm.cli import app
 from itm.ranking_file import read_ranking
 from itm.store import Store, read_json
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("prefect")]
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "real"

@@ -13,7 +13,7 @@ from itm.refresh.history import read_history
 from itm.refresh.recommended import read_recommended
 from itm.store import Store
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 NOISE, STROKES, RESNET = "test_convnext.noise", "test_mambaout.strokes", "test_resnet.drawn_long"
 DATA = "shapes-images200"

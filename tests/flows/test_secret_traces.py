@@ -14,7 +14,7 @@ from itm.params import Params
 from itm.store import Store
 from itm.yaml_records import parse
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

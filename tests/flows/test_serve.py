@@ -12,7 +12,7 @@ import psutil
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.xdist_group("serve"), pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
 EVERY_TEN_SECONDS = "* * * * * */10"

@@ -18,7 +18,7 @@ import yaml
 
 from itm.store import Store
 
-pytestmark = [pytest.mark.xdist_group("workers"), pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 HOST = "127.0.0.1"
 PATIENCE = 300  # seconds

@@ -23,7 +23,7 @@ from itm.params import Params
 from itm.store import Store
 from itm.yaml_records import parse
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.xdist_group("postgres"), pytest.mark.servers]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.servers]
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
 TRACKING = "ITM_TRACKING_URI"

@@ -102,7 +102,6 @@ def measured(path: Path, work: str) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("million")
 def test_a_million_rows_are_scored_in_half_their_size(table: Path) -> None:
     """A gigabyte on the disk is scored by the default options with at most 512 MiB of memory, and above chance."""
     found = measured(table, "by_itm")
@@ -111,7 +110,6 @@ def test_a_million_rows_are_scored_in_half_their_size(table: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("million")
 def test_all_scores_on_shared_sums_take_many_rows(table: Path) -> None:
     """Every score of all rows has a value of 250 000 narrow ones, one after another on shared sums, in 384 MiB."""
     found = measured(table, "by_sums")

@@ -17,7 +17,7 @@ from itm.data import ingest
 from itm.params import DataParams
 from itm.store import Store
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 WAIT = 120  # seconds
 

@@ -19,7 +19,7 @@ from itm.store import Store
 from itm.types import Ranking
 from itm.yaml_records import parse
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

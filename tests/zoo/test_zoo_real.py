@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "real"
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.xdist_group("real"),  # one worker builds them for all
     pytest.mark.skipif(not REAL.is_dir(), reason="the real checkpoints are not beside the project, in ../shared/real"),
 ]
 Embeddings = Callable[..., torch.Tensor]
