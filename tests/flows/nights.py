@@ -64,6 +64,13 @@ class Nights:
         lines = (self.store.refresh(number) / "log.jsonl").read_text().splitlines()
         return "\n".join(json.loads(line)["message"] for line in lines)
 
+    def runs(self, which: str = "") -> int:
+        """Return how many runs MLflow holds, or how many of some kind."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient(*[f"sqlite:///{self.store.root}/mlflow.db"] * 2)
+        return sum(len(client.search_runs([one.experiment_id], which)) for one in client.search_experiments())
+
     def check_whole(self) -> None:
         """Check that nothing is left half-written and that the last record of the history is the one of the last refresh."""
         assert list(self.store.root.rglob(".tmp-*")) == []

@@ -184,14 +184,7 @@ def test_mlflow_may_be_down(undisturbed: Nights, nights: Nights, uri: str, monke
     nights.say(track={"uri": "auto"})
     refresh = nights.refresh()
     assert (refresh.problems, refresh.work.extracted) == ((), 0)
-    assert _runs(nights) == 2 * (1 + 2)  # a parent and two models, on two data sets
-
-
-def _runs(nights: Nights, which: str = "") -> int:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(*[f"sqlite:///{nights.store.root}/mlflow.db"] * 2)
-    return sum(len(client.search_runs([one.experiment_id], which)) for one in client.search_experiments())
+    assert nights.runs() == 2 * (1 + 2)  # a parent and two models, on two data sets
 
 
 @contextmanager
@@ -288,13 +281,13 @@ def test_a_refresh_may_be_killed_while_it_tells_mlflow(
     """What was told by half is taken back, so that MLflow has one finished run for each model and each ranking."""
     nights.say(track={"uri": "auto"})
     process = nights.begin(environment)
-    _wait_for(lambda: (nights.store.root / "mlflow.db").exists() and _runs(nights) > 1, process)
+    _wait_for(lambda: (nights.store.root / "mlflow.db").exists() and nights.runs() > 1, process)
     process.kill()
     process.wait(PATIENCE)
-    assert 1 < _runs(nights) < 2 * (1 + 2)
+    assert 1 < nights.runs() < 2 * (1 + 2)
     nights.refresh()
     assert nights.scores() == undisturbed.scores()
-    assert _runs(nights, "attributes.status = 'FINISHED'") == _runs(nights) == 2 * (1 + 2)
+    assert nights.runs("attributes.status = 'FINISHED'") == nights.runs() == 2 * (1 + 2)
     assert len(read_history(nights.store)) == 1
 
 
