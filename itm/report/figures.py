@@ -15,7 +15,9 @@ from typing import Any
 import matplotlib.style as mpl_style
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
@@ -175,11 +177,12 @@ def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
         shown = [place for place, point in enumerate(points) if place < MOST_MODELS or point in front]
         points, known, costs = [points[at] for at in shown], [known[at] for at in shown], [costs[at] for at in shown]
         axes.plot(*np.transpose(front), "--", color=THEME["muted"], linewidth=1, zorder=1.5)
-        for (x, y), (row, _, estimate) in zip(points, known, strict=True):
-            group = _group(groups, row)
-            axes.vlines(x, estimate.low, estimate.high, colors=_colour(group), linewidth=1.5)
-            axes.plot([x], [y], MARKERS[group % GROUP_COLOURS], color=_colour(group), markersize=13, zorder=3)
-            axes.annotate(str(row.rank), (x, y), ha="center", va="center_baseline", fontsize=8, color=THEME["paper"], zorder=4)
+        placed = [(_group(groups, row), x, estimate) for x, (row, _, estimate) in zip(costs, known, strict=True)]
+        for group in sorted({group for group, *_ in placed}):
+            _columns(axes, group, [(x, estimate) for own, x, estimate in placed if own == group])
+        for point, (row, *_) in zip(points, known, strict=True):
+            drawn = axes.text(*point, str(row.rank), ha="center", va="center_baseline", fontsize=8, color=THEME["paper"])
+            drawn.set(zorder=4, in_layout=False)
         axes.margins(x=0.12, y=0.14)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if max(costs) < 1000 * min(costs) else (1.0,)))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -188,6 +191,14 @@ def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
         intervals = [[(x, e.low), (x, e.high)] for x, (_, _, e) in zip(costs, known, strict=True)]
         _name_points(figure, axes, named, [front, *intervals])
     return figure
+
+
+def _columns(axes: Axes, group: int, placed: list[tuple[float, Estimate]]) -> None:
+    """Draw all of one tie group above their costs."""
+    costs, colour = [cost for cost, _ in placed], _colour(group)
+    lows, values, highs = zip(*((e.low, e.value, e.high) for _, e in placed), strict=True)
+    axes.vlines(costs, lows, highs, colors=colour, linewidth=1.5)
+    axes.plot(costs, values, MARKERS[group % GROUP_COLOURS], color=colour, markersize=13, zorder=3)
 
 
 def _front(points: list[Point]) -> list[Point]:
@@ -200,7 +211,7 @@ def _front(points: list[Point]) -> list[Point]:
 
 def _name_points(figure: Figure, axes: Axes, named: list[tuple[Point, str]], lines: list[list[Point]]) -> None:
     """Write each name by its point where it covers no mark, no other name and least of the lines; without room, not at all."""
-    figure.draw_without_rendering()  # settles the layout, which the room for a name depends on
+    ConstrainedLayoutEngine().execute(figure)  # settles the layout, which the room for a name depends on
     frame = axes.get_window_extent()
     side = 14 * figure.dpi / 72
     marks = axes.transData.transform([point for point, _ in named])
@@ -274,5 +285,7 @@ def as_svg(figure: Figure) -> str:
     """Return a figure as SVG whose text stays text; the same figure gives the same bytes, with no date among them."""
     stream = io.StringIO()
     with style():
-        figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        # savefig would draw twice, the first time for a layout that the second settles itself
+        left_out = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        FigureCanvasSVG(figure).print_svg(stream, metadata=left_out)  # type: ignore[no-untyped-call]
     return stream.getvalue()
