@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.fan_out import compute
 from flows.runner import untracked, whole
+from itm.known_hashes import remembered
 from itm.lookup import look_up
 from itm.params import Params
 from itm.pipeline import counts, share_cores
@@ -24,8 +25,10 @@ def rank_flow(params: Params, store: Store) -> tuple[Ranking, str]:
 
     Returns the ranking, and what kept it from being tracked.
     """
-    planned = ingest(params, store)
-    outcomes = compute(planned, look_up(planned, params, store), params, store)
+    with remembered(store):
+        planned = ingest(params, store)
+        found = look_up(planned, params, store)
+    outcomes = compute(planned, found, params, store)
     log.info("%s", counts(outcomes))
     result = rank(whole(planned), whole(outcomes), params, store)
     problem = ""

@@ -20,6 +20,7 @@ from flows.fan_out import compute
 from flows.runner import reason, whole
 from flows.server import at_hand
 from itm.errors import ParamsError
+from itm.known_hashes import remembered
 from itm.lookup import look_up
 from itm.params import Params, find_params
 from itm.pipeline import counts, share_cores, work
@@ -65,10 +66,11 @@ def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tup
 
 def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[DataChange, ...]]:
     started, before, steps = datetime.now(UTC).isoformat(timespec="seconds"), read_history(store, 1), dict[str, float]()
-    with _timed("plan", steps):
-        planned = ingest(params, store)
-    with _timed("look up", steps):
-        found = look_up(planned, params, store)
+    with remembered(store):
+        with _timed("plan", steps):
+            planned = ingest(params, store)
+        with _timed("look up", steps):
+            found = look_up(planned, params, store)
     with _timed("compute", steps):
         outcomes = compute(planned, found, params, store)
     log.info("%s", counts(outcomes))

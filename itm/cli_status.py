@@ -27,7 +27,8 @@ def status(
 ) -> None:
     """Show the last refreshes, what is recommended, and what is stale and why; computes and changes nothing.
 
-    Weight files are read for their hashes, images are not: whether those of a data set are others is told from names and times.
+    Weight files that look unchanged are not read, and no images are: whether those of a data set are others is told from names
+    and times.
     """
     with errors_told():
         chosen, store = settings(None, params)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +26,6 @@ def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, read in pieces, as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def known_hash(path: Path) -> str:
-    """Return `file_hash` of a file, computed again only when its size, its time of change or its place on the disk is another.
-
-    A zoo's weights are many gigabytes, and each file is asked for once a data set.
-    """
-    state = path.stat()
-    return _hash_of(path, state.st_size, state.st_mtime_ns, state.st_ino)
-
-
-@lru_cache(maxsize=4096)
-def _hash_of(path: Path, size: int, changed: int, inode: int) -> str:
-    del size, changed, inode  # they are what it is remembered by
-    return file_hash(path)
 
 
 def slug(name: str) -> str:

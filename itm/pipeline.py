@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from itm.errors import ItmError, told
 from itm.extract import device, extract
+from itm.known_hashes import remembered
 from itm.limits import Budget, over_budget
 from itm.lookup import look_up, names
 from itm.params import Params
@@ -135,8 +136,9 @@ def run(params: Params, store: Store, show_progress: bool = False) -> Ranking:
         If the parameters are wrong as a whole.
     """
     share_cores(1)
-    planned, budget = plan(params, store), Budget(params.limits)
-    found = look_up(planned, params, store)
+    with remembered(store):
+        planned, budget = plan(params, store), Budget(params.limits)
+        found = look_up(planned, params, store)
     compared = compare_with(planned, params, store, show_progress)
     outcomes = []
     for model, data in planned.pairs:

@@ -98,6 +98,11 @@ class Store:
         """Return the file of one score on one pair with this content key."""
         return self.root / "cache" / "scores" / file_name(data) / file_name(model) / f"{file_name(score)}-{key[:16]}.json"
 
+    @property
+    def hashes(self) -> Path:
+        """Return the record of what weight files hash to."""
+        return self.root / "cache" / "hashes.json"
+
     def finetuning(self, data: str, model: str, run: str, key: str) -> Path:
         """Return the file of one fine-tuning run of a pair with this content key."""
         return self.root / "cache" / "finetuned" / file_name(data) / file_name(model) / f"{file_name(run)}-{key[:16]}.json"

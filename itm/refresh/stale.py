@@ -8,6 +8,7 @@ import huggingface_hub
 
 from itm.data.several import short_name
 from itm.errors import ItmError
+from itm.known_hashes import recall
 from itm.limits import first_models
 from itm.lookup import Names, names
 from itm.params import Params
@@ -53,8 +54,8 @@ class Stale:
 def find_stale(params: Params, store: Store, last: Refresh | None) -> Stale:
     """Return what the next refresh would compute, `last` being the refresh before it.
 
-    Every weight file is read for its hash, and every index; of feature files only the footers. Data sets are taken as their
-    indexes have them, and only what lies in this store counts, since nothing is fetched.
+    Weight files are read where no run before has hashed them, every index is, and of feature files only the footers. Data sets
+    are taken as their indexes have them, and only what lies in this store counts, since nothing is fetched.
 
     Raises
     ------
@@ -63,6 +64,7 @@ def find_stale(params: Params, store: Store, last: Refresh | None) -> Stale:
     """
     check(params)
     store = replace(store, shared=None)
+    recall(store)
     with _offline():
         planned, unread = _planned(params, store)
         why = Reasons(planned, params, store, last)

@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import get_hf_file_metadata, http_get
 
 from itm.errors import ModelError, StoreError
-from itm.keys import known_hash
+from itm.known_hashes import known_hash
 from itm.store import write_beside
 from itm.zoo.timm_names import timm_config
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from itm.errors import ModelError, did_you_mean
-from itm.keys import file_hash, known_hash
+from itm.keys import file_hash
+from itm.known_hashes import known_hash
 from itm.types import ModelRef
 from itm.zoo.factory import factory_file, load_factory
 from itm.zoo.hub import pretrained_file

@@ -1,0 +1,95 @@
+"""The hashes of weight files, remembered from run to run: those of a zoo are many gigabytes, and every night asks for all.
+
+A remembered hash holds as long as the file has the same size, times and place on the disk. Of a file that changed a moment ago
+none is remembered, since the next change could bear the same time.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from itm.errors import StoreError
+from itm.keys import content_key, file_hash
+from itm.store import Store, read_json, write_json
+
+log = logging.getLogger(__name__)
+
+SETTLED = 2 * 10**9  # nanoseconds; no file system in use has coarser times
+
+
+class _State(NamedTuple):
+    """What changes with a file's bytes; the second time is one that no program can set."""
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+
+Known = dict[str, tuple[_State, str]]
+_known: Known = {}
+
+
+def known_hash(path: Path) -> str:
+    """Return `file_hash` of a file, computed again only when it looks changed since it was last computed.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or cannot be read.
+    """
+    state = _state(path)  # before its bytes are read, so that a change meanwhile is seen the next time
+    known = _known.get(str(path.absolute()))
+    if known is not None and known[0] == state:
+        return known[1]
+    found = file_hash(path)
+    _known[str(path.absolute())] = state, found
+    return found
+
+
+def recall(store: Store) -> None:
+    """Know what earlier runs on this store have hashed; a record that is damaged is told of and left out."""
+    path = store.hashes
+    if not path.exists():
+        return
+    try:
+        described = read_json(path)
+        if described["checksum"] != content_key(described["files"]):
+            raise ValueError("its checksum does not match")
+        _known.update(TypeAdapter(Known).validate_python(described["files"]))
+    except (StoreError, KeyError, TypeError, ValueError, ValidationError) as error:
+        log.warning("%s: is damaged (%s); weight files are read again.", path, error)
+
+
+@contextmanager
+def remembered(store: Store) -> Iterator[None]:
+    """Know what earlier runs on this store have hashed, and write down what is known in the end, if that is possible."""
+    recall(store)
+    yield
+    settled = time.time_ns() - SETTLED
+    files = {
+        path: (state, found)
+        for path, (state, found) in dict(_known).items()
+        if max(state.modified, state.changed) < settled and _looks_like(Path(path), state)
+    }
+    try:
+        write_json(store.hashes, {"files": files, "checksum": content_key(files)})
+    except StoreError as error:
+        log.warning("%s Weight files are read again the next time.", error)
+
+
+def _looks_like(path: Path, state: _State) -> bool:
+    try:
+        return _state(path) == state
+    except OSError:
+        return False
+
+
+def _state(path: Path) -> _State:
+    found = path.stat()
+    return _State(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
