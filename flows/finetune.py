@@ -6,7 +6,7 @@ from typing import Any
 from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 
-from flows.runner import reason, task_runner, untracked
+from flows.runner import Runner, on_device, reason, task_runner, untracked
 from itm.finetune.pairs import asked, conclude
 from itm.finetune.table import failed
 from itm.finetune.told import line
@@ -31,11 +31,13 @@ def finetune_flow(params: Params, store: Store, first: int | None = None) -> Res
     """
     chosen = asked(params, store, first)
     planned = ingest(chosen.params, store)
-    pairs = {finetune_pair.submit(*pair, chosen.params, store): pair for pair in chosen.pairs(planned)}
     finetuned = {}
-    for future in as_completed(list(pairs)):
-        finetuned[future] = _finetuned(*pairs[future], future)
-        log.info("%s", line(finetuned[future]))
+    with task_runner(params.runner) as runner:
+        with on_device(runner, params.runner):
+            pairs = {_begin(model, data, chosen.params, store, runner): (model, data) for model, data in chosen.pairs(planned)}
+        for future in as_completed(list(pairs)):
+            finetuned[future] = _finetuned(*pairs[future], future)
+            log.info("%s", line(finetuned[future]))
     everything, confirmed = conclude(chosen, planned, [finetuned[future] for future in pairs], store)
     problem = ""
     if params.track.uri:
@@ -47,7 +49,11 @@ def finetune_flow(params: Params, store: Store, first: int | None = None) -> Res
 def run(params: Params, store: Store, first: int | None = None) -> Result:
     """Run the flow with the runner that the parameters name; this is the door of `itm finetune` and of `itm rank --confirm`."""
     share_cores(params.runner.workers)
-    return finetune_flow.with_options(task_runner=task_runner(params.runner))(params, store, first)
+    return finetune_flow(params, store, first)
+
+
+def _begin(model: ModelRef, data: DataRef, params: Params, store: Store, runner: Runner) -> PrefectFuture[Any]:
+    return runner.submit(finetune_pair, parameters={"model": model, "data": data, "params": params, "store": store})
 
 
 def _finetuned(model: ModelRef, data: DataRef, future: PrefectFuture[Any]) -> Finetuned:

@@ -169,9 +169,9 @@ class RunnerParams(_Record):
     """Who does the work: `inline` is the library alone, the others are Prefect task runners.
 
     `dask` asks the scheduler at `address`, or starts `workers` processes here where none is given. Where workers declare `GPU`
-    resources, each extraction takes one of them; scores are computed beside it. `together` models that follow each other in the
-    zoo are scored by one task of the flow, those of equal width in one program on an accelerator; elsewhere it wins nothing. A
-    worker that is lost has its pairs computed by another, up to `attempts` times.
+    resources, each extraction or fine-tuning takes one of them; scores are computed beside it. `together` models that follow
+    each other in the zoo are scored by one task of the flow, those of equal width in one program on an accelerator; elsewhere
+    it wins nothing. A worker that is lost has its pairs computed by another, up to `attempts` times.
     """
 
     kind: Literal["inline", "threads", "processes", "dask"] = "threads"

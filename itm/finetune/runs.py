@@ -9,12 +9,14 @@ on the way.
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from itm.data import read_index
+from itm.devices import leased
 from itm.errors import ModelError, StoreError
 from itm.extract import device
 from itm.finetune import head as heads
@@ -55,8 +57,11 @@ def finetune(model: ModelRef, data: DataRef, params: FinetuneParams, extract: Ex
     StoreError
         If a run cannot be written, or is not there and `extract.resume` is "only-cache".
     """
-    pair = _Pair(model, data, params, extract, store)
-    return tuple(pair.run(protocol, params.seed + number) for protocol in params.protocols for number in range(params.seeds))
+    with ExitStack() as held:
+        pair = _Pair(model, data, params, extract, store, held)
+        return tuple(
+            pair.run(protocol, params.seed + number) for protocol in params.protocols for number in range(params.seeds)
+        )
 
 
 def learning_rates(params: FinetuneParams, train_images: int, classes: int) -> tuple[float, ...]:
@@ -66,10 +71,19 @@ def learning_rates(params: FinetuneParams, train_images: int, classes: int) -> t
 
 
 class _Pair:
-    """One model on one data set; images are read and the model is built when a run is missing, and once."""
+    """One model on one data set; a device is `held`, images are read and the model is built when a run is missing, and once."""
 
-    def __init__(self, model: ModelRef, data: DataRef, params: FinetuneParams, extract: ExtractParams, store: Store) -> None:
-        self.model, self.data, self.params, self.resume, self.store = model, data, params, extract.resume, store
+    def __init__(
+        self, model: ModelRef, data: DataRef, params: FinetuneParams, extract: ExtractParams, store: Store, held: ExitStack
+    ) -> None:
+        self.model, self.data, self.params, self.resume, self.store, self.held = (
+            model,
+            data,
+            params,
+            extract.resume,
+            store,
+            held,
+        )
         self.device = device(extract.device)
         self.table = read_index(data)
         self.config = zoo_facts.preprocessing_without_weights(model)
@@ -116,7 +130,7 @@ class _Pair:
 
     @cached_property
     def _images(self) -> Images:
-        return read_images(self.table, self.data.name, self.config, self.device)
+        return read_images(self.table, self.data.name, self.config, self.held.enter_context(leased(self.device)))
 
     @cached_property
     def _training(self) -> Training:

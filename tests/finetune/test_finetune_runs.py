@@ -1,6 +1,7 @@
 """Fine-tuning runs: they learn, can be repeated, are kept, and say what is wrong."""
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from itm.data import ingest, read_index
 from itm.errors import DataError, ModelError, StoreError
+from itm.finetune import runs
 from itm.finetune.runs import learning_rates
 from itm.finetune.training import Training
 from itm.params import DataParams, FinetuneParams
@@ -72,6 +74,23 @@ def test_what_is_stored_is_not_computed_again(run, resnet, monkeypatch):
         ("head", 0, True),
         ("head", 1, False),
     ]
+
+
+def test_a_device_is_held_while_something_is_computed(run, resnet, monkeypatch):
+    """A pair takes its device when the first run is missing, keeps it to the end, and needs none for what is stored."""
+    held: list[str] = []
+
+    @contextmanager
+    def told(target):
+        held.append("taken")
+        yield target
+        held.append("let go")
+
+    monkeypatch.setattr(runs, "leased", told)
+    assert len(run(resnet, seeds=2, steps=2, evaluations=1)) == 4
+    assert held == ["taken", "let go"]
+    run(resnet, seeds=2, steps=2, evaluations=1)
+    assert held == ["taken", "let go"]
 
 
 def test_a_killed_pair_goes_on_where_it_was(run, resnet, store, monkeypatch):

@@ -66,6 +66,30 @@ def test_processes_find_what_the_library_alone_finds(root: Path, tmp_path: Path,
     assert found["test_resnet.nowhere"].data.tags["failure"].startswith("zoo: ")
 
 
+@pytest.mark.servers
+@pytest.mark.usefixtures("prefect_server")
+def test_only_dask_workers_with_a_gpu_fine_tune(root: Path, tmp_path: Path) -> None:
+    """Of two workers, the one that declares a GPU gets every pair, one at a time; the runs are those of one machine."""
+    from distributed import Client, Nanny, Scheduler, SpecCluster
+
+    from flows.finetune import run
+
+    local = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    worker = {"cls": Nanny, "options": local | {"nthreads": 1}}
+    gpu = {"cls": Nanny, "options": local | {"nthreads": 1, "resources": {"GPU": 1}}}
+    scheduler = {"cls": Scheduler, "options": local | {"port": 0}}
+    store = Store(tmp_path / "store")
+    with SpecCluster({"gpu": gpu, "other": worker}, scheduler) as cluster, Client(cluster) as client:
+        client.wait_for_workers(2, 120)
+        client.get_task_stream()  # from now on
+        dask = {"kind": "dask", "address": cluster.scheduler_address}
+        finetuned, _, problem = run(parameters(root, store.root, runner=dask, track={"uri": None}), store)
+        tasks = client.get_task_stream(count=1000)
+        (address,) = [one for one, told in client.scheduler_info()["workers"].items() if "GPU" in told["resources"]]
+    assert ({pair.model: len(pair.runs) for pair in finetuned if pair.runs}, problem) == (dict.fromkeys(MODELS, 2), "")
+    assert [(task["key"].split("-")[0], task["worker"]) for task in tasks] == [("finetune_pair", address)] * len(MODELS)
+
+
 @pytest.mark.usefixtures("prefect_server")
 def test_a_task_that_fails_is_a_row_and_the_first_are_confirmed(root: Path, tmp_path: Path) -> None:
     """Of the first two of a ranking, the one whose code breaks in training has a reason, the other is the pick, tracked."""
