@@ -1,7 +1,7 @@
 """The hashes of weight files, remembered from run to run: those of a zoo are many gigabytes, and every night asks for all.
 
-A remembered hash holds as long as the file has the same size, times and place on the disk. Of a file that changed a moment ago
-none is remembered, since the next change could bear the same time.
+A hash is known as long as the file has the same size, times and place on the disk. None is of a file that changed a moment
+before it was read, since the next change could bear the same time.
 """
 
 import logging
@@ -47,8 +47,10 @@ def known_hash(path: Path) -> str:
     known = _known.get(str(path.absolute()))
     if known is not None and known[0] == state:
         return known[1]
+    settled = time.time_ns() - state.changed >= SETTLED
     found = file_hash(path)
-    _known[str(path.absolute())] = state, found
+    if settled:
+        _known[str(path.absolute())] = state, found
     return found
 
 
@@ -71,12 +73,7 @@ def remembered(store: Store) -> Iterator[None]:
     """Know what earlier runs on this store have hashed, and write down what is known in the end, if that is possible."""
     recall(store)
     yield
-    settled = time.time_ns() - SETTLED
-    files = {
-        path: (state, found)
-        for path, (state, found) in dict(_known).items()
-        if max(state.modified, state.changed) < settled and _looks_like(Path(path), state)
-    }
+    files = {path: known for path, known in dict(_known).items() if _looks_like(Path(path), known[0])}
     try:
         write_json(store.hashes, {"files": files, "checksum": content_key(files)})
     except StoreError as error:
