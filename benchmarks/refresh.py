@@ -1,4 +1,4 @@
-"""Measures what a nightly refresh costs: `python benchmarks/refresh.py FOLDER`. Half an hour at first, minutes after that.
+"""Measures what a nightly refresh costs: `python benchmarks/refresh.py FOLDER`. An hour at first, 20 minutes after that.
 
 A zoo of 300 small checkpoints, each with weights of its own, meets 20 drawn data sets. Their embeddings are simulated, class
 means and noise, and lie in the cache under the keys that extraction would look for; their scores are computed once. FOLDER
@@ -45,7 +45,7 @@ from itm.yaml_records import read_yaml
 from itm.zoo import facts as zoo_facts
 from itm.zoo.load import skeleton
 
-MODELS, DATA_SETS, IMAGES = 300, 20, 60
+MODELS, DATA_SETS, IMAGES = 300, 20, 300
 COLD_MODELS, COLD_DATA_SETS, COLD_IMAGES = 6, 4, 400
 SMALL, LARGE = ("test_resnet", 48), ("resnet18", 224)  # architecture and pixels a side
 GIB = 2**30
