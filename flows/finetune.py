@@ -10,6 +10,7 @@ from flows.runner import Runner, on_device, reason, task_runner, untracked
 from itm.finetune.pairs import asked, conclude
 from itm.finetune.table import failed
 from itm.finetune.told import line
+from itm.known_hashes import remembered
 from itm.params import Params
 from itm.pipeline import share_cores
 from itm.store import Store
@@ -30,7 +31,8 @@ def finetune_flow(params: Params, store: Store, first: int | None = None) -> Res
     Returns every pair, what was confirmed of the ranking, and what kept it from being tracked.
     """
     chosen = asked(params, store, first)
-    planned = ingest(chosen.params, store)
+    with remembered(store):
+        planned = ingest(chosen.params, store)
     finetuned = {}
     with task_runner(params.runner) as runner:
         with on_device(runner, params.runner):

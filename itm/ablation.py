@@ -18,6 +18,7 @@ from itm import pipeline
 from itm.batch import splitting
 from itm.errors import DataError, ParamsError, did_you_mean
 from itm.extract import device
+from itm.known_hashes import remembered
 from itm.params import Params
 from itm.rank import estimate
 from itm.scores import get
@@ -133,7 +134,8 @@ def ablate(params: Params, store: Store, axes: Sequence[str] = tuple(AXES)) -> p
     """
     check_axes(axes)
     pipeline.share_cores(1)
-    planned = pipeline.plan(params, store)
+    with remembered(store):
+        planned = pipeline.plan(params, store)
     if planned.failed_data:
         raise DataError(planned.failed_data[0].reason)
     (data,) = planned.data_sets

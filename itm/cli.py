@@ -192,10 +192,12 @@ def score(
 def _extract_and_score(params: "Params", store: "Store") -> bool:
     """Run all pairs, print a line each, and say whether anything failed."""
     from itm import pipeline
+    from itm.known_hashes import remembered
 
     pipeline.check(params)
     pipeline.share_cores(1)
-    planned = pipeline.plan(params, store)
+    with remembered(store):
+        planned = pipeline.plan(params, store)
     failed = bool(planned.failed_data or planned.failed_models)
     compared = pipeline.compare_with(planned, params, store, show_progress=True)
     for model, data in planned.pairs:

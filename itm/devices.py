@@ -21,7 +21,10 @@ def leased(target: torch.device) -> Iterator[torch.device]:
     numbers = range(torch.cuda.device_count()) if target.index is None else (target.index,)
     names = [str(torch.cuda.get_device_properties(number).uuid) for number in numbers]  # numbers differ between processes
     with first_free(names, Path(tempfile.gettempdir())) as place:
-        yield torch.device("cuda", numbers[place])
+        try:
+            yield torch.device("cuda", numbers[place])
+        finally:
+            torch.cuda.empty_cache()  # memory that torch keeps for this process would be missing to the next one
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from itm.errors import StoreError
 from itm.keys import content_key, file_hash
@@ -23,7 +23,7 @@ SETTLED = 2 * 10**9  # nanoseconds; no file system in use has coarser times
 
 
 class _State(NamedTuple):
-    """What changes with a file's bytes; the second time is one that no program can set."""
+    """What changes with a file's bytes; the second time is set by the system, never by a program."""
 
     size: int
     modified: int
@@ -55,28 +55,36 @@ def known_hash(path: Path) -> str:
 
 
 def recall(store: Store) -> None:
-    """Know what earlier runs on this store have hashed; a record that is damaged is told of and left out."""
+    """Know what earlier runs on this store have hashed; a record that cannot be used is told of and left out."""
     path = store.hashes
-    if not path.exists():
-        return
     try:
+        if not path.exists():
+            return
         described = read_json(path)
         if described["checksum"] != content_key(described["files"]):
             raise ValueError("its checksum does not match")
         _known.update(TypeAdapter(Known).validate_python(described["files"]))
-    except (StoreError, KeyError, TypeError, ValueError, ValidationError) as error:
-        log.warning("%s: is damaged (%s); weight files are read again.", path, error)
+    except (StoreError, OSError) as error:
+        log.warning("%s Weight files are read again.", error)
+    except (KeyError, TypeError, ValueError):
+        log.warning("%s: is damaged. Weight files are read again.", path)
 
 
 @contextmanager
 def remembered(store: Store) -> Iterator[None]:
-    """Know what earlier runs on this store have hashed, and write down what is known in the end, if that is possible."""
+    """Know what earlier runs on this store have hashed, and write down what is known in the end, also after an error."""
     recall(store)
-    yield
+    try:
+        yield
+    finally:
+        _write_down(store)
+
+
+def _write_down(store: Store) -> None:
     files = {path: known for path, known in dict(_known).items() if _looks_like(Path(path), known[0])}
     try:
         write_json(store.hashes, {"files": files, "checksum": content_key(files)})
-    except StoreError as error:
+    except (StoreError, UnicodeError) as error:  # a path may hold bytes that are no text
         log.warning("%s Weight files are read again the next time.", error)
 
 

@@ -9,6 +9,7 @@ from itm.errors import ItmError, told
 from itm.finetune.runs import finetune
 from itm.finetune.table import failed, log_below_head, write_runs
 from itm.finetune.told import line
+from itm.known_hashes import remembered
 from itm.params import Params
 from itm.pipeline import share_cores
 from itm.plan import Plan, plan
@@ -93,7 +94,8 @@ def run(params: Params, store: Store, first: int | None = None) -> tuple[tuple[F
     """
     share_cores(1)
     chosen = asked(params, store, first)
-    planned = plan(chosen.params, store)
+    with remembered(store):
+        planned = plan(chosen.params, store)
     finetuned = []
     for model, data in chosen.pairs(planned):
         finetuned.append(finetune_pair(model, data, chosen.params, store))

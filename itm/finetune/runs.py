@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from itm.data import read_index
 from itm.devices import leased
 from itm.errors import ModelError, StoreError
@@ -58,10 +60,7 @@ def finetune(model: ModelRef, data: DataRef, params: FinetuneParams, extract: Ex
         If a run cannot be written, or is not there and `extract.resume` is "only-cache".
     """
     with ExitStack() as held:
-        pair = _Pair(model, data, params, extract, store, held)
-        return tuple(
-            pair.run(protocol, params.seed + number) for protocol in params.protocols for number in range(params.seeds)
-        )
+        return _Pair(model, data, params, extract, store, held).runs()  # and its memory is free before the device is
 
 
 def learning_rates(params: FinetuneParams, train_images: int, classes: int) -> tuple[float, ...]:
@@ -76,15 +75,8 @@ class _Pair:
     def __init__(
         self, model: ModelRef, data: DataRef, params: FinetuneParams, extract: ExtractParams, store: Store, held: ExitStack
     ) -> None:
-        self.model, self.data, self.params, self.resume, self.store, self.held = (
-            model,
-            data,
-            params,
-            extract.resume,
-            store,
-            held,
-        )
-        self.device = device(extract.device)
+        self.model, self.data, self.params, self.resume, self.store = model, data, params, extract.resume, store
+        self.held, self.target = held, device(extract.device)
         self.table = read_index(data)
         self.config = zoo_facts.preprocessing_without_weights(model)
         self.title = f"{model.name} on {data.name}"
@@ -98,14 +90,18 @@ class _Pair:
             "weights": load.weights_hash(model),
             "preprocessing": self.config,
             "data": data.hash,
-            "device": self.device.type,
+            "device": self.target.type,
             "precision": params.precision,
             "packages": {name: version(name) for name in PACKAGES},
         }
         self.starts: dict[int, Head] = {}
 
-    def run(self, protocol: Protocol, seed: int) -> Run:
-        """Return the run of a protocol and seed."""
+    def runs(self) -> tuple[Run, ...]:
+        """Return one run a protocol and seed."""
+        seeds = [self.params.seed + number for number in range(self.params.seeds)]
+        return tuple(self._run(protocol, seed) for protocol in self.params.protocols for seed in seeds)
+
+    def _run(self, protocol: Protocol, seed: int) -> Run:
         decides: dict[str, Any] = {}
         if protocol == "full":
             names = ("steps", "evaluations", "patience", "seed")  # the first seed searches for all
@@ -123,14 +119,18 @@ class _Pair:
             train_images=self.counts["train"],
             val_images=self.counts["val"],
             test_images=self.counts["test"],
-            device=self.device.type,
+            device=self.target.type,
             cached=cached,
             **stored,
         )
 
     @cached_property
+    def _device(self) -> torch.device:
+        return self.held.enter_context(leased(self.target))
+
+    @cached_property
     def _images(self) -> Images:
-        return read_images(self.table, self.data.name, self.config, self.held.enter_context(leased(self.device)))
+        return read_images(self.table, self.data.name, self.config, self._device)
 
     @cached_property
     def _training(self) -> Training:
@@ -194,6 +194,7 @@ class _Pair:
             return found, True
         if self.resume == "only-cache":
             raise StoreError(f"{self.title}: run {run} is not stored and resume is 'only-cache'; use 'only-missing'.")
+        log.debug("%s: computing %s on %s", self.title, run, self._device)  # to wait for a device is no part of its seconds
         started = time.perf_counter()
         values = made()
         values["seconds"] = round(time.perf_counter() - started, 2)

@@ -54,8 +54,9 @@ class Stale:
 def find_stale(params: Params, store: Store, last: Refresh | None) -> Stale:
     """Return what the next refresh would compute, `last` being the refresh before it.
 
-    Weight files are read where no run before has hashed them, every index is, and of feature files only the footers. Data sets
-    are taken as their indexes have them, and only what lies in this store counts, since nothing is fetched.
+    Weight files are read where they are new or look changed since a run hashed them, every index is, and of feature files only
+    the footers. Data sets are taken as their indexes have them, and only what lies in this store counts, since nothing is
+    fetched.
 
     Raises
     ------

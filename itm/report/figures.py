@@ -286,6 +286,7 @@ def as_svg(figure: Figure) -> str:
     stream = io.StringIO()
     with style():
         # savefig would draw twice, the first time for a layout that the second settles itself
-        left_out = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        dpi, left_out = figure.dpi, dict.fromkeys(("Date", "Creator", "Format", "Type"))
         FigureCanvasSVG(figure).print_svg(stream, metadata=left_out)  # type: ignore[no-untyped-call]
+        figure.set_dpi(dpi)
     return stream.getvalue()

@@ -54,8 +54,8 @@ def pretrained_file(name: str) -> Path:
 def verify(path: Path) -> None:
     """Compare a cached weight file with the checksum in its name; where there is none, there is nothing to compare.
 
-    The hub's cache links to files named by their SHA-256, torch's names end in its first digits. What differs is removed,
-    unless HF_HUB_OFFLINE is set.
+    A file that looks unchanged since it was last compared is not read again. The hub's cache links to files named by their
+    SHA-256, torch's names end in its first digits. What differs is removed, unless HF_HUB_OFFLINE is set.
 
     Raises
     ------

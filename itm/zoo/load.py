@@ -38,8 +38,8 @@ def weights_file(model: ModelRef) -> Path:
     return path
 
 
-def weights_hash(model: ModelRef) -> str:
-    """Return the SHA-256 of the weight file of `model`, without building it.
+def weights_hash(model: ModelRef, read: Callable[[Path], str] = known_hash) -> str:
+    """Return the SHA-256 of the weight file of `model`, without building it; `file_hash` reads also what looks unchanged.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def weights_hash(model: ModelRef) -> str:
     """
     path = weights_file(model)
     try:
-        found = known_hash(path)
+        found = read(path)
     except OSError as error:
         raise ModelError(f"{model.name}: {path} cannot be read ({error.strerror}).") from error
     if model.sha256 and found != model.sha256:
@@ -89,7 +89,7 @@ def build(model: ModelRef) -> torch.nn.Module:
     """
     path = weights_file(model)
     if model.sha256:
-        weights_hash(model)  # before anything of the file is read
+        weights_hash(model, file_hash)  # before anything else of the file is read
     if model.pretrained:
         return _pretrained(model, path).eval()
     module = skeleton(model)

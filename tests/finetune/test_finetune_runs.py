@@ -83,14 +83,21 @@ def test_a_device_is_held_while_something_is_computed(run, resnet, monkeypatch):
     @contextmanager
     def told(target):
         held.append("taken")
-        yield target
-        held.append("let go")
+        try:
+            yield target
+        finally:
+            held.append("let go")
 
+    fit, short = Training.fit, {"protocols": ("full",), "evaluations": 1}
     monkeypatch.setattr(runs, "leased", told)
-    assert len(run(resnet, seeds=2, steps=2, evaluations=1)) == 4
-    assert held == ["taken", "let go"]
-    run(resnet, seeds=2, steps=2, evaluations=1)
-    assert held == ["taken", "let go"]
+    monkeypatch.setattr(Training, "fit", lambda *arguments: held.append("used") or fit(*arguments))
+    (first,) = run(resnet, steps=2, **short)
+    assert held == ["taken", "used", "used", "used", "let go"]  # for two learning rates and the run
+    assert run(resnet, steps=2, **short) == (replace(first, cached=True),)
+    monkeypatch.setattr(Training, "fit", None)
+    with pytest.raises(TypeError):
+        run(resnet, steps=4, **short)
+    assert held == ["taken", "used", "used", "used", "let go", "taken", "let go"]
 
 
 def test_a_killed_pair_goes_on_where_it_was(run, resnet, store, monkeypatch):

@@ -69,7 +69,7 @@ def test_processes_find_what_the_library_alone_finds(root: Path, tmp_path: Path,
 @pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")
 def test_only_dask_workers_with_a_gpu_fine_tune(root: Path, tmp_path: Path) -> None:
-    """Of two workers, the one that declares a GPU gets every pair, one at a time; the runs are those of one machine."""
+    """Of two workers, the one that declares a GPU gets every pair."""
     from distributed import Client, Nanny, Scheduler, SpecCluster
 
     from flows.finetune import run
