@@ -72,12 +72,14 @@ def recall(store: Store) -> None:
 
 @contextmanager
 def remembered(store: Store) -> Iterator[None]:
-    """Know what earlier runs on this store have hashed, and write down what is known in the end, also after an error."""
+    """Know what earlier runs on this store have hashed, and write down what is new in the end, also after an error."""
     recall(store)
+    before = dict(_known)
     try:
         yield
     finally:
-        _write_down(store)
+        if _known != before:
+            _write_down(store)
 
 
 def _write_down(store: Store) -> None:

@@ -113,9 +113,23 @@ def test_a_damaged_record_is_told_of_and_no_hash_of_it_is_believed(
     assert store.hashes.read_text(encoding="utf-8") == whole
 
 
-def test_a_run_goes_on_where_nothing_can_be_written_down(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A place that takes no file costs the next run its time, and this one a warning."""
+@pytest.mark.usefixtures("settled")
+def test_a_run_goes_on_where_nothing_can_be_written_down(
+    weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A place that takes no file costs the next run its time, and this one a warning; without news nothing is written."""
     (tmp_path / "cache").write_text("no folder")
     with remembered(Store(tmp_path)):
         pass
+    assert caplog.text == ""
+    with remembered(Store(tmp_path)):
+        known_hash(weights)
     assert "read again the next time" in caplog.text
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_was_hashed_before_an_error_is_remembered(weights: Path, tmp_path: Path) -> None:
+    """A run that ends with an error leaves its hashes to the next one."""
+    with pytest.raises(FileNotFoundError), remembered(Store(tmp_path)):
+        [known_hash(path) for path in (weights, tmp_path / "missing")]
+    assert _sha256(b"first") in Store(tmp_path).hashes.read_text(encoding="utf-8")
