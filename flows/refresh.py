@@ -13,13 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import flow
-from prefect.schedules import Cron
-from prefect.types.entrypoint import EntrypointType
 
 from flows.fan_out import compute
 from flows.runner import reason, whole
-from flows.server import at_hand
-from itm.errors import ParamsError
 from itm.known_hashes import remembered
 from itm.lookup import look_up
 from itm.params import Params, find_params
@@ -115,31 +111,3 @@ def _timed(step: str, steps: dict[str, float]) -> Iterator[None]:
     yield
     steps[step] = round(time.monotonic() - began, 3)
     log.info("%s took %.1f s", step, steps[step], extra={"step": step, "seconds": steps[step]})
-
-
-def serve(params: Path, cron: str, name: str) -> None:
-    """Refresh by the clock until it is stopped, one run at a time; this is the door of `itm serve`.
-
-    Raises
-    ------
-    ParamsError
-        If `cron` is no schedule.
-    """
-    try:
-        schedule = Cron(cron)
-    except ValueError as error:
-        raise ParamsError(
-            f"--cron is {cron!r}, which is no schedule; an example is '0 2 * * *', every night at two."
-        ) from error
-    os.environ.setdefault(ON_TERMINAL, "1")
-    with at_hand() as address:
-        log.info("refreshing what %s names at %r; server: %s", params, cron, address.removesuffix("/api"))
-        refresh_flow.serve(
-            name=name,
-            schedule=schedule,
-            parameters={"params": str(params)},
-            limit=1,
-            entrypoint_type=EntrypointType.MODULE_PATH,  # a module by its name is one that workers elsewhere find too
-            pause_on_shutdown=False,
-            print_starting_message=False,
-        )

@@ -5,11 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import httpx
+from filelock import FileLock, Timeout
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from itm.errors import ItmError
@@ -38,30 +41,42 @@ def at_hand() -> Iterator[str]:
     if named := PREFECT_API_URL.value():
         yield str(named)
         return
-    address = f"http://{HOST}:{_free_port()}/api"
-    port = address.rpartition(":")[2].removesuffix("/api")
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", port]
-    server = subprocess.Popen(command, env=os.environ | {"PREFECT_API_URL": address}, stdout=subprocess.DEVNULL)
-    try:
-        _wait(server, address)
-        os.environ["PREFECT_API_URL"] = address  # for the processes of flow runs
-        with temporary_settings({PREFECT_API_URL: address}):
-            yield address
-    finally:
-        os.environ.pop("PREFECT_API_URL", None)
-        server.terminate()
-        server.wait()
+    with _free_port() as port:
+        address = f"http://{HOST}:{port}/api"
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+        server = subprocess.Popen(command, env=os.environ | {"PREFECT_API_URL": address}, stdout=subprocess.DEVNULL)
+        try:
+            _wait(server, address)
+            os.environ["PREFECT_API_URL"] = address  # for the processes of flow runs
+            with temporary_settings({PREFECT_API_URL: address}):
+                yield address
+        finally:
+            os.environ.pop("PREFECT_API_URL", None)
+            server.terminate()
+            server.wait()
 
 
-def _free_port() -> int:
-    for port in (PORT, 0):
-        with closing(socket.socket()) as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise ServerError(f"no port of {HOST} is free; stop something that listens there.")
+@contextmanager
+def _free_port() -> Iterator[int]:
+    """Give `PORT`, or another where somebody listens there or is about to; two that begin together would share a server."""
+    lock = FileLock(Path(tempfile.gettempdir()) / f"itm-port-{PORT}.lock", mode=0o666)
+    with ExitStack() as held:
+        try:
+            held.enter_context(lock.acquire(blocking=False))
+        except Timeout:
+            yield _bound(0)
+        else:
+            yield _bound(PORT) or _bound(0)
+
+
+def _bound(port: int) -> int:
+    """Return a port that was free a moment ago, and 0 where this one is not."""
+    with closing(socket.socket()) as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return 0
+        return int(probe.getsockname()[1])
 
 
 def _wait(server: "subprocess.Popen[bytes]", address: str) -> None:

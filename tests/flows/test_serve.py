@@ -3,9 +3,10 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -38,21 +39,37 @@ def project(root: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_two_refreshes_by_the_clock(project: Path, tmp_path: Path) -> None:
-    """The second computes nothing; DVC is clean, MLflow has two parents a data set and the alias, all ports are on loopback."""
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Return an environment with a Prefect of its own that is quick to see that it is time."""
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     environment |= {"PREFECT_HOME": str(tmp_path / "prefect"), "DVC_NO_ANALYTICS": "1"}
-    environment |= {"PREFECT_RUNNER_POLL_FREQUENCY": "2", "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5"}
-    log = tmp_path / "serve.log"
+    return environment | {"PREFECT_RUNNER_POLL_FREQUENCY": "2", "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5"}
+
+
+@contextmanager
+def serving(project: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Refresh every ten seconds, and be ended in the way services are, without a complaint."""
+    log = project / "serve.log"
     with log.open("w") as stream:
         command = ["itm", "serve", "--cron", EVERY_TEN_SECONDS]
-        serving = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream)
+        process = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream)
         try:
-            records = [_record(project, number, serving, log) for number in (1, 2)]
-            addresses = _listening(serving.pid)
+            yield process
         finally:
-            serving.send_signal(signal.SIGINT)
-            serving.wait(60)
+            process.terminate()
+            process.terminate()  # some send it twice
+            process.wait(60)
+    assert process.returncode == 0
+    said = log.read_text()
+    assert [word for word in ("Warning", "Error", "Traceback") if word in said] == [], said
+
+
+def test_two_refreshes_by_the_clock(project: Path, environment: dict[str, str]) -> None:
+    """The second computes nothing; DVC is clean, MLflow has two parents a data set and the alias, all ports are on loopback."""
+    with serving(project, environment) as process:
+        records = [json.loads(_written(_record(project, number), process).read_text()) for number in (1, 2)]
+        addresses = _listening(process.pid)
     assert addresses == {"127.0.0.1"}
     assert [record["work"]["extracted"] for record in records] == [4, 0]
     assert [record["work"]["scores_cached"] for record in records] == [0, 8]
@@ -60,6 +77,22 @@ def test_two_refreshes_by_the_clock(project: Path, tmp_path: Path) -> None:
     status = subprocess.run(("dvc", "status"), cwd=project, env=environment, capture_output=True, text=True, check=True)
     assert "up to date" in status.stdout
     _check_tracked(project)
+
+
+def test_a_refresh_that_goes_on_is_ended_too(project: Path, environment: dict[str, str]) -> None:
+    """Who stops the schedule does not wait for the night's work; the next refresh finds what was done of it."""
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["data"]["sets"] = [f"made:shapes?images=600&seed={seed}" for seed in range(6)]
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    features = project / "data" / "cache" / "features"
+    with serving(project, environment) as process:
+        _written(features, process)
+    assert not _record(project, 1).exists()
+    done = subprocess.run(["itm", "refresh"], cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    work = json.loads(_record(project, 2).read_text())["work"]
+    assert (work["failed"], work["extracted"] + work["features_cached"]) == (0, 12)
+    assert work["features_cached"] > 0
 
 
 def test_a_schedule_that_is_none_is_refused_before_anything_starts(project: Path) -> None:
@@ -70,16 +103,18 @@ def test_a_schedule_that_is_none_is_refused_before_anything_starts(project: Path
     assert done.stderr.splitlines()[-1].startswith("error: --cron is 'at night', which is no schedule; an example is")
 
 
-def _record(project: Path, number: int, serving: "subprocess.Popen[bytes]", log: Path) -> dict[str, dict[str, int]]:
-    """Wait for the record of a refresh."""
-    path = project / "data" / "refreshes" / f"{number:06d}" / "refresh.json"
+def _record(project: Path, number: int) -> Path:
+    return project / "data" / "refreshes" / f"{number:06d}" / "refresh.json"
+
+
+def _written(path: Path, process: "subprocess.Popen[bytes]") -> Path:
+    """Wait for a file, or for one in a folder."""
     end = time.monotonic() + PATIENCE
-    while not path.exists():
-        assert serving.poll() is None, log.read_text()
-        assert time.monotonic() < end, log.read_text()
-        time.sleep(0.5)
-    record: dict[str, dict[str, int]] = json.loads(path.read_text())
-    return record
+    while not (any(path.rglob("[!.]*.parquet")) if path.suffix == "" else path.exists()):
+        assert process.poll() is None, "it ended by itself"
+        assert time.monotonic() < end, f"waited {PATIENCE} s for {path}"
+        time.sleep(0.2)
+    return path
 
 
 def _listening(process: int) -> set[str]:
