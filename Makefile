@@ -28,7 +28,7 @@ test: $(STAMP)            ## check style and types, run the tests
 	mypy
 	pytest -n 2 $(BY_FILE) -m "not servers"
 
-test-servers: $(STAMP)    ## run the tests that start Prefect servers, Dask clusters and PostgreSQL, and kill their workers
+test-servers: $(STAMP)    ## run the tests with Dask clusters, work pools and PostgreSQL, and those that kill their workers
 	pytest -n 2 $(BY_FILE) -m servers
 
 evaluate: $(STAMP)        ## print what every score is worth, from committed measurements of fine-tuned models

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers]
+pytestmark = pytest.mark.slow
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
 EVERY_TEN_SECONDS = "* * * * * */10"
@@ -79,6 +79,7 @@ def test_two_refreshes_by_the_clock(project: Path, environment: dict[str, str]) 
     _check_tracked(project)
 
 
+@pytest.mark.servers
 def test_a_refresh_that_goes_on_is_ended_too(project: Path, environment: dict[str, str]) -> None:
     """Who stops the schedule does not wait for the night's work; the next refresh finds what was done of it."""
     params = yaml.safe_load((project / "params.yaml").read_text())
