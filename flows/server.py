@@ -44,7 +44,9 @@ def at_hand() -> Iterator[str]:
     with _free_port() as port:
         address = f"http://{HOST}:{port}/api"
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-        server = subprocess.Popen(command, env=os.environ | {"PREFECT_API_URL": address}, stdout=subprocess.DEVNULL)
+        told = os.environ | {"PREFECT_API_URL": address}
+        # in a session of its own, so that Ctrl-C leaves it to those who still have to tell it of their end
+        server = subprocess.Popen(command, env=told, stdout=subprocess.DEVNULL, start_new_session=True)
         try:
             _wait(server, address)
             os.environ["PREFECT_API_URL"] = address  # for the processes of flow runs
