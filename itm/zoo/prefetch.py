@@ -19,9 +19,9 @@ def prefetch(models: Iterable[ModelRef], zoo: ZooParams) -> tuple[tuple[ModelRef
     """Return the models whose weights are here or have just been fetched, and a failure for each of the others.
 
     Only weights of timm's are fetched; what is in the cache is compared with its checksum unless it looks unchanged since, and
-    fetched again where it differs.
-    Every file is tried before any is tried again, and only where the network, the server or the bytes were the trouble, as
-    often and with such pauses as `zoo` says. A file that is refused, or missing without network, fails at once.
+    fetched again where it differs. Every file is tried before any is tried again, and only where the network, the server or the
+    bytes were the trouble, as often and with such pauses as `zoo` says. A file that is refused, or missing without network,
+    fails at once.
     """
     models = tuple(models)
     missing = _missing(dict.fromkeys(name for model in models if (name := _fetched_as(model))), zoo)

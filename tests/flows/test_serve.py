@@ -62,7 +62,7 @@ def serving(project: Path, environment: dict[str, str]) -> Iterator["subprocess.
             process.wait(60)
     assert process.returncode == 0
     said = log.read_text()
-    assert [word for word in ("Warning", "Error", "Traceback") if word in said] == [], said
+    assert [word for word in ("Warning", "Error", "ERROR", "Traceback") if word in said] == [], said
 
 
 def test_two_refreshes_by_the_clock(project: Path, environment: dict[str, str]) -> None:
