@@ -43,8 +43,8 @@ picture: $(STAMP)         ## take the picture of the README, with a Chromium tha
 	  file://$(CURDIR)/data/reports/index.html
 
 zoo: $(STAMP)             ## train the embedded zoo again (an hour); PICTURES=FILE for what the mini pool is trained on
-	python -m itm.pretraining.drawn
-	python -m flows.pretrain $(if $(PICTURES),--pictures $(PICTURES))
+	python -m benchmarks.pretraining.drawn
+	python -m benchmarks.pretraining.main $(if $(PICTURES),--pictures $(PICTURES))
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'

@@ -23,17 +23,20 @@ from rich.table import Column, Table
 from scipy.stats import weightedtau
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from itm.data import ingest, read_index
-from itm.extract import extract
-from itm.feature_file import read_embeddings
-from itm.params import DataParams, ExtractParams, Params, ZooParams
-from itm.plan import plan
-from itm.rank import half_width
-from itm.scores._accuracy import accuracy
-from itm.scores._order import Sample, canonical
-from itm.scores._splits import Split, Splitting
-from itm.scores.itm import ItmOptions, itm
-from itm.store import Store
+from itm.core.params import Params
+from itm.core.sections import DataParams, ExtractParams, ZooParams
+from itm.data.index import read_index
+from itm.data.ingest import ingest
+from itm.features.extract import extract
+from itm.kinds.metrics import accuracy
+from itm.ranking.intervals import half_width
+from itm.run.plan import plan
+from itm.scores.itm.options import ItmOptions
+from itm.scores.itm.score import itm
+from itm.scores.sample import Sample, canonical
+from itm.scores.splits import Split, Splitting
+from itm.store.feature_file import read_embeddings
+from itm.store.layout import Store
 
 SETS = ("flowers5", "trashnet", "grocery81", "rsscn7")
 ONE, FIVE = "paper, 1 split", "paper, 5 splits"

@@ -19,16 +19,16 @@ import polars as pl
 import yaml
 from real_zoo import entry
 
-from itm.feature_file import read_description, read_embeddings
-from itm.params import Params
+from itm.core.params import Params
+from itm.core.types import Features
+from itm.core.yaml_records import read_yaml
 from itm.scores import evaluate
-from itm.store import Store, read_table, write_beside, write_table
-from itm.types import Features
-from itm.yaml_records import read_yaml
+from itm.store.feature_file import read_description, read_embeddings
+from itm.store.files import read_table, write_beside, write_table
+from itm.store.layout import Store
 
 LARGEST = 48  # pixels a side, as the mini pool: at their own 224, the fine-tuning would take weeks of two cores
 MINI_ZOO = Path("data/zoo/zoo.yaml")
-UNTRAINED = "test_vit.untrained"
 EMBEDDED_SETS = ("digits", "made:shapes", "made:textures")
 SHUFFLE_SEED = 0
 IMAGENET_TOP1 = {  # per cent, at the publishers' own input sizes: tensorflow/models slim README (Apache-2.0), and timm's table
@@ -56,7 +56,7 @@ def prepare(folder: Path, work: Path) -> None:
         },
         "zoo": {"file": str(work / "zoo.yaml"), "models": pool, "code": [str(folder / "factories.py")]},
         "extract": {"decode_workers": 0},
-        "score": {"names": ["*"], "rank_by": "itm", "untrained": UNTRAINED},
+        "score": {"names": ["*"], "rank_by": "itm"},
         "finetune": {"learning_rates": [5e-5, 5e-4, 5e-3], "steps": 80, "search_steps": 40, "evaluations": 4, "seeds": 2},
         "runner": {"kind": "processes", "workers": 2},
         "track": {"uri": None},
@@ -73,7 +73,7 @@ def collect(work: Path, output: Path) -> None:
     params = read_yaml(work / "params.yaml", Params)
     store = Store(params.store)
     runs = read_table(store.finetuned).filter(status="ok")
-    embedded = [one for one in _features(store, params) if one.model != UNTRAINED and one.data in set(runs["data"])]
+    embedded = [one for one in _features(store, params) if one.data in set(runs["data"])]
     kept = (
         "data",
         "model",

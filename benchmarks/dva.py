@@ -17,11 +17,12 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from itm.scores import Evaluation, canonical, evaluate_together
-from itm.scores._order import Sample
-from itm.scores._rows import Rows
-from itm.scores._splits import Split, Splitting
-from itm.scores._training import BLOCK, Training
-from itm.scores.itm import ItmOptions, itm
+from itm.scores.itm.options import ItmOptions
+from itm.scores.itm.rows import Rows
+from itm.scores.itm.score import itm
+from itm.scores.itm.training import BLOCK, Training
+from itm.scores.sample import Sample
+from itm.scores.splits import Split, Splitting
 
 Tensor = torch.Tensor
 SHAPES = ((5_000, 768, 37), (10_000, 2_048, 100), (50_000, 1_024, 397))

@@ -30,18 +30,19 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from itm.data import read_index
-from itm.extract import describe, device, identity
-from itm.feature_file import write_features
-from itm.keys import content_key
-from itm.lookup import look_up, names
-from itm.params import Params
-from itm.plan import plan
+from itm.core.keys import content_key
+from itm.core.params import Params
+from itm.core.types import DataRef, Facts, Failure, Features, ModelRef
+from itm.core.yaml_records import read_yaml
+from itm.data.index import read_index
+from itm.features.devices import device
+from itm.features.extract import describe, identity
+from itm.ranking.scoring import score
 from itm.refresh.history import read_history
-from itm.scoring import score
-from itm.store import Store, file_name
-from itm.types import DataRef, Facts, Failure, Features, ModelRef
-from itm.yaml_records import read_yaml
+from itm.run.lookup import look_up, names
+from itm.run.plan import plan
+from itm.store.feature_file import write_features
+from itm.store.layout import Store, file_name
 from itm.zoo import facts as zoo_facts
 from itm.zoo.load import skeleton
 

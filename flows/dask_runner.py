@@ -7,9 +7,10 @@ from typing import Any
 import dask
 from prefect_dask.task_runners import DaskTaskRunner
 
-from itm.errors import ItmError, told
-from itm.params import RunnerParams
-from itm.pipeline import THREADS
+from itm.core.errors import ItmError
+from itm.core.secrets import told
+from itm.core.sections import RunnerParams
+from itm.features.devices import THREADS
 
 GPU = "GPU"  # the word by which workers declare their devices: `dask worker --resources GPU=1`
 _with_gpu: set[str] = set()  # schedulers that had a worker with a GPU: while it starts again, no other takes its work

@@ -3,9 +3,9 @@
 from prefect import flow
 
 from flows.runner import untracked
-from itm.evaluation.standings import PoolStandings
-from itm.params import Params
-from itm.store import Store
+from itm.benchmark.standings import PoolStandings
+from itm.core.params import Params
+from itm.store.layout import Store
 from tasks.evaluate import evaluate
 from tasks.track.evaluation import track_evaluation
 

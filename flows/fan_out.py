@@ -17,16 +17,16 @@ from prefect import Task
 from prefect.futures import PrefectFuture
 
 from flows.runner import Runner, ahead, on_device, reason, task_runner
-from itm.errors import told
-from itm.extract import tell
-from itm.limits import STEP, Budget, over_budget
-from itm.lookup import Names, Stored, names
-from itm.params import Params
-from itm.pipeline import give_memory_back
-from itm.plan import Plan
-from itm.rank import failed_outcome
-from itm.store import Store
-from itm.types import DataRef, Failure, Features, ModelRef, Outcome
+from itm.core.params import Params
+from itm.core.secrets import told
+from itm.core.types import DataRef, Failure, Features, ModelRef, Outcome
+from itm.features.devices import give_memory_back
+from itm.features.extract import tell
+from itm.ranking.rank import failed_outcome
+from itm.run.limits import STEP, Budget, over_budget
+from itm.run.lookup import Names, Stored, names
+from itm.run.plan import Plan
+from itm.store.layout import Store
 from tasks.extract import extract_pair
 from tasks.score import score_models
 
@@ -68,10 +68,10 @@ class _Work:
 
     def hand_out(self, missing: Sequence[Pair], runner: Runner) -> None:
         """Have workers compute what is missing, until there is no more or one of them is lost."""
-        needed = {names(*pair): pair for pair in (*self.planned.compared_with, *missing) if names(*pair) not in self.features}
+        needed = {names(*pair): pair for pair in missing if names(*pair) not in self.features}
         self._unextracted, self._ready, self._blocked = deque(needed.values()), deque[Sequence[Pair]](), _Blocked()
         for group in _groups(missing, self.params.runner.together):
-            self._blocked.add(group, {name for pair in group for name in self._needs(pair)} - self.features.keys(), self._ready)
+            self._blocked.add(group, {names(*pair) for pair in group} - self.features.keys(), self._ready)
         lost = False
         while self._running or (not lost and (self._unextracted or self._ready)):
             if not lost:
@@ -89,15 +89,6 @@ class _Work:
     def _may_begin(self, pairs: Sequence[Pair], runner: Runner) -> bool:
         suspect = any(self._times_lost[names(*pair)] for pair in pairs)
         return self._running < (1 if suspect else ahead(runner, self.params.runner))
-
-    def _needs(self, pair: Pair) -> Iterator[Names]:
-        """Yield the names of the embeddings that the scores of a pair are of, or compare with."""
-        model, data = pair
-        yield names(model, data)
-        if self.planned.source:
-            yield names(model, self.planned.source)
-        if self.planned.untrained:
-            yield names(self.planned.untrained, data)
 
     def _extract(self, pair: Pair, runner: Runner) -> None:
         model, data = pair
@@ -118,9 +109,8 @@ class _Work:
             else:
                 whole.append((model, data))
         if whole:
-            references = [self.planned.references(*pair, self.features) for pair in whole]
             models = [self.features[names(*pair)] for pair in whole]
-            self._hand(whole, score_models, runner, models=models, references=references)
+            self._hand(whole, score_models, runner, models=models)
 
     def _hand(self, pairs: Sequence[Pair], task: Task[..., Any], runner: Runner, **arguments: Any) -> None:
         future = runner.submit(task, parameters=arguments | {"params": self.params, "store": self.store})

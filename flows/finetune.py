@@ -7,14 +7,15 @@ from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 
 from flows.runner import Runner, on_device, reason, task_runner, untracked
+from itm.core.params import Params
+from itm.core.types import DataRef, Failure, ModelRef
+from itm.features.devices import share_cores
+from itm.finetune.line import line
 from itm.finetune.pairs import asked, conclude
+from itm.finetune.records import Confirmed, Finetuned
 from itm.finetune.table import failed
-from itm.finetune.told import line
-from itm.known_hashes import remembered
-from itm.params import Params
-from itm.pipeline import share_cores
-from itm.store import Store
-from itm.types import Confirmed, DataRef, Failure, Finetuned, ModelRef
+from itm.store.hash_cache import remembered
+from itm.store.layout import Store
 from tasks.finetune import finetune_pair
 from tasks.ingest import ingest
 from tasks.track.finetuned import track_finetuned

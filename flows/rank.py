@@ -6,12 +6,13 @@ from prefect import flow
 
 from flows.fan_out import compute
 from flows.runner import untracked, whole
-from itm.known_hashes import remembered
-from itm.lookup import look_up
-from itm.params import Params
-from itm.pipeline import counts, share_cores
-from itm.store import Store
-from itm.types import Ranking
+from itm.core.params import Params
+from itm.core.rankings import Ranking
+from itm.features.devices import share_cores
+from itm.run.lookup import look_up
+from itm.run.work import counts
+from itm.store.hash_cache import remembered
+from itm.store.layout import Store
 from tasks.ingest import ingest
 from tasks.rank import rank
 from tasks.track.ranking import track

@@ -16,20 +16,21 @@ from prefect import flow
 
 from flows.fan_out import compute
 from flows.runner import reason, whole
-from itm.known_hashes import remembered
-from itm.lookup import look_up
-from itm.params import Params, find_params
-from itm.pipeline import counts, share_cores, work
-from itm.refresh.at_work import at_work
+from itm.core.log_file import logged
+from itm.core.logs import log_to_terminal
+from itm.core.params import Params, find_params
+from itm.features.devices import share_cores
+from itm.ranking.recommend import read_recommended
+from itm.refresh.bump_figure import MOST_REFRESHES
 from itm.refresh.changes import compare, options_key
 from itm.refresh.history import next_number, read_history, standing, write_refresh
-from itm.refresh.log_file import logged
-from itm.refresh.recommended import read_recommended
+from itm.refresh.lock import at_work
+from itm.refresh.page import other_order, write_changes
 from itm.refresh.records import DataChange, Refresh
-from itm.report.bump_figure import MOST_REFRESHES
-from itm.report.change_page import other_order, write_changes
-from itm.store import Store
-from itm.terminal_log import log_to_terminal
+from itm.run.lookup import look_up
+from itm.run.work import counts, work
+from itm.store.hash_cache import remembered
+from itm.store.layout import Store
 from tasks.announce import announce
 from tasks.ingest import ingest
 from tasks.rank import rank

@@ -9,10 +9,9 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
-from itm.errors import told
-from itm.params import RunnerParams
-from itm.pipeline import share_cores
-from itm.secrets import hidden
+from itm.core.secrets import hidden, told
+from itm.core.sections import RunnerParams
+from itm.features.devices import share_cores
 
 log = logging.getLogger("itm.flow")
 

@@ -15,7 +15,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.refresh import ON_TERMINAL, refresh_flow
 from flows.server import at_hand
-from itm.errors import ParamsError
+from itm.core.errors import ParamsError
 
 log = logging.getLogger("itm.flow")
 

@@ -15,7 +15,7 @@ import httpx
 from filelock import FileLock, Timeout
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from itm.errors import ItmError
+from itm.core.errors import ItmError
 
 log = logging.getLogger("itm.flow")
 

@@ -1,6 +1,6 @@
 """Which pre-trained vision model should I fine-tune for my data?
 
-The steps are modules, in the order in which data goes through them: `itm.data`, `itm.zoo`, `itm.extract`, `itm.scoring`,
-`itm.rank`, `itm.report`; `itm.pipeline` does them all. A score of arrays alone is
-`itm.scores.evaluate("itm", features, labels)`. Importing this package imports none of them.
+The packages, in the order in which data goes through them: `itm.data` and `itm.zoo`, `itm.features`, `itm.scores`,
+`itm.ranking`, `itm.report`; `itm.run` does all of it. `itm.scores.evaluate("itm", features, labels)` scores one array.
+Importing this package imports none of them.
 """

@@ -7,9 +7,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from itm.keys import slug
+from itm.core.keys import slug
 from itm.refresh.records import DataChange, Refresh
-from itm.report.change_text import markdown, verdict
+from itm.refresh.text import markdown, verdict
 
 EVENT = "itm.recommendation.changed"  # what automations wait for
 ARTIFACT = "ranking-changes"

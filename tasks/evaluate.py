@@ -3,10 +3,10 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.evaluation import desk
-from itm.evaluation.standings import PoolStandings
-from itm.params import Params
-from itm.store import Store
+from itm.benchmark import desk
+from itm.benchmark.standings import PoolStandings
+from itm.core.params import Params
+from itm.store.layout import Store
 
 
 @task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)

@@ -3,10 +3,10 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.extract import extract
-from itm.params import Params
-from itm.store import Store
-from itm.types import DataRef, Features, ModelRef
+from itm.core.params import Params
+from itm.core.types import DataRef, Features, ModelRef
+from itm.features.extract import extract
+from itm.store.layout import Store
 
 
 @task(name="extract", task_run_name="extract {model.name} on {data.name}", cache_policy=NO_CACHE, persist_result=False)

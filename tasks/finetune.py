@@ -3,10 +3,11 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.finetune import finetune
-from itm.params import Params
-from itm.store import Store
-from itm.types import DataRef, ModelRef, Run
+from itm.core.params import Params
+from itm.core.types import DataRef, ModelRef
+from itm.finetune.records import Run
+from itm.finetune.runs import finetune
+from itm.store.layout import Store
 
 
 @task(name="finetune", task_run_name="finetune {model.name} on {data.name}", cache_policy=NO_CACHE, persist_result=False)

@@ -3,9 +3,9 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.params import Params
-from itm.plan import Plan, plan
-from itm.store import Store
+from itm.core.params import Params
+from itm.run.plan import Plan, plan
+from itm.store.layout import Store
 
 
 @task(name="ingest", cache_policy=NO_CACHE, persist_result=False)

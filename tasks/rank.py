@@ -3,11 +3,12 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.params import Params
-from itm.pipeline import conclude
-from itm.plan import Plan
-from itm.store import Store
-from itm.types import Outcome, Ranking
+from itm.core.params import Params
+from itm.core.rankings import Ranking
+from itm.core.types import Outcome
+from itm.run.pipeline import conclude
+from itm.run.plan import Plan
+from itm.store.layout import Store
 
 
 @task(name="rank", cache_policy=NO_CACHE, persist_result=False)

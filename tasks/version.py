@@ -7,8 +7,8 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.errors import StoreError
-from itm.store import Store
+from itm.core.errors import StoreError
+from itm.store.layout import Store
 
 STAGES = ("ingest", "rank", "report")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from itm.data import ingest
-from itm.params import DataParams, ZooParams
-from itm.store import Store
-from itm.types import DataRef, ModelRef
+from itm.core.sections import DataParams, ZooParams
+from itm.core.types import DataRef, ModelRef
+from itm.data.ingest import ingest
+from itm.store.layout import Store
 from itm.zoo.resolve import resolve
 
 settings.register_profile("here", database=None, deadline=None, derandomize=True)  # timings never decide a test

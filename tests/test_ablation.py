@@ -16,12 +16,13 @@ import yaml
 from scipy.stats import weightedtau
 from typer.testing import CliRunner
 
-from itm import ablation
-from itm.cli import app
-from itm.params import find_params, with_overrides
-from itm.report.ablation_figure import ablation_figure
+from itm.benchmark.ablation import ablate as ablation
+from itm.benchmark.ablation.figure import ablation_figure
+from itm.cli.app import app
+from itm.core.params import find_params, with_overrides
 from itm.report.figures import as_svg
-from itm.store import Store, read_table
+from itm.store.files import read_table
+from itm.store.layout import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE, NAME = "made:shapes?images=60", "shapes-images60"

@@ -13,8 +13,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from itm.ranking_file import read_ranking
-from itm.store import Store, read_table
+from itm.store.files import read_table
+from itm.store.layout import Store
+from itm.store.ranking_file import read_ranking
 
 LONG, TEXTURES = "test_resnet.drawn_long", "test_efficientnet.textures"
 

@@ -11,8 +11,9 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from itm.cli import app
-from itm.store import Store, read_json, read_table
+from itm.cli.app import app
+from itm.store.files import read_json, read_table
+from itm.store.layout import Store
 
 LONG, SHORT = "test_resnet.drawn_long", "test_resnet.drawn_short"
 SOURCE = "made:shapes?images=60"

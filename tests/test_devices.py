@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from itm.devices import first_free, leased
+from itm.features.devices import first_free, leased
 
 HOLD = """
 import sys
 from pathlib import Path
-from itm.devices import first_free
+from itm.features.devices import first_free
 
 with first_free(["a", "b"], Path(sys.argv[1])) as place:
     print(place, flush=True)

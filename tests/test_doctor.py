@@ -7,8 +7,8 @@ import pytest
 import yaml
 from safetensors.torch import load_file, save_file
 
-from itm.doctor import Finding, examine
-from itm.params import Params
+from itm.core.params import Params
+from itm.run.doctor import Finding, examine
 
 SHORT = "test_resnet.drawn_short"
 

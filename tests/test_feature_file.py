@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from itm import feature_file
-from itm.errors import StoreError
-from itm.feature_file import IN_MEMORY, ROW_GROUP, read_description, read_embeddings, read_logits, write_features
-from itm.types import Facts, Features
+from itm.core.errors import StoreError
+from itm.core.types import Facts, Features
+from itm.store import feature_file
+from itm.store.feature_file import IN_MEMORY, ROW_GROUP, read_description, read_embeddings, read_logits, write_features
 
 IDENTITY = {"extractor": 1, "preprocessing": {"mean": [0.5, 0.5, 0.5]}, "splits": ["train"]}
 
@@ -23,8 +23,8 @@ IDENTITY = {"extractor": 1, "preprocessing": {"mean": [0.5, 0.5, 0.5]}, "splits"
 ON_A_FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from itm import feature_file
-from itm.errors import StoreError
+from itm.store import feature_file
+from itm.core.errors import StoreError
 
 feature_file.IN_MEMORY = 0
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
@@ -40,7 +40,7 @@ print(feature_file.read_embeddings(Path(sys.argv[1]))[0].shape)
 WATCHED = """
 import re, sys, threading
 from pathlib import Path
-from itm.feature_file import read_embeddings
+from itm.store.feature_file import read_embeddings
 
 def own():
     return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 2**10

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from itm.keys import content_key, file_hash, from_slug, metric_name, registered_name, slug
+from itm.core.keys import content_key, file_hash, from_slug, metric_name, registered_name, slug
 
 NAMES = st.one_of(st.text(), st.text(alphabet="./~-2ef%\\ aA\0é"))
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from itm import known_hashes
-from itm.keys import file_hash
-from itm.known_hashes import known_hash, remembered
-from itm.store import Store
+from itm.core.keys import file_hash
+from itm.store import hash_cache as known_hashes
+from itm.store.hash_cache import known_hash, remembered
+from itm.store.layout import Store
 
 
 @pytest.fixture(autouse=True)

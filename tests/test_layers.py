@@ -36,7 +36,7 @@ def _importers(package: str) -> set[str]:
 def test_importing_the_library_loads_no_orchestrator():
     """`import itm` and then every module under it leave prefect, mlflow and dvc alone."""
     code = (
-        "import pkgutil, sys, itm.zoo.timm_gate\n"
+        "import pkgutil, sys, itm.zoo.timm_import\n"
         "for module in pkgutil.walk_packages(itm.__path__, 'itm.'): __import__(module.name)\n"
         f"print(sorted({ORCHESTRATION} & set(sys.modules)), sum(name.startswith('itm.') for name in sys.modules))"
     )

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from itm import pipeline
-from itm.limits import Budget
-from itm.params import LimitParams, Params
-from itm.store import Store
-from itm.yaml_records import parse
+from itm.core.params import Params
+from itm.core.sections import LimitParams
+from itm.core.yaml_records import parse
+from itm.run import pipeline
+from itm.run.limits import Budget
+from itm.store.layout import Store
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures", "test_byobnet.shapes"]
 

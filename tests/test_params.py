@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from itm.errors import ParamsError
-from itm.params import Params, find_params, with_overrides
+from itm.core.errors import ParamsError
+from itm.core.params import Params, find_params, with_overrides
+from itm.core.yaml_records import parse, read_yaml
 from itm.scores import check_options
-from itm.yaml_records import parse, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 

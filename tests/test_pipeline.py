@@ -7,12 +7,13 @@ import pytest
 import torch
 import yaml
 
-from itm import pipeline
-from itm.errors import ParamsError
-from itm.params import Params
-from itm.rank import standard_error
-from itm.ranking_file import read_ranking
-from itm.store import Store, read_table
+from itm.core.errors import ParamsError
+from itm.core.params import Params
+from itm.ranking.intervals import standard_error
+from itm.run import pipeline
+from itm.store.files import read_table
+from itm.store.layout import Store
+from itm.store.ranking_file import read_ranking
 
 LONG, SHORT, TEXTURES = "test_resnet.drawn_long", "test_resnet.drawn_short", "test_efficientnet.textures"
 SOURCE = "made:shapes?images=60"
@@ -202,65 +203,17 @@ def test_a_damaged_feature_file_is_rebuilt_with_the_same_scores(params, store, c
     assert store.scores.read_bytes() == scores
 
 
-def test_scores_are_compared_with_source_images_and_an_untrained_model(params, store):
-    """PED takes the spreads of a source set, KITE an untrained model's features, where one is named; neither needs any."""
-    names = {"names": ("ped", "kite"), "rank_by": "kite"}
-    plain = pipeline.run(_changed(params, "score", **names), store)
-    named = _changed(params, "score", **names, source="made:textures?images=60", untrained="test_vit.untrained")
-    compared = pipeline.run(named, store)
-    assert [data.data for data in compared.data_sets] == [data.data for data in plain.data_sets]
-    for model in (LONG, SHORT):
-        one, other = (_row(ranking, model).scores for ranking in (plain, compared))
-        assert one["ped"].value != other["ped"].value
-        assert one["kite"].value != other["kite"].value
-    assert pipeline.run(named, store) == compared
-    store.index("textures-images60").unlink()
-    unused = _changed(params, "score", source="made:textures?images=60", untrained="test_vit.untrained")
-    assert pipeline.plan(unused, store).compared_with == []
-    assert not store.index("textures-images60").exists()
-    assert pipeline.plan(_changed(named, "score", source=SOURCE), store).source.name == "shapes-images60"
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"names": ("knn", "ped"), "source": "folder:nowhere"}, "score.source: .*nowhere"),
-        ({"source": "shapes-images60=made:textures"}, "are both named 'shapes-images60'"),
         ({"names": ("*",), "rank_by": "leap"}, "no score 'leap'; did you mean 'leep'"),
-        (
-            {"names": ("kite", "knn"), "untrained": "test_vit.untraind"},
-            "score.untrained is 'test_vit.untraind': .*did you mean 'test_vit.untrained'",
-        ),
-        (
-            {"names": ("kite", "knn"), "untrained": "test_resnet.*"},
-            "score.untrained is 'test_resnet.*': 2 models have this name; name one.",
-        ),
         ({"names": ("knn", "leap")}, "no score 'leap'; did you mean 'leep'"),
     ],
 )
-def test_what_scores_are_to_be_compared_with_must_be_there(params, store, change, said):
-    """A source set, an untrained model or a score that does not exist stops the run before any work, by its name."""
+def test_an_unknown_score_stops_the_run(params, store, change, said):
+    """A score that does not exist stops the run before any work, by its name."""
     with pytest.raises(ParamsError, match=said):
         pipeline.run(_changed(params, "score", **change), store)
-
-
-def test_a_reference_that_fails_fails_the_scores_that_use_it_alone(params, store, tmp_path):
-    """An untrained model that cannot be run leaves KITE without a value, and says which model on which data set it was."""
-    (tmp_path / "models.py").write_text(MODELS)
-    torch.save(torch.nn.Linear(3, 2).state_dict(), tmp_path / "linear.pt")
-    broken = {"name": "broken", "factory": f"{tmp_path / 'models.py'}:unrun", "checkpoint": str(tmp_path / "linear.pt")}
-    zoo = yaml.safe_load(params.zoo.file.read_text())
-    for entry in zoo["models"]:
-        entry["checkpoint"] = str(params.zoo.file.parent / entry["checkpoint"])
-    (tmp_path / "zoo.yaml").write_text(yaml.safe_dump({"models": [*zoo["models"], broken]}))
-    changed = _changed(params, "zoo", file=tmp_path / "zoo.yaml", code=(tmp_path,))
-    changed = _changed(changed, "score", names=("ped", "kite"), rank_by="ped", untrained="broken")
-    ranking = pipeline.run(changed, store)
-    for row in ranking.data_sets[0].rows:
-        assert row.status == "ranked"
-        (failure,) = row.failures
-        assert failure.step == "score kite"
-        assert "kite is to compare with broken on shapes-images60, which failed: " in failure.reason
 
 
 def test_pooled_scores_are_made_of_their_terms(params, store):

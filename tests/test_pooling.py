@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from itm.params import ScoreParams
-from itm.pooling import with_pooled
-from itm.types import Facts, Failure, Features, Outcome, Score
+from itm.core.sections import ScoreParams
+from itm.core.types import Facts, Failure, Features, Outcome, Score
+from itm.ranking.pooled import with_pooled
 
 ETRAN = ScoreParams(names=("etran",), rank_by="etran")
 FACTS = Facts(1, 0.1, 8, 48, "", "")

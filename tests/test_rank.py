@@ -8,23 +8,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itm.errors import StoreError
-from itm.params import Params, ScoreParams
-from itm.rank import (
-    cannot_be_told_apart,
-    estimate,
-    failed_outcome,
-    half_width,
-    rank_data,
-    ranking,
-    scores_table,
-    standard_error,
-)
-from itm.ranking_file import VERSION, read_ranking, write_ranking
+from itm.core.errors import StoreError
+from itm.core.params import Params
+from itm.core.rankings import Estimate, Ranking
+from itm.core.sections import ScoreParams
+from itm.core.types import DataRef, Failure, Outcome, Score
+from itm.ranking.intervals import cannot_be_told_apart, estimate, half_width, standard_error
+from itm.ranking.rank import failed_outcome, rank_data, ranking, scores_table
 from itm.scores import Splitting, evaluate
-from itm.scores.contract import Sampling
-from itm.store import Store
-from itm.types import DataRef, Estimate, Failure, Outcome, Ranking, Score
+from itm.scores.evaluate import Sampling
+from itm.store.layout import Store
+from itm.store.ranking_file import VERSION, read_ranking, write_ranking
 
 DATA = DataRef("petals", "folder:petals", Path("petals.parquet"), "d" * 64, ("rose", "tulip"), 100)
 SCORE = ScoreParams()

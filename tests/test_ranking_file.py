@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from itm import pipeline
-from itm.params import Params
-from itm.store import Store
-from itm.yaml_records import parse
+from itm.core.params import Params
+from itm.core.yaml_records import parse
+from itm.run import pipeline
+from itm.store.layout import Store
 
 
 @pytest.fixture

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from itm import scoring
-from itm.batch import splitting
-from itm.feature_file import read_embeddings, write_features
-from itm.keys import content_key
-from itm.params import ScoreParams
-from itm.scores import Splitting, _registry, evaluate, get
-from itm.scoring import score, score_together
-from itm.store import Store
-from itm.types import Facts, Failure, Features, Score
+from itm.core.keys import content_key
+from itm.core.sections import ScoreParams
+from itm.core.types import Facts, Failure, Features, Score
+from itm.ranking import scoring
+from itm.ranking.batch import splitting
+from itm.ranking.scoring import score, score_together
+from itm.scores import Splitting, evaluate, get
+from itm.scores import registry as _registry
+from itm.store.feature_file import read_embeddings, write_features
+from itm.store.layout import Store
 
 NAMES = ("knn", "logme")
 Scored = tuple[tuple[Score, ...], tuple[Failure, ...]]

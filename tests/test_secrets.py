@@ -6,12 +6,12 @@ from urllib.parse import quote
 
 import pytest
 
-from itm import secrets
-from itm.errors import ParamsError, told
-from itm.params import Params
-from itm.secrets import has_password, hidden, remember, revealed
-from itm.terminal_log import log_to_terminal
-from itm.yaml_records import parse
+from itm.core import secrets
+from itm.core.errors import ParamsError
+from itm.core.logs import log_to_terminal
+from itm.core.params import Params
+from itm.core.secrets import has_password, hidden, remember, revealed, told
+from itm.core.yaml_records import parse
 
 
 @pytest.fixture(autouse=True)

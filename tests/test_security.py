@@ -11,10 +11,10 @@ import pytest
 import torch
 import yaml
 
-from itm import pipeline
-from itm.params import Params
-from itm.store import Store
-from itm.yaml_records import parse
+from itm.core.params import Params
+from itm.core.yaml_records import parse
+from itm.run import pipeline
+from itm.store.layout import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {path.relative_to(ROOT).as_posix(): path for room in ("itm", "tasks", "flows") for path in (ROOT / room).rglob("*.py")}

@@ -10,8 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from itm.errors import StoreError
-from itm.store import Store, file_name, read_json, read_table, write_beside, write_json, write_table
+from itm.core.errors import StoreError
+from itm.store.files import read_json, read_table, write_beside, write_json, write_table
+from itm.store.layout import Store, file_name
 
 TABLE = pl.DataFrame(
     {
@@ -29,10 +30,10 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 import polars as pl
-from itm.errors import StoreError
-from itm.feature_file import write_features
-from itm.store import write_json, write_table
-from itm.types import Facts, Features
+from itm.core.errors import StoreError
+from itm.store.feature_file import write_features
+from itm.store.files import write_json, write_table
+from itm.core.types import Facts, Features
 
 folder = Path(sys.argv[1])
 numbers = np.random.default_rng(0).normal(size=(5000, 4))
@@ -53,7 +54,8 @@ for write in (
 HALF_WAY = """
 import sys, time
 from pathlib import Path
-from itm.store import file_name, write_beside
+from itm.store.layout import file_name
+from itm.store.files import write_beside
 
 root = Path(sys.argv[1])
 
@@ -76,7 +78,7 @@ import os, signal, sys
 if sys.argv[2] == "named":
     del os.O_TMPFILE  # some systems can open no file without a name
 from pathlib import Path
-from itm.store import scratch_file
+from itm.store.files import scratch_file
 
 def stop(*_):
     os.kill(os.getpid(), signal.SIGKILL)

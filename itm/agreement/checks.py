@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from itm.errors import AgreementError
+from itm.core.errors import AgreementError
 
 
 def models_of(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

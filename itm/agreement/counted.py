@@ -6,7 +6,7 @@ import numpy as np
 
 from itm.agreement.checks import place
 from itm.agreement.correlations import Convention
-from itm.errors import AgreementError
+from itm.core.errors import AgreementError
 
 Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # truth [m], ranks [m], counts [draws, m] -> [draws]
 

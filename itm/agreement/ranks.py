@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itm.agreement.checks import models_of
-from itm.errors import AgreementError
+from itm.core.errors import AgreementError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from math import comb
 import numpy as np
 
 from itm.agreement.counted import Statistic, counted_weighted_tau
-from itm.errors import AgreementError
+from itm.core.errors import AgreementError
 
 CONFIDENCE = 0.95
 

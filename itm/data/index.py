@@ -6,13 +6,14 @@ from pathlib import Path
 
 import polars as pl
 
-from itm.data.exchange import INDEX
+from itm.core.errors import StoreError
+from itm.core.keys import content_key
+from itm.core.types import DataRef
+from itm.data.pack import INDEX
 from itm.data.rows import Row
-from itm.errors import StoreError
-from itm.keys import content_key
-from itm.shared import need
-from itm.store import Store, read_table, write_table
-from itm.types import DataRef
+from itm.store.files import read_table, write_table
+from itm.store.layout import Store
+from itm.store.mirror import need
 
 log = logging.getLogger(__name__)
 

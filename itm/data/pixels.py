@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
-from itm.errors import DataError
+from itm.core.errors import DataError
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from itm.types import SplitName
+from itm.core.types import SplitName
 
 Kind = Literal[
     "conflicting labels",

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heapreplace
 
+from itm.core.errors import DataError
 from itm.data.rows import Listing, Row
 from itm.data.splits import largest_remainder, shuffled
-from itm.errors import DataError
 
 Look = Callable[[Sequence[Row]], list[Row]]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from math import floor
 from typing import TypeVar
 
+from itm.core.types import SplitName
 from itm.data.rows import Row
-from itm.types import SplitName
 
 Name = TypeVar("Name", bound=str)
 _SPLITS: tuple[SplitName, ...] = ("train", "val", "test")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from itm.types import SplitName
+from itm.core.types import SplitName
 
 Tensor = torch.Tensor
 Embedded = dict[SplitName, tuple[Tensor, Tensor]]  # embeddings [n, d] and labels [n] of each split

@@ -15,10 +15,10 @@ import polars as pl
 import torch
 from torch.nn import functional
 
+from itm.core.errors import DataError
+from itm.core.keys import file_hash
+from itm.core.types import SplitName
 from itm.data.pixels import open_rgb
-from itm.errors import DataError
-from itm.keys import file_hash
-from itm.types import SplitName
 from itm.zoo import facts as zoo_facts
 
 Tensor = torch.Tensor

@@ -4,18 +4,21 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from itm.confirm import confirm, pairs_of_first, params_of_first, write_confirmed
-from itm.errors import ItmError, told
+from itm.core.errors import ItmError
+from itm.core.params import Params
+from itm.core.rankings import Ranking
+from itm.core.secrets import told
+from itm.core.types import DataRef, Failure, ModelRef
+from itm.features.devices import share_cores
+from itm.finetune.confirm import confirm, pairs_of_first, params_of_first, write_confirmed
+from itm.finetune.line import line
+from itm.finetune.records import Confirmed, Finetuned
 from itm.finetune.runs import finetune
 from itm.finetune.table import failed, log_below_head, write_runs
-from itm.finetune.told import line
-from itm.known_hashes import remembered
-from itm.params import Params
-from itm.pipeline import share_cores
-from itm.plan import Plan, plan
-from itm.ranking_file import read_ranking
-from itm.store import Store
-from itm.types import Confirmed, DataRef, Failure, Finetuned, ModelRef, Ranking
+from itm.run.plan import Plan, plan
+from itm.store.hash_cache import remembered
+from itm.store.layout import Store
+from itm.store.ranking_file import read_ranking
 
 log = logging.getLogger(__name__)
 

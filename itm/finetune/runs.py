@@ -17,18 +17,19 @@ from typing import Any
 
 import torch
 
-from itm.data import read_index
-from itm.devices import leased
-from itm.errors import ModelError, StoreError
-from itm.extract import device
+from itm.core.errors import ModelError, StoreError
+from itm.core.keys import content_key
+from itm.core.sections import ExtractParams, FinetuneParams
+from itm.core.types import DataRef, ModelRef, Protocol, Resume, SplitName
+from itm.data.index import read_index
+from itm.features.devices import device, leased
 from itm.finetune import head as heads
 from itm.finetune.head import Head, Judged, train_head
 from itm.finetune.images import SPLITS, Images, read_images
+from itm.finetune.records import Run
 from itm.finetune.training import Training
-from itm.keys import content_key
-from itm.params import ExtractParams, FinetuneParams
-from itm.store import Store, read_json, write_json
-from itm.types import DataRef, ModelRef, Protocol, Resume, Run, SplitName
+from itm.store.files import read_json, write_json
+from itm.store.layout import Store
 from itm.zoo import facts as zoo_facts
 from itm.zoo import load
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from itm.store import Store, write_table
-from itm.types import Failure, Finetuned, Run
+from itm.core.types import Failure
+from itm.finetune.records import Finetuned, Run
+from itm.store.files import write_table
+from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
 

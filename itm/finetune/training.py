@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from itm.errors import ModelError
+from itm.core.errors import ModelError
+from itm.core.sections import FinetuneParams
+from itm.core.types import SplitName
 from itm.finetune.head import Embedded, Head, Judged, judge, train_head
 from itm.finetune.images import SPLITS, Images
-from itm.params import FinetuneParams
-from itm.types import SplitName
 
 log = logging.getLogger(__name__)
 

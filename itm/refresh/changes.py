@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from itm import scores as registry
-from itm.batch import splitting
-from itm.keys import content_key
-from itm.params import ScoreParams
-from itm.rank import half_width
+from itm.core.keys import content_key
+from itm.core.rankings import DataRanking, RankedModel, Ranking
+from itm.core.sections import ScoreParams
+from itm.core.text import counted, listed
+from itm.ranking.batch import splitting
+from itm.ranking.intervals import half_width
 from itm.refresh.records import DataChange, Lead, Move, Refresh, Standing, Verdict
-from itm.report import counted, listed
-from itm.types import DataRanking, RankedModel, Ranking
 
 NAMED = 5  # models whose weights changed that are named; the others are counted
 DECIDES_NOTHING = {

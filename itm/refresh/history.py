@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from itm.errors import StoreError
-from itm.keys import content_key
+from itm.core.errors import StoreError
+from itm.core.keys import content_key
+from itm.core.rankings import DataRanking, RankedModel
 from itm.refresh.records import Place, Refresh, Standing
-from itm.store import Store, read_json, write_json
-from itm.types import DataRanking, RankedModel
+from itm.store.files import read_json, write_json
+from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
 

@@ -7,16 +7,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from itm import scoring
-from itm.errors import ItmError, StoreError
-from itm.extract import describe, device, identity
-from itm.feature_file import read_description
-from itm.lookup import look_up, names
-from itm.params import Params
-from itm.plan import Plan
+from itm.core.errors import ItmError, StoreError
+from itm.core.params import Params
+from itm.core.types import DataRef, Features, ModelRef
+from itm.features.devices import device
+from itm.features.extract import describe, identity
+from itm.ranking import scoring
 from itm.refresh.records import Refresh
-from itm.store import Store, file_name, read_json
-from itm.types import DataRef, Features, ModelRef
+from itm.run.lookup import look_up, names
+from itm.run.plan import Plan
+from itm.store.feature_file import read_description
+from itm.store.files import read_json
+from itm.store.layout import Store, file_name
 
 _STORED = re.compile(r"(?P<model>.+)-[0-9a-f]{16}\.parquet")
 WORDS = {
@@ -92,12 +94,9 @@ class Reasons:
     def _of_scores(self, model: ModelRef, data: DataRef, features: Features) -> str:
         if failed := self.failed.get(names(model, data)):
             return f"failed last time: {failed}"
-        if not self.planned.can_compare(model, data, self.found.features):
-            return "what its scores compare with is stale"
-        references = self.planned.references(model, data, self.found.features)
         causes: dict[str, None] = {}
         for name, own in self._asked.items():
-            if scoring.all_stored(features, references, {name: own}, self.store, self.params.extract.resume) is None:
+            if scoring.all_stored(features, {name: own}, self.store, self.params.extract.resume) is None:
                 before = self._has_scores(data.name, model.name, name)
                 causes |= dict.fromkeys(self._score_changes(name) if before else (f"score {name} is new",))
         return ", ".join(causes) or "its scores were not computed yet"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from itm.run.work import Work
+
 Verdict = Literal["first ranking", "same winner", "within noise", "winner changed", "nothing ranked"]
 
 
@@ -35,25 +37,6 @@ class Standing:
     def winner(self) -> str | None:
         """Return the model that is ranked first."""
         return next((place.model for place in self.places if place.rank == 1), None)
-
-
-@dataclass(frozen=True)
-class Work:
-    """How much a refresh computed and how much it found; times are of all workers together, in seconds."""
-
-    extracted: int = 0
-    features_cached: int = 0
-    scored: int = 0
-    scores_cached: int = 0
-    failed: int = 0
-    images: int = 0
-    extract_seconds: float = 0.0
-    score_seconds: float = 0.0
-
-    @property
-    def images_per_second(self) -> float | None:
-        """Return how many images passed through a model in a second of one worker."""
-        return self.images / self.extract_seconds if self.extract_seconds else None
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 
 import huggingface_hub
 
-from itm.data.several import short_name
-from itm.errors import ItmError
-from itm.known_hashes import recall
-from itm.limits import first_models
-from itm.lookup import Names, names
-from itm.params import Params
-from itm.plan import Plan, check
-from itm.refresh.indexed import indexed, looks_changed
+from itm.core.errors import ItmError
+from itm.core.params import Params
+from itm.core.types import DataRef
+from itm.data.changed import indexed, looks_changed
+from itm.data.ingest_all import short_name
 from itm.refresh.reasons import Reasons, provenance
 from itm.refresh.records import Refresh
-from itm.scores import computed, get
-from itm.store import Store
-from itm.types import DataRef, ModelRef
+from itm.run.limits import first_models
+from itm.run.lookup import Names, names
+from itm.run.plan import Plan, check
+from itm.store.hash_cache import recall
+from itm.store.layout import Store
 from itm.zoo.resolve import resolve
 
 NO_INDEX = "images were never read"
@@ -69,13 +68,8 @@ def find_stale(params: Params, store: Store, last: Refresh | None) -> Stale:
     with _offline():
         planned, unread = _planned(params, store)
         why = Reasons(planned, params, store, last)
-        needed = {names(*pair): pair for pair in (*planned.pairs, *planned.compared_with)}
-        own = {names(*pair) for pair in planned.pairs}
-        reasons = {
-            name: why.of(*pair)
-            for name, pair in needed.items()
-            if name not in (why.found.outcomes if name in own else why.found.features)
-        }
+        needed = {names(*pair): pair for pair in planned.pairs}
+        reasons = {name: why.of(*pair) for name, pair in needed.items() if name not in why.found.outcomes}
     reasons |= {(model.name, data): NO_INDEX for data in unread for model in planned.models}
     every = [*(data.name for data in planned.data_sets), *unread]
     left_out = {(one.model, data): f"{one.step}: {one.reason}" for one in planned.failed_models for data in every}
@@ -106,16 +100,10 @@ def _planned(params: Params, store: Store) -> tuple[Plan, list[str]]:
     """Return the plan as indexes have it, and the names of data sets without one."""
     models, failed = resolve(params.zoo)
     models, beyond = first_models(models, params.limits.max_models)
-    uses = {use for name in computed(params.score.names) for use in get(name).uses}
-    known = {source: _known(source, store) for source in (params.ingested if "source" in uses else params.data.sets)}
-    found = tuple(data for source in params.data.sets if (data := known[source]))
+    known = {source: _known(source, store) for source in params.data.sets}
+    found = tuple(data for data in known.values() if data)
     unread = [short_name(source) for source, data in known.items() if data is None]
-    compared = known.get(params.score.source or "") if "source" in uses else None
-    untrained: list[ModelRef] = []
-    if params.score.untrained and "untrained" in uses:
-        untrained, _ = resolve(params.zoo.model_copy(update={"models": (params.score.untrained,)}))
-    one = untrained[0] if len(untrained) == 1 else None
-    return Plan(found, tuple(models), (), (*failed, *beyond), compared, one), unread
+    return Plan(found, tuple(models), (), (*failed, *beyond)), unread
 
 
 def _known(source: str, store: Store) -> DataRef | None:
@@ -131,7 +119,7 @@ def _looks(params: Params, unread: list[str], store: Store) -> Iterator[tuple[st
     now = params.data.model_dump(mode="json", exclude={"sets"})
     if changed := [name for name, value in now.items() if name in before and before[name] != value]:
         yield ALL, f"data.{', data.'.join(changed)} changed since the last ranking, so images are drawn or split anew"
-    for source in params.ingested:
+    for source in params.data.sets:
         text = looks_changed(source, params.data.max_images is not None, store)
         if text or short_name(source) in unread:
             yield short_name(source), text or NO_INDEX

@@ -3,8 +3,10 @@
 from math import isclose
 from typing import Any, get_args
 
-from itm.report import decimals, fixed, listed, ranked
-from itm.types import DataRanking, Estimate, RankedModel, Ranking, SplitName
+from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking
+from itm.core.text import decimals, fixed, listed
+from itm.core.types import SplitName
+from itm.report.wording import ranked
 
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 _CONTROLS = {

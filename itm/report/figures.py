@@ -21,9 +21,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-from itm.report import counted, decimals, fixed, in_order, ranked, tie_groups
+from itm.core.rankings import DataRanking, Estimate, RankedModel
+from itm.core.text import counted, decimals, fixed
 from itm.report.details import control_name, metric
-from itm.types import DataRanking, Estimate, RankedModel
+from itm.report.wording import in_order, ranked, tie_groups
 
 Point = tuple[float, float]
 Place = tuple[Point, str, str]

@@ -4,16 +4,16 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from itm.report import Answer, Shortfall, answer, contents, in_order, shortfalls, thrift
+from itm.core.rankings import DataRanking, Ranking
 from itm.report.details import drawing, scored_splits
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.report.page_tables import Table, details_table, ranking_table
-from itm.store import write_text
-from itm.types import DataRanking, Ranking
+from itm.report.wording import Answer, Shortfall, answer, contents, in_order, shortfalls, thrift
+from itm.store.files import write_text
 
 MOST_ROWS = 100  # a data set's models in the tables; thousands of lines make a page of many megabytes
 
@@ -74,10 +74,14 @@ def write_index(folder: Path, text: str) -> Path:
     return path
 
 
-def template(name: str) -> Template:
-    """Return a template of a page; what is put in is escaped, what is missing is an error."""
+def template(name: str, package: str = "itm.report") -> Template:
+    """Return a template of `package`; it may include those of `itm.report`. Values are escaped, missing ones are errors."""
     environment = Environment(
-        loader=PackageLoader("itm", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("itm.report", "")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
     return environment.get_template(name)

@@ -3,20 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from itm.report import compact, decimals, fixed, in_order, interval, status, tie_groups, tied_with_first
-from itm.report.details import (
-    METRICS,
-    balance,
-    commonest_class,
-    control,
-    control_name,
-    controlled,
-    detailed,
-    digits,
-    metric,
-)
+from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking
+from itm.core.text import compact, decimals, fixed, interval
+from itm.report.details import METRICS, balance, commonest_class, control, control_name, controlled, detailed, digits, metric
 from itm.report.figures import GROUP_COLOURS
-from itm.types import DataRanking, Estimate, RankedModel, Ranking
+from itm.report.wording import in_order, status, tie_groups, tied_with_first
 
 
 @dataclass(frozen=True)

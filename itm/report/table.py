@@ -6,21 +6,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from itm.report import (
-    answer,
-    compact,
-    contents,
-    decimals,
-    fixed,
-    in_order,
-    interval,
-    shortfalls,
-    status,
-    thrift,
-    tied_with_first,
-)
+from itm.core.rankings import DataRanking, RankedModel, Ranking
+from itm.core.text import compact, decimals, fixed, interval
 from itm.report.details import balance, commonest_class, control_name, controlled, scored_splits
-from itm.types import DataRanking, RankedModel, Ranking
+from itm.report.wording import answer, contents, in_order, shortfalls, status, thrift, tied_with_first
 
 NARROW = 100  # columns; below, size, speed and the control make room for the names
 LEAST = 66  # columns; below, a line is longer than the terminal is wide, since a name cut short is of no use

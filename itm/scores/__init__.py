@@ -5,15 +5,29 @@ never changes its input, never depends on the other models, and is the same unde
 Input it cannot judge is a ScoreError that says what is wrong.
 """
 
-from itm.scores import (  # noqa: F401  (each registers its score)
+from itm.scores.evaluate import (
+    Definition,
+    Evaluation,
+    Sample,
+    Source,
+    Splitting,
+    canonical,
+    check_options,
+    computed,
+    evaluate,
+    evaluate_together,
+    get,
+    listed,
+    names,
+)
+from itm.scores.itm import score as _score  # noqa: F401  (registers itm and its control)
+from itm.scores.library import (  # noqa: F401  (each registers its score)
     controls,
     energy,
     etran,
     gbc,
     hscore,
     hscore_shrunk,
-    itm,
-    kite,
     knn,
     lda,
     lead,
@@ -32,21 +46,6 @@ from itm.scores import (  # noqa: F401  (each registers its score)
     sfda,
     tmi,
     transrate,
-)
-from itm.scores.contract import (
-    Definition,
-    Evaluation,
-    Sample,
-    Source,
-    Splitting,
-    canonical,
-    check_options,
-    computed,
-    evaluate,
-    evaluate_together,
-    get,
-    listed,
-    names,
 )
 
 __all__ = [

@@ -9,9 +9,9 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
-import itm.zoo.timm_gate  # noqa: F401  the file's own `import timm` needs the repaired torchvision
-from itm.errors import ModelError, did_you_mean
-from itm.keys import content_key, file_hash
+import itm.zoo.timm_import  # noqa: F401  the file's own `import timm` needs the repaired torchvision
+from itm.core.errors import ModelError, did_you_mean
+from itm.core.keys import content_key, file_hash
 
 _importing = threading.Lock()  # a second thread must not find the module half imported
 

@@ -10,11 +10,11 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from itm.errors import ModelError
-from itm.types import Facts, Failure, ModelRef
+from itm.core.errors import ModelError
+from itm.core.types import Facts, Failure, ModelRef
 from itm.zoo.load import skeleton
 from itm.zoo.resolve import matches, timm_model
-from itm.zoo.timm_gate import timm
+from itm.zoo.timm_import import timm
 from itm.zoo.timm_names import check_architecture, timm_config, timm_names
 from itm.zoo.zoo_file import Zoo, read_zoo_file
 

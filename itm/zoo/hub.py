@@ -14,9 +14,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.file_download import get_hf_file_metadata, http_get
 
-from itm.errors import ModelError, StoreError
-from itm.known_hashes import known_hash
-from itm.store import write_beside
+from itm.core.errors import ModelError, StoreError
+from itm.store.files import write_beside
+from itm.store.hash_cache import known_hash
 from itm.zoo.timm_names import timm_config
 
 FILES = ("model.safetensors", "pytorch_model.bin")

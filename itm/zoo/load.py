@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from itm.errors import ModelError, did_you_mean
-from itm.keys import file_hash
-from itm.known_hashes import known_hash
-from itm.types import ModelRef
+from itm.core.errors import ModelError, did_you_mean
+from itm.core.keys import file_hash
+from itm.core.types import ModelRef
+from itm.store.hash_cache import known_hash
 from itm.zoo.factory import factory_file, load_factory
 from itm.zoo.hub import pretrained_file
 from itm.zoo.state import fill, read_state
-from itm.zoo.timm_gate import timm
+from itm.zoo.timm_import import timm
 from itm.zoo.timm_names import check_architecture, timm_config
 
 ARGUMENTS = ("num_classes", "img_size", "patch_size", "global_pool", "in_chans", "drop_rate", "dynamic_img_size")

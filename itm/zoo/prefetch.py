@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from itm.errors import told
-from itm.params import ZooParams
-from itm.types import Failure, ModelRef
+from itm.core.secrets import told
+from itm.core.sections import ZooParams
+from itm.core.types import Failure, ModelRef
 from itm.zoo.hub import UnreachedError, pretrained_file, verify
 
 log = logging.getLogger(__name__)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from itm.errors import ModelError, ParamsError, did_you_mean
-from itm.params import ZooParams
-from itm.types import Failure, ModelRef
+from itm.core.errors import ModelError, ParamsError, did_you_mean
+from itm.core.sections import ZooParams
+from itm.core.types import Failure, ModelRef
 from itm.zoo.zoo_file import Zoo, read_zoo_file
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from itm.errors import ModelError
+from itm.core.errors import ModelError
 
 WRAPPERS = ("state_dict", "model")  # where training scripts put the weights among other things
 PREFIXES = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every key

@@ -3,8 +3,8 @@
 import logging
 from typing import Any
 
-from itm.errors import ModelError, did_you_mean
-from itm.zoo.timm_gate import timm
+from itm.core.errors import ModelError, did_you_mean
+from itm.zoo.timm_import import timm
 
 log = logging.getLogger(__name__)
 

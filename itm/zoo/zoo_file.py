@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from itm.errors import ModelError, ParamsError
-from itm.types import ModelRef, Preprocessing
-from itm.yaml_records import parse, read_yaml
+from itm.core.errors import ModelError, ParamsError
+from itm.core.types import ModelRef, Preprocessing
+from itm.core.yaml_records import parse, read_yaml
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
 Positive = Annotated[float, Field(gt=0)]

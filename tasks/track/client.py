@@ -18,10 +18,10 @@ os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
 from mlflow import MlflowClient
 from mlflow.store.db import utils as mlflow_databases
 
-from itm.errors import ParamsError, StoreError, told
-from itm.keys import slug
-from itm.params import TrackParams
-from itm.secrets import has_password, hidden, remember, revealed
+from itm.core.errors import ParamsError, StoreError
+from itm.core.keys import slug
+from itm.core.secrets import has_password, hidden, remember, revealed, told
+from itm.core.sections import TrackParams
 from tasks.track.databases import prepare
 
 BLOCK = "secret:"

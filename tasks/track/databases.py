@@ -9,8 +9,8 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from itm.errors import ParamsError
-from itm.store import write_beside
+from itm.core.errors import ParamsError
+from itm.store.files import write_beside
 
 MIGRATION = 0x69746D  # which advisory lock: "itm" in ASCII; such locks are counted within one database
 

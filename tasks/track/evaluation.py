@@ -9,10 +9,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.evaluation.standings import PoolStandings, Standing
-from itm.keys import metric_name
-from itm.params import TrackParams
-from itm.store import Store
+from itm.benchmark.standings import PoolStandings, Standing
+from itm.core.keys import metric_name
+from itm.core.sections import TrackParams
+from itm.store.layout import Store
 from tasks.track.client import code_commit, experiment, tracking
 
 EXPERIMENT = "evaluation"

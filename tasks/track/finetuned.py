@@ -9,9 +9,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.params import TrackParams
-from itm.store import Store
-from itm.types import Confirmed, DataRef, Finetuned
+from itm.core.sections import TrackParams
+from itm.core.types import DataRef
+from itm.finetune.records import Confirmed, Finetuned
+from itm.store.layout import Store
 from tasks.track.client import code_commit, experiment, tracking
 
 

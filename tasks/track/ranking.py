@@ -19,12 +19,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.keys import content_key, metric_name, registered_name
-from itm.params import TrackParams
-from itm.refresh.recommended import read_recommended
+from itm.core.keys import content_key, metric_name, registered_name
+from itm.core.rankings import DataRanking, RankedModel, Ranking
+from itm.core.sections import TrackParams
+from itm.ranking.recommend import read_recommended
 from itm.report.figures import MOST_MODELS, score_against_cost, score_bars
-from itm.store import Store
-from itm.types import DataRanking, RankedModel, Ranking
+from itm.store.layout import Store
 from tasks.track.client import code_commit, experiment, tracking
 from tasks.track.tracked import ATTEMPT, Told, Tracked, TrackedRow, begin, remember, telling
 

@@ -15,9 +15,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter, ValidationError
 
-from itm.errors import StoreError
-from itm.params import TrackParams
-from itm.store import Store, read_json, write_json
+from itm.core.errors import StoreError
+from itm.core.sections import TrackParams
+from itm.store.files import read_json, write_json
+from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
 

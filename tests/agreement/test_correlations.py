@@ -9,7 +9,7 @@ from scipy import stats
 
 from itm.agreement import pearson, regret, relative_at_k, spearman, tau_b, weighted_tau, worst_case, worst_cases
 from itm.agreement.picks import hit
-from itm.errors import AgreementError
+from itm.core.errors import AgreementError
 
 TRUTH = np.array([84.1, 84.6, 85.5, 80.2, 77.0, 82.3, 82.3])
 SCORES = np.array([0.93, 0.95, 0.94, 0.91, 0.96, 0.91, 0.90])

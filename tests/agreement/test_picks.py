@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from itm.agreement import hit, recall_at_k, regret, relative_at_k
-from itm.errors import AgreementError
+from itm.core.errors import AgreementError
 
 TRUTH = np.array([80.0, 90.0, 70.0, 85.0])
 SCORES = np.array([0.9, 0.5, 0.8, 0.7])

@@ -27,7 +27,7 @@ from itm.agreement import (
     worst_case,
     worst_cases,
 )
-from itm.errors import AgreementError
+from itm.core.errors import AgreementError
 
 RANK: dict[Convention, bool | None] = {"scipy": True, "truth": None}
 

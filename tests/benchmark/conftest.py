@@ -12,9 +12,9 @@ from click.testing import Result
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from itm.cli import app
-from itm.data.made import MadeSet, draw
-from itm.zoo.timm_gate import import_torchvision, timm
+from itm.cli.app import app
+from itm.data.sources.drawing import MadeSet, draw
+from itm.zoo.timm_import import import_torchvision, timm
 
 Run = Callable[..., Result]
 REVISION = "0" * 40

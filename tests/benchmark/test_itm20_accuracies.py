@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from itm.benchmark.accuracies import ELSEWHERE, compare, read_accuracies
-from itm.benchmark.itm20 import CHECKPOINTS, DATA_SETS
-from itm.errors import ParamsError
-from itm.types import DataRanking, Estimate, Failure, RankedModel, Ranking, ScoreFacts
+from itm.benchmark.itm20.accuracies import ELSEWHERE, compare, read_accuracies
+from itm.benchmark.itm20.pool import CHECKPOINTS, DATA_SETS
+from itm.core.errors import ParamsError
+from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking, ScoreFacts
+from itm.core.types import Failure
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import huggingface_hub.constants
 import pytest
 import torch
 
-from itm.benchmark.in_place import look_at_weights, own_file
-from itm.benchmark.itm20 import CHECKPOINTS, checkpoints
-from itm.benchmark.run import FACTORIES
-from itm.types import ModelRef
+from itm.benchmark.itm20.files import look_at_weights, own_file
+from itm.benchmark.itm20.pool import CHECKPOINTS, checkpoints
+from itm.benchmark.itm20.run import FACTORIES
+from itm.core.types import ModelRef
 from itm.zoo.factory import load_factory
 from itm.zoo.load import build
-from itm.zoo.timm_gate import import_torchvision, timm
+from itm.zoo.timm_import import import_torchvision, timm
 from itm.zoo.timm_names import timm_config
 
 published = import_torchvision().models

@@ -11,9 +11,9 @@ from click.testing import Result
 from scipy import stats
 
 from itm.agreement import worst_case
-from itm.benchmark.accuracies import ELSEWHERE
-from itm.benchmark.itm20 import CHECKPOINTS, DATA_SETS
-from itm.store import read_table
+from itm.benchmark.itm20.accuracies import ELSEWHERE
+from itm.benchmark.itm20.pool import CHECKPOINTS, DATA_SETS
+from itm.store.files import read_table
 
 Run = Callable[..., Result]
 POOL = ("mnasnet1_0", "mobilenet_v2", "resnet18")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from itm.data import ingest
-from itm.params import DataParams
-from itm.store import Store
-from itm.types import DataRef
+from itm.core.sections import DataParams
+from itm.core.types import DataRef
+from itm.data.ingest import ingest
+from itm.store.layout import Store
 
 Paint = Callable[..., Path]
 Ingest = Callable[..., DataRef]

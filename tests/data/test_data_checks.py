@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from itm.data import read_index
+from itm.data.index import read_index
 
 
 def _png_promise(width: int, height: int) -> bytes:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from itm.data import name_of, read_index
-from itm.errors import DataError
+from itm.core.errors import DataError
+from itm.data.index import read_index
+from itm.data.sources.parse import name_of
 
 
 def test_each_sub_folder_is_a_class(petals, take):

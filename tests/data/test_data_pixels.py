@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from itm.core.errors import DataError
 from itm.data.pixels import open_rgb
-from itm.errors import DataError
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 

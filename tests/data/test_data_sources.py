@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from itm.data import name_of, read_index
-from itm.data.made import MadeSet, draw
-from itm.errors import DataError
+from itm.core.errors import DataError
+from itm.data.index import read_index
+from itm.data.sources.drawing import MadeSet, draw
+from itm.data.sources.parse import name_of
 
 
 def _write_csv(path, rows, header="path,label,split"):

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from itm.data import read_index
+from itm.core.errors import DataError
+from itm.data.index import read_index
 from itm.data.rows import Row
 from itm.data.splits import assign_splits, largest_remainder, split_counts
-from itm.errors import DataError
 
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 REAL = Path(__file__).parents[2].parent / "shared" / "real" / "sets"

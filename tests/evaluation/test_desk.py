@@ -8,14 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from itm.errors import DataError
-from itm.evaluation.contenders import contenders, mean_rank_elsewhere
-from itm.evaluation.desk import run
-from itm.evaluation.measured import read_measured
-from itm.evaluation.standings import PoolStandings, Standing, standings
-from itm.params import EvaluateParams, Params
-from itm.report.standings_table import markdown
-from itm.store import Store
+from itm.benchmark.contenders import contenders, mean_rank_elsewhere
+from itm.benchmark.desk import run
+from itm.benchmark.measured import read_measured
+from itm.benchmark.standings import PoolStandings, Standing, standings
+from itm.benchmark.standings_table import markdown
+from itm.core.errors import DataError
+from itm.core.params import Params
+from itm.core.sections import EvaluateParams
+from itm.store.layout import Store
 
 Measure = Callable[..., Path]
 

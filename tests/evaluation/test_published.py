@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from itm.agreement import intervals, regret, weighted_tau, worst_cases
-from itm.errors import DataError
-from itm.evaluation.published import PoolReport, evaluate_table
-from itm.evaluation.published_table import read_pools
-from itm.evaluation.standings import Standing
-from itm.report.published_report import print_evaluation
+from itm.benchmark.published import PoolReport, evaluate_table
+from itm.benchmark.published_table import read_pools
+from itm.benchmark.published_view import print_evaluation
+from itm.benchmark.standings import Standing
+from itm.core.errors import DataError
 
 FACTS = Path(__file__).parents[2].parent / "shared" / "facts"
 real = pytest.mark.skipif(not FACTS.is_dir(), reason="the published numbers are not beside the project, in ../shared/facts")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from itm.agreement import Interval
-from itm.evaluation.contenders import Kind
-from itm.evaluation.measured import read_measured
-from itm.evaluation.standings import PoolStandings, Standing, standings
-from itm.evaluation.verdict import verdict
-from itm.report.standings_table import markdown
+from itm.benchmark.contenders import Kind
+from itm.benchmark.measured import read_measured
+from itm.benchmark.standings import PoolStandings, Standing, standings
+from itm.benchmark.standings_table import markdown
+from itm.benchmark.verdict import verdict
 
 ITM = (0.5, 0.3, 0.7)
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from itm.extract import extract
-from itm.params import ExtractParams
-from itm.store import Store
-from itm.types import DataRef, Features, ModelRef
+from itm.core.sections import ExtractParams
+from itm.core.types import DataRef, Features, ModelRef
+from itm.features.extract import extract
+from itm.store.layout import Store
 
 # A team's own model: it can ask for more memory than any machine has, fail, or have no head.
 FACTORY = """

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from itm import extract as extraction
-from itm.data import ingest, read_index
-from itm.errors import StoreError
-from itm.feature_file import read_embeddings
-from itm.params import DataParams
-from itm.types import Features, ModelRef
+from itm.core.errors import StoreError
+from itm.core.sections import DataParams
+from itm.core.types import Features, ModelRef
+from itm.data.index import read_index
+from itm.data.ingest import ingest
+from itm.features import extract as extraction
+from itm.store.feature_file import read_embeddings
 
 
 def embeddings_of(features: Features) -> np.ndarray:

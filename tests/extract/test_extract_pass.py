@@ -8,11 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from itm.data import ingest, read_index
-from itm.errors import DataError, ModelError, ParamsError
-from itm.feature_file import read_embeddings
-from itm.params import DataParams
-from itm.types import Features
+from itm.core.errors import DataError, ModelError, ParamsError
+from itm.core.sections import DataParams
+from itm.core.types import Features
+from itm.data.index import read_index
+from itm.data.ingest import ingest
+from itm.store.feature_file import read_embeddings
 from itm.zoo.load import build
 
 

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from itm.data import ingest
-from itm.finetune import finetune
-from itm.params import DataParams, ExtractParams, FinetuneParams
-from itm.store import Store
-from itm.types import DataRef, ModelRef, Run
+from itm.core.sections import DataParams, ExtractParams, FinetuneParams
+from itm.core.types import DataRef, ModelRef
+from itm.data.ingest import ingest
+from itm.finetune.records import Run
+from itm.finetune.runs import finetune
+from itm.store.layout import Store
 
 Finetune = Callable[..., tuple[Run, ...]]
 SHORT = {"seeds": 1, "steps": 12, "evaluations": 2, "learning_rates": (1e-4, 1e-2), "few_images_divisor": 1}

@@ -9,16 +9,19 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from itm.cli import app
-from itm.confirm import confirm, params_of_first
-from itm.errors import ParamsError
-from itm.finetune import below_head, pairs
-from itm.finetune.table import means, runs_table
-from itm.params import Params
-from itm.report.finetuned_table import sentence
-from itm.store import Store, read_json, read_table
-from itm.types import DataRanking, Estimate, Failure, Finetuned, Protocol, RankedModel, Ranking, Run
-from itm.yaml_records import parse
+from itm.cli.app import app
+from itm.core.errors import ParamsError
+from itm.core.params import Params
+from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking
+from itm.core.types import Failure, Protocol
+from itm.core.yaml_records import parse
+from itm.finetune import pairs
+from itm.finetune.confirm import confirm, params_of_first
+from itm.finetune.records import Finetuned, Run
+from itm.finetune.table import below_head, means, runs_table
+from itm.finetune.view import sentence
+from itm.store.files import read_json, read_table
+from itm.store.layout import Store
 
 LONG, SHORT = "test_resnet.drawn_long", "test_resnet.drawn_short"
 SOURCE = "made:shapes?images=60"

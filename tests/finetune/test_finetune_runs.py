@@ -9,14 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from itm.data import ingest, read_index
-from itm.errors import DataError, ModelError, StoreError
+from itm.core.errors import DataError, ModelError, StoreError
+from itm.core.sections import DataParams, FinetuneParams
+from itm.core.types import ModelRef
+from itm.data.index import read_index
+from itm.data.ingest import ingest
 from itm.finetune import runs
 from itm.finetune.runs import learning_rates
 from itm.finetune.training import Training
-from itm.params import DataParams, FinetuneParams
-from itm.store import Store, read_json, write_json
-from itm.types import ModelRef
+from itm.store.files import read_json, write_json
+from itm.store.layout import Store
 
 CHANCE = 0.1
 

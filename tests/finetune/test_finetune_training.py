@@ -6,14 +6,14 @@ import torch
 from sklearn.datasets import load_digits, make_classification
 from sklearn.linear_model import LogisticRegression
 
-from itm.data import read_index
-from itm.errors import ParamsError
+from itm.core.errors import ParamsError
+from itm.core.sections import FinetuneParams
+from itm.core.yaml_records import parse
+from itm.data.index import read_index
 from itm.finetune.head import train_head
 from itm.finetune.images import Images, read_images
 from itm.finetune.runs import learning_rates
 from itm.finetune.training import Training, _share
-from itm.params import FinetuneParams
-from itm.yaml_records import parse
 from itm.zoo import facts as zoo_facts
 from itm.zoo import load
 
@@ -144,7 +144,7 @@ def test_few_images_lower_the_learning_rates():
 )
 def test_parameters_are_checked(values, message):
     """A grid too narrow to be fair, and anything else that is wrong, is told."""
-    from itm.params import Params
+    from itm.core.params import Params
 
     with pytest.raises(ParamsError, match=message.replace("(", r"\(")):
         parse({"finetune": values}, Params, "test")

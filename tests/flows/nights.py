@@ -9,7 +9,7 @@ import yaml
 
 from itm.refresh.history import read_history
 from itm.refresh.records import Refresh
-from itm.store import Store
+from itm.store.layout import Store
 
 ROOT = Path(__file__).parents[2]
 VALUES: dict[str, Any] = {

@@ -16,8 +16,8 @@ import psutil
 import pytest
 from nights import Nights
 
-from itm import extract, pipeline
-from itm.errors import ItmError, StoreError
+from itm.core.errors import ItmError, StoreError
+from itm.features import devices, extract
 from itm.refresh.history import read_history, write_refresh
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ PATIENCE = 120  # seconds
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute with one thread, as worker processes do: embeddings differ in their last digits with another number."""
-    monkeypatch.setattr(pipeline, "THREADS", 1)
+    monkeypatch.setattr(devices, "THREADS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def undisturbed(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPat
     assert prefect_server
     nights = Nights(tmp_path_factory.mktemp("undisturbed"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "THREADS", 1)
+        patch.setattr(devices, "THREADS", 1)
         assert nights.refresh().work.extracted == 4
     return nights
 

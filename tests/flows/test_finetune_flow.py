@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from itm import pipeline
+from itm.core.params import Params
+from itm.core.yaml_records import parse
+from itm.features import devices
 from itm.finetune import pairs
-from itm.params import Params
-from itm.store import Store, read_json, read_table
-from itm.yaml_records import parse
+from itm.store.files import read_json, read_table
+from itm.store.layout import Store
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,7 @@ def test_processes_find_what_the_library_alone_finds(root: Path, tmp_path: Path,
     """Worker processes give the runs that one step after another gives; a model that is not there is a row in both."""
     from flows.finetune import run
 
-    monkeypatch.setattr(pipeline, "THREADS", 1)  # as each process has: sums differ in their last digits with another number
+    monkeypatch.setattr(devices, "THREADS", 1)  # as each process has: sums differ in their last digits with another number
     folder, alone = tmp_path / "processes", tmp_path / "alone"
     finetuned, confirmed, problem = run(parameters(root, folder, runner={"kind": "processes", "workers": 2}), Store(folder))
     expected, _ = pairs.run(parameters(root, alone), Store(alone))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from itm.store import Store
+from itm.store.layout import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.servers]
 

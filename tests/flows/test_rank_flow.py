@@ -6,10 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from itm import pipeline
-from itm.params import Params
-from itm.store import Store
-from itm.yaml_records import parse
+from itm.core.params import Params
+from itm.core.yaml_records import parse
+from itm.features import devices
+from itm.run import pipeline
+from itm.store.layout import Store
 
 pytestmark = pytest.mark.slow
 
@@ -42,15 +43,14 @@ def test_the_flow_and_the_library_alone_write_the_same_scores(root: Path, tmp_pa
 @pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")
 def test_processes_write_the_same_scores_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worker processes in place of threads, and two models to a scoring task, change nothing, whatever scores compare with."""
+    """Worker processes in place of threads, and two models to a scoring task, change nothing."""
     from flows.rank import run
 
     monkeypatch.setattr(
-        pipeline, "THREADS", 1
+        devices, "THREADS", 1
     )  # as each process has: embeddings differ in their last digits with another number
     folder, alone = tmp_path / "processes", tmp_path / "alone"
-    compared = {"source": "made:textures?images=60", "untrained": "test_vit.untrained"}
-    score = {"names": ["itm", "ped", "kite", "ncti"], **compared}
+    score = {"names": ["itm", "ped", "ncti"]}
     changes = {"data": {"sets": ["made:shapes?images=60"]}, "score": score}
     run(parameters(root, folder, runner={"kind": "processes", "workers": 2, "together": 2}, **changes), Store(folder))
     pipeline.run(parameters(root, alone, **changes), Store(alone))

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from itm.cli import app
-from itm.ranking_file import read_ranking
-from itm.store import Store, read_json
+from itm.cli.app import app
+from itm.store.files import read_json
+from itm.store.layout import Store
+from itm.store.ranking_file import read_ranking
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

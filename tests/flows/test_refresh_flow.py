@@ -8,10 +8,10 @@ import httpx
 import pytest
 import yaml
 
-from itm.params import find_params
+from itm.core.params import find_params
+from itm.ranking.recommend import read_recommended
 from itm.refresh.history import read_history
-from itm.refresh.recommended import read_recommended
-from itm.store import Store
+from itm.store.layout import Store
 
 pytestmark = pytest.mark.slow
 

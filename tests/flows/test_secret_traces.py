@@ -9,10 +9,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from itm import secrets
-from itm.params import Params
-from itm.store import Store
-from itm.yaml_records import parse
+from itm.core import secrets
+from itm.core.params import Params
+from itm.core.yaml_records import parse
+from itm.store.layout import Store
 
 pytestmark = pytest.mark.slow
 

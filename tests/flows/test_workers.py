@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from itm.store import Store
+from itm.store.layout import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.servers]
 

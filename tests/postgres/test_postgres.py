@@ -17,11 +17,12 @@ import pytest
 import yaml
 from postgres_cluster import OWNER, Cluster, Database, free_port
 
-from itm import pipeline
-from itm.errors import ParamsError
-from itm.params import Params
-from itm.store import Store
-from itm.yaml_records import parse
+from itm.core.errors import ParamsError
+from itm.core.params import Params
+from itm.core.yaml_records import parse
+from itm.features import devices
+from itm.run import pipeline
+from itm.store.layout import Store
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.servers]
 
@@ -90,7 +91,7 @@ def test_a_ranking_on_postgres_is_that_of_the_library_alone(
     root: Path, tmp_path: Path, prefect: dict[str, str], mlflow: Database, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With both databases on PostgreSQL the scores keep their bytes, and the run and its children stand in those databases."""
-    monkeypatch.setattr(pipeline, "THREADS", 1)  # as the command has
+    monkeypatch.setattr(devices, "THREADS", 1)  # as the command has
     alone, tracked = tmp_path / "alone", tmp_path / "tracked"
     pipeline.run(parse(values(root, alone, None), Params, "test"), Store(alone))
     subprocess.run(

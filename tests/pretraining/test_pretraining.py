@@ -10,15 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from flows.pretrain import pretrain_flow
-from itm.errors import DataError, ModelError
-from itm.pretraining.contrastive import DINO, SimCLR
-from itm.pretraining.masked import MAE, MaskFeat, SimMIM
-from itm.pretraining.pictures import Pictures, drawn, from_parquet, views
-from itm.pretraining.recipes import POOLED, RECIPES, SIZE, VIT, Recipe, recipe
-from itm.pretraining.training import save, train
+from benchmarks.pretraining.contrastive import DINO, SimCLR
+from benchmarks.pretraining.main import pretrain_flow
+from benchmarks.pretraining.masked import MAE, MaskFeat, SimMIM
+from benchmarks.pretraining.pictures import Pictures, drawn, from_parquet, views
+from benchmarks.pretraining.recipes import POOLED, RECIPES, SIZE, VIT, Recipe, recipe
+from benchmarks.pretraining.training import save, train
+from itm.core.errors import DataError, ModelError
 from itm.zoo.load import build
-from itm.zoo.timm_gate import timm
+from itm.zoo.timm_import import timm
 from itm.zoo.zoo_file import read_zoo_file
 
 

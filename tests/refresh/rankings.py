@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from itm.keys import content_key
-from itm.params import DataParams, Params, ScoreParams
-from itm.rank import failed_outcome, rank_data, ranking
+from itm.core.keys import content_key
+from itm.core.params import Params
+from itm.core.rankings import Ranking
+from itm.core.sections import DataParams, ScoreParams
+from itm.core.types import DataRef, Facts, Features, Outcome, Score
+from itm.ranking.rank import failed_outcome, rank_data, ranking
 from itm.refresh.changes import options_key
 from itm.refresh.history import standing
 from itm.refresh.records import Refresh
-from itm.types import DataRef, Facts, Features, Outcome, Ranking, Score
 
 PARAMS = ScoreParams(names=("knn",), rank_by="knn")
 FACTS = Facts(1, 0.1, 8, 48, "", "")

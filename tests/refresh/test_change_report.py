@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from itm.core.rankings import Ranking
+from itm.ranking.recommend import recommend
+from itm.refresh.bump_figure import MOST_MODELS, bump_figure
 from itm.refresh.changes import compare
-from itm.refresh.recommended import recommend
-from itm.refresh.records import DataChange, Refresh, Work
-from itm.report.bump_figure import MOST_MODELS, bump_figure
-from itm.report.change_page import MOST_CHARTS, render_changes, write_changes
-from itm.report.change_text import duration, headline, markdown, sentences, verdict
+from itm.refresh.page import MOST_CHARTS, render_changes, write_changes
+from itm.refresh.records import DataChange, Refresh
+from itm.refresh.text import duration, headline, markdown, sentences, verdict
 from itm.report.figures import THEME
-from itm.types import Ranking
+from itm.run.work import Work
 from tests.refresh.rankings import PARAMS, Values, failing_whole, rank, recommend_first, refresh, without
 from tests.report.example import HOSTILE
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itm.core.rankings import Ranking
+from itm.ranking.recommend import recommend
 from itm.refresh.changes import GONE, compare
-from itm.refresh.recommended import recommend
 from itm.refresh.records import DataChange, Lead, Move
-from itm.types import Ranking
 from tests.refresh.rankings import PARAMS, failing_whole, rank, recommend_first, refresh, without
 
 POOL = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6}

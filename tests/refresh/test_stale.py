@@ -14,16 +14,18 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from itm import extract, pipeline, scoring
-from itm.cli import app
-from itm.params import Params, with_overrides
-from itm.ranking_file import read_ranking
+from itm.cli.app import app
+from itm.core.params import Params, with_overrides
+from itm.features import extract
+from itm.ranking import scoring
+from itm.ranking.recommend import update_recommended
 from itm.refresh.changes import options_key
 from itm.refresh.history import standing, write_refresh
-from itm.refresh.recommended import update_recommended
 from itm.refresh.records import Refresh
 from itm.refresh.stale import Stale, find_stale
-from itm.store import Store
+from itm.run import pipeline
+from itm.store.layout import Store
+from itm.store.ranking_file import read_ranking
 
 pytestmark = pytest.mark.usefixtures("own_logger")
 MODELS = ("test_resnet.drawn_long", "test_vit.drawn_long")
@@ -210,9 +212,9 @@ def status(folder: Path, filled: Path) -> Iterator[list[str]]:
     params = with_overrides(asked(filled), score={"folds": 4}).model_copy(update={"store": folder / "store"})
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(params.model_dump(mode="json")), encoding="utf-8")
-    level = logging.getLogger("itm.scoring").level
+    level = logging.getLogger("itm.ranking.scoring").level
     yield ["status", "--params", str(path)]
-    assert logging.getLogger("itm.scoring").level == level
+    assert logging.getLogger("itm.ranking.scoring").level == level
 
 
 def test_the_command_before_the_first_refresh(status: list[str]) -> None:
@@ -252,14 +254,3 @@ def test_weights_that_are_not_here_are_not_fetched(filled: Path, tmp_path: Path,
     found = stale(filled, with_overrides(asked(filled), zoo={"models": ("test_resnet.r160_in1k",)}))
     assert causes(found) == {"its weights are not on this machine yet": 1}
     assert not huggingface_hub.constants.HF_HUB_OFFLINE
-
-
-def test_what_scores_compare_with_is_counted_too(filled: Path) -> None:
-    """A model that others are compared with is a pair of its own, and so is every model on a source that was never read."""
-    params = with_overrides(asked(filled), zoo={"models": MODELS[:1]})
-    untrained = stale(filled, with_overrides(params, score={"names": ("knn", "kite"), "untrained": MODELS[1]}))
-    assert (untrained.pairs, causes(untrained)) == (2, {"score kite is new": 1})
-    source = with_overrides(params, score={"names": ("knn", "ped"), "source": "made:shapes?images=60"})
-    found = stale(filled, source)
-    assert causes(found)["images were never read"] == 1
-    assert found.data == {"shapes-images60": "images were never read"}

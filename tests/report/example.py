@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from itm.keys import content_key
-from itm.types import DataRanking, Estimate, Facts, Failure, RankedModel, Ranking, ScoreFacts
+from itm.core.keys import content_key
+from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking, ScoreFacts
+from itm.core.types import Facts, Failure
 
 HOSTILE = "custom_net.<script>alert('tag')</script>"
 MEMORY = (

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from itm.core.rankings import DataRanking
 from itm.report.details import balance, commonest_class, control, drawing, scored_splits
-from itm.types import DataRanking
 from tests.report.example import POOL, example_ranking, ranked_by
 
 

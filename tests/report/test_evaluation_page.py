@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from itm.agreement import Interval, Spread
-from itm.evaluation.contenders import Kind
-from itm.evaluation.standings import PoolStandings, Standing
-from itm.evaluation.verdict import verdict
-from itm.report.evaluation_page import render_evaluation, write_evaluation_page
+from itm.benchmark.contenders import Kind
+from itm.benchmark.page import render_evaluation, write_evaluation_page
+from itm.benchmark.standings import PoolStandings, Standing
+from itm.benchmark.verdict import verdict
 
 SETS = ("flowers", "letters")
 WICKED = '"><img src=x onerror=alert(1)> id="a" fill: #ffffff --> ]]> $x$'

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itm.agreement import Interval, Spread
-from itm.evaluation.contenders import Kind
-from itm.evaluation.standings import PoolStandings, Standing
-from itm.report.evaluation_page import write_evaluation_page
+from itm.benchmark.contenders import Kind
+from itm.benchmark.page import write_evaluation_page
+from itm.benchmark.standings import PoolStandings, Standing
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install itm-rank[dev]")
 if TYPE_CHECKING:

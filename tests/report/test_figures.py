@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
+from itm.core.rankings import DataRanking
+from itm.core.types import Facts
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
-from itm.types import DataRanking, Facts
 from tests.report.example import HOSTILE, POOL, example_ranking, ranked_by
 
 DRAWERS = (score_bars, score_against_cost)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.collections import LineCollection
 
+from itm.core.rankings import DataRanking
+from itm.core.types import Facts
 from itm.report.figures import MOST_MODELS, score_against_cost, score_bars
 from itm.report.page import MOST_ROWS, render
-from itm.types import DataRanking, Facts
 from tests.report.example import example_ranking
 
 MODELS = 300

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from itm.keys import content_key
+from itm.core.keys import content_key
 from itm.report.page import render, write_page
 from tests.report.example import BROKEN, HOSTILE, MEMORY, NO_HEAD, POOL, example_ranking, ranked_by
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from itm.report import answer, counted, decimals, fixed
+from itm.core.rankings import Estimate
+from itm.core.text import counted, decimals, fixed
 from itm.report.table import print_ranking, ranking_tables
-from itm.types import Estimate
+from itm.report.wording import answer
 from tests.report.example import BROKEN, HOSTILE, MEMORY, NO_HEAD, POOL, example_ranking, ranked_by
 
 

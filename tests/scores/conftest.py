@@ -18,6 +18,7 @@ class Golden(NamedTuple):
     features: np.ndarray
     labels: np.ndarray
     source: Source
+    spread: np.ndarray
     expected: dict[str, Any]
 
 
@@ -27,9 +28,6 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     if not GOLDEN.exists():
         pytest.skip("../shared/golden is not here: it holds arrays and reference values that are not part of this repository")
     arrays = np.load(GOLDEN / f"{request.param}.npz")
-    source = Source(
-        logits=np.log(arrays["source_probabilities"]),
-        spread=arrays["source_features"].std(axis=0),
-    )
+    source, spread = Source(logits=np.log(arrays["source_probabilities"])), arrays["source_features"].std(axis=0)
     expected = json.loads((GOLDEN / "scores.json").read_text(encoding="utf-8"))[request.param]
-    return Golden(arrays["features"], arrays["labels"], source, expected)
+    return Golden(arrays["features"], arrays["labels"], source, spread, expected)

@@ -5,11 +5,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from itm.errors import ParamsError
+from itm.core.errors import ParamsError
 from itm.scores import Splitting, check_options
-from itm.scores._order import canonical
-from itm.scores.knn import KnnOptions, knn
-from itm.scores.linear_probe import LinearProbeOptions, linear_probe
+from itm.scores.library.knn import KnnOptions, knn
+from itm.scores.library.linear_probe import LinearProbeOptions, linear_probe
+from itm.scores.sample import canonical
 
 
 def noisy(n: int = 200, d: int = 10) -> tuple[np.ndarray, np.ndarray]:

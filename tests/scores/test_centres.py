@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from itm.scores import _centres
-from itm.scores._centres import Centres, Kind
-from itm.scores._order import Sample
-from itm.scores._rows import Rows
-from itm.scores._splits import Splitting
-from itm.scores._training import Training
-from itm.scores.itm import ItmOptions
+from itm.scores.itm import centres as _centres
+from itm.scores.itm.centres import Centres, Kind
+from itm.scores.itm.options import ItmOptions
+from itm.scores.itm.rows import Rows
+from itm.scores.itm.training import Training
+from itm.scores.sample import Sample
+from itm.scores.splits import Splitting
 
 Tensor = torch.Tensor
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from itm.errors import ParamsError, ScoreError
+from itm.core.errors import ParamsError, ScoreError
 from itm.scores import Source, Splitting, check_options, computed, evaluate, get, names
 from tests.scores.samples import blobs, scored
 
@@ -87,7 +87,6 @@ def test_what_a_score_needs_and_is_not_known_is_named(name: str) -> None:
     [
         (Source(logits=np.ones((9, 4))), "logits have shape \\(9, 4\\); 120 along the first of 2 axes"),
         (Source(logits=np.full((120, 4), np.nan)), "logits hold values that are not finite"),
-        (Source(spread=np.ones(7)), "spread have shape \\(7,\\); 12 along the first of 1 axes"),
     ],
 )
 def test_a_source_that_does_not_fit_is_named(source: Source, said: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from itm.errors import ParamsError, ScoreError
+from itm.core.errors import ParamsError, ScoreError
 from itm.scores import Source, check_options, evaluate
 from tests.scores.samples import blobs
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from itm.errors import ScoreError
+from itm.core.errors import ScoreError
 from itm.scores import Source, canonical, evaluate, get, names
-from itm.scores.energy import EnergyOptions, energy
+from itm.scores.library.energy import EnergyOptions, energy
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from itm.scores._evolution import Block, Evolution, InnerLoss, unit_rows, unit_rows_backward
+from itm.scores.itm.evolution import Block, Evolution, InnerLoss, unit_rows, unit_rows_backward
 
 LOSSES: tuple[InnerLoss, ...] = ("mse", "cross_entropy", "mae")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from itm.errors import ParamsError, ScoreError
+from itm.core.errors import ParamsError, ScoreError
 from itm.scores import canonical, check_options, evaluate
-from itm.scores.gbc import GbcOptions, gbc
+from itm.scores.library.gbc import GbcOptions, gbc
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs
 

@@ -9,14 +9,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from itm.errors import ScoreError
-from itm.scores import Splitting, _judging, _rows, canonical, evaluate, evaluate_together
-from itm.scores._judging import predictions
-from itm.scores._order import Sample
-from itm.scores._rows import Rows
-from itm.scores._splits import Split
-from itm.scores._training import Training
-from itm.scores.itm import ItmOptions, _together, itm
+from itm.core.errors import ScoreError
+from itm.scores import Splitting, canonical, evaluate, evaluate_together
+from itm.scores.itm import predict as _judging
+from itm.scores.itm import rows as _rows
+from itm.scores.itm.options import ItmOptions
+from itm.scores.itm.predict import predictions
+from itm.scores.itm.rows import Rows
+from itm.scores.itm.score import _together, itm
+from itm.scores.itm.training import Training
+from itm.scores.sample import Sample
+from itm.scores.splits import Split
 
 Tensor = torch.Tensor
 

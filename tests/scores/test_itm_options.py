@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from itm.errors import ParamsError, ScoreError
+from itm.core.errors import ParamsError, ScoreError
 from itm.scores import check_options, evaluate
-from itm.scores.itm import ITM, ItmOptions
+from itm.scores.itm.options import ItmOptions
+from itm.scores.itm.score import ITM
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat(np.arange(6), [150, 110, 90, 70, 50, 30])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.svm import LinearSVC
 
-from itm.errors import ParamsError
+from itm.core.errors import ParamsError
 from itm.scores import check_options, evaluate
 from tests.scores.samples import blobs
 

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from itm.errors import ParamsError, ScoreError
+from itm.core.errors import ParamsError, ScoreError
 from itm.scores import Splitting, evaluate
-from itm.scores._judging import predictions
-from itm.scores._order import Sample
-from itm.scores._rows import Rows
-from itm.scores._splits import Split
-from itm.scores._training import Training
-from itm.scores.itm import ItmOptions, itm
+from itm.scores.itm.options import ItmOptions
+from itm.scores.itm.predict import predictions
+from itm.scores.itm.rows import Rows
+from itm.scores.itm.score import itm
+from itm.scores.itm.training import Training
+from itm.scores.sample import Sample
+from itm.scores.splits import Split
 
 LEAK_TABLE = [(37, 256, 1, 0.5), (100, 256, 1, 0.5), (37, 256, 100, 1.0), (37, 64, 100, 0.5), (37, 16, 100, 0.5)]
 

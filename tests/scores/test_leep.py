@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import itm.scores.leep
+import itm.scores.library.leep
 from itm.scores import Source, evaluate
 from tests.scores.conftest import Golden
 
@@ -30,7 +30,7 @@ def test_equals_the_stored_value(golden: Golden) -> None:
 @pytest.mark.parametrize("reference", [False, True])
 def test_equals_the_definition(reference: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """In blocks of four rows, the value is the mean of the logs of the sums by definition, or of the sums for the reference."""
-    monkeypatch.setattr(itm.scores.leep, "BLOCK", 24)
+    monkeypatch.setattr(itm.scores.library.leep, "BLOCK", 24)
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(30, 6)), np.arange(30) % 3
     value = evaluate("leep", rng.normal(size=(30, 2)), labels, source=Source(logits=logits), options={"reference": reference})

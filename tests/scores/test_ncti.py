@@ -9,11 +9,13 @@ from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from itm.errors import ParamsError
-from itm.params import ScoreParams
-from itm.pooling import with_pooled
-from itm.scores import _discriminant, _statistics, check_options, evaluate
-from itm.types import Facts, Features, Outcome, Score
+from itm.core.errors import ParamsError
+from itm.core.sections import ScoreParams
+from itm.core.types import Facts, Features, Outcome, Score
+from itm.ranking.pooled import with_pooled
+from itm.scores import check_options, evaluate
+from itm.scores.common import discriminant as _discriminant
+from itm.scores.common import statistics as _statistics
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from itm.errors import ParamsError
+from itm.core.errors import ParamsError
 from itm.scores import Splitting, canonical, check_options, evaluate, get
 from tests.scores.samples import blobs
 
@@ -38,7 +38,7 @@ def test_blocks_of_rows_give_what_all_rows_at_once_give(monkeypatch: pytest.Monk
     """Reading seven rows at a time changes nothing."""
     features, labels = blobs(gap=0.4)
     whole = evaluate("nearest_class_mean", features, labels)
-    monkeypatch.setattr("itm.scores.nearest_class_mean.BLOCK", 7 * features.shape[1])
+    monkeypatch.setattr("itm.scores.library.nearest_class_mean.BLOCK", 7 * features.shape[1])
     assert evaluate("nearest_class_mean", features, labels) == whole
 
 

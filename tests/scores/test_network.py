@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from itm.scores import _centres
-from itm.scores._centres import Centres
-from itm.scores._evolution import Evolution, InnerLoss
-from itm.scores._network import Network
+from itm.scores.itm import centres as _centres
+from itm.scores.itm.centres import Centres
+from itm.scores.itm.evolution import Evolution, InnerLoss
+from itm.scores.itm.network import Network
 
 LANES, ROWS, WIDTH, CLASSES = 3, 40, 7, 5
 Tensor = torch.Tensor

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from itm.errors import ParamsError, ScoreError
+from itm.core.errors import ParamsError, ScoreError
 from itm.scores import check_options, evaluate
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from itm.errors import ParamsError, ScoreError
+from itm.core.errors import ParamsError, ScoreError
 from itm.scores import check_options, evaluate
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs
@@ -103,8 +103,8 @@ def test_rows_that_do_not_fit_into_memory_give_the_same(monkeypatch: pytest.Monk
     """With nothing kept from step to step, and few rows read at once, the score is the same up to its tolerance."""
     features, labels = blobs(n=n, d=width, gap=0.7)
     whole = evaluate("pactran", features, labels).value
-    monkeypatch.setattr("itm.scores.pactran.KEPT", 0)
-    monkeypatch.setattr("itm.scores.pactran.BLOCK", 70)
+    monkeypatch.setattr("itm.scores.library.pactran.KEPT", 0)
+    monkeypatch.setattr("itm.scores.library.pactran.BLOCK", 70)
     assert evaluate("pactran", features, labels).value == pytest.approx(whole, abs=1e-7)
 
 

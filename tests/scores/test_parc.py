@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
 
-from itm.errors import ParamsError
+from itm.core.errors import ParamsError
 from itm.scores import check_options, evaluate
-from itm.scores._subset import balanced
+from itm.scores.common.subset import balanced
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs
 

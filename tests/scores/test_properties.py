@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from itm.errors import ScoreError
+from itm.core.errors import ScoreError
 from itm.scores import Evaluation, Source, Splitting, canonical, evaluate_together, get, names
 from tests.scores.samples import blobs, known, scored
 
@@ -35,7 +35,6 @@ EXCUSES: dict[str, dict[str, str]] = {
     "every row twice": dict.fromkeys(HELD_OUT, "a row and its double fall into different splits")
     | dict.fromkeys(SHRUNK, "covariances are shrunk less for more rows")
     | {
-        "kite": "alignment with features that mean nothing falls with the number of rows",
         "lead": "rows are sampled, and the penalty of its classifiers weighs less against more of them",
         "pactran": "the prior weighs less against more rows",
         "logme": "evidence grows with every image, also with one seen before",

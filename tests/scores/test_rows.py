@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from itm.scores import Splitting, _rows, canonical, evaluate, evaluate_together
-from itm.scores._order import Sample
-from itm.scores._rows import Rows
+from itm.scores import Splitting, canonical, evaluate, evaluate_together
+from itm.scores.itm import rows as _rows
+from itm.scores.itm.rows import Rows
+from itm.scores.sample import Sample
 
 COUNT, WIDTH = 700, 12
 CPU = torch.device("cpu")

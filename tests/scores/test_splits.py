@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itm.errors import ParamsError, ScoreError
-from itm.scores.contract import Split, Splitting
+from itm.core.errors import ParamsError, ScoreError
+from itm.scores.evaluate import Split, Splitting
 
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(4), [40, 23, 9, 1]))
 KINDS = [Splitting(seeds=3), Splitting("paper", seeds=3), Splitting(folds=2), Splitting("paper", folds=7)]

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from itm.errors import ParamsError
-from itm.scores import _statistics, check_options, evaluate
-from itm.scores._statistics import Statistics
+from itm.core.errors import ParamsError
+from itm.scores import check_options, evaluate
+from itm.scores.common import statistics as _statistics
+from itm.scores.common.statistics import Statistics
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs
 

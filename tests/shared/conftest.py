@@ -9,11 +9,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from itm.data import ingest
-from itm.extract import extract
-from itm.params import DataParams, ExtractParams
-from itm.store import Store
-from itm.types import DataRef, Features, ModelRef
+from itm.core.sections import DataParams, ExtractParams
+from itm.core.types import DataRef, Features, ModelRef
+from itm.data.ingest import ingest
+from itm.features.extract import extract
+from itm.store.layout import Store
 
 SECRET = "not-to-be-shown-to-anyone"
 _numbers = itertools.count()

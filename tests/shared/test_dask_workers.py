@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from itm.data import ingest
-from itm.params import DataParams
-from itm.store import Store
+from itm.core.sections import DataParams
+from itm.data.ingest import ingest
+from itm.store.layout import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.servers]
 

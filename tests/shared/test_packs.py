@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from itm.data import read_index
-from itm.data.exchange import with_images_here
-from itm.errors import StoreError
+from itm.core.errors import StoreError
+from itm.data.index import read_index
+from itm.data.pack import with_images_here
 
 
 def test_images_are_unpacked_once_however_many_ask(data, images, other):

@@ -8,9 +8,9 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from itm.errors import ItmError, StoreError
-from itm.shared import check_place, fetch, need, publish
-from itm.store import Store
+from itm.core.errors import ItmError, StoreError
+from itm.store.layout import Store
+from itm.store.mirror import check_place, fetch, need, publish
 
 
 class Cut(MemoryFileSystem):  # type: ignore[misc]

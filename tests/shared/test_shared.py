@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 from s3fs import S3FileSystem
 
-from itm import pipeline
-from itm.errors import StoreError
-from itm.feature_file import read_embeddings
-from itm.params import Params, ScoreParams
-from itm.scoring import score
-from itm.store import Store
-from itm.types import References
-from itm.yaml_records import parse
+from itm.core.errors import StoreError
+from itm.core.params import Params
+from itm.core.sections import ScoreParams
+from itm.core.yaml_records import parse
+from itm.ranking.scoring import score
+from itm.run import pipeline
+from itm.run.plan import plan
+from itm.run.work import counts
+from itm.store.feature_file import read_embeddings
+from itm.store.layout import Store
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
 
@@ -65,12 +67,12 @@ def test_a_worker_computes_on_images_that_only_the_driver_saw(images, zoo_file, 
     alone = Store(tmp_path / "alone")
     params = parameters(images, zoo_file, one)
     pipeline.run(params, alone)
-    planned = pipeline.plan(params, one)
+    planned = plan(params, one)
     images.rename(images.with_name("elsewhere"))
     (data,) = planned.data_sets
     data.index.unlink()
-    outcomes = [pipeline.run_pair(model, data, References(), params, other) for model in planned.models]
-    assert "extracted 2 pairs (0 cached), computed 4 scores (0 cached), 0 pairs with failures" in pipeline.counts(outcomes)
+    outcomes = [pipeline.run_pair(model, data, params, other) for model in planned.models]
+    assert "extracted 2 pairs (0 cached), computed 4 scores (0 cached), 0 pairs with failures" in counts(outcomes)
     pipeline.conclude(planned, outcomes, params, one)
     assert one.scores.read_bytes() == alone.scores.read_bytes()
 
@@ -83,7 +85,7 @@ def test_workers_with_stores_elsewhere_hand_features_on(data, images, run, one, 
     assert made.path.is_relative_to(other.root)
     leave(other.root)
     monkeypatch.setenv("ITM_STORE", str(tmp_path / "third"))
-    scores, failures = score(made, ScoreParams(names=("itm", "knn")), one, references=References(untrained=made))
+    scores, failures = score(made, ScoreParams(names=("itm", "knn")), one)
     assert (len(scores), failures) == (2, ())
     assert len(list((tmp_path / "third" / "cache" / "features").rglob("*.parquet"))) == 1
     assert not (one.root / "cache" / "scores").exists()

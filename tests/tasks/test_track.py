@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from itm import pipeline
-from itm.errors import StoreError
-from itm.params import Params, TrackParams
-from itm.store import Store
-from itm.types import Ranking
-from itm.yaml_records import parse
+from itm.core.errors import StoreError
+from itm.core.params import Params
+from itm.core.rankings import Ranking
+from itm.core.sections import TrackParams
+from itm.core.yaml_records import parse
+from itm.run import pipeline
+from itm.store.layout import Store
 
 pytestmark = pytest.mark.slow
 
@@ -223,7 +224,7 @@ def test_artifacts_may_not_carry_a_password(tmp_path: Path, monkeypatch: pytest.
 def test_mlflows_own_warnings_are_discreet(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """MLflow warns of drivers in their own words, which reach the terminal without the secret that is in them."""
     import tasks.track.client  # noqa: F401  (whoever opens MLflow has this)
-    from itm.secrets import revealed
+    from itm.core.secrets import revealed
 
     monkeypatch.setenv("ITM_WORD", "w4rned-of")
     revealed("$ITM_WORD")

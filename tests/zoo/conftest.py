@@ -9,8 +9,8 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from itm.types import ModelRef
-from itm.zoo.timm_gate import timm
+from itm.core.types import ModelRef
+from itm.zoo.timm_import import timm
 
 FACTORIES = """
 import timm

@@ -9,9 +9,9 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from itm.cli import app
-from itm.params import ZooParams
-from itm.types import Failure
+from itm.cli.app import app
+from itm.core.sections import ZooParams
+from itm.core.types import Failure
 from itm.zoo.facts import list_models
 from itm.zoo.resolve import resolve
 

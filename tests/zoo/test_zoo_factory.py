@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from itm.errors import ModelError
-from itm.types import ModelRef
+from itm.core.errors import ModelError
+from itm.core.types import ModelRef
 from itm.zoo.load import build, skeleton
 
 

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from itm.errors import ModelError, ParamsError
-from itm.types import Facts, Failure, ModelRef, Preprocessing
+from itm.core.errors import ModelError, ParamsError
+from itm.core.types import Facts, Failure, ModelRef, Preprocessing
 from itm.zoo.facts import facts, list_models, preprocessing, preprocessing_without_weights, transform, without_weights
 from itm.zoo.load import build
-from itm.zoo.timm_gate import timm
+from itm.zoo.timm_import import timm
 
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 WriteZoo = Callable[..., Path]

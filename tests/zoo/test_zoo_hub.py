@@ -14,10 +14,10 @@ import huggingface_hub.constants
 import pytest
 import torch
 
-from itm.errors import ModelError
-from itm.keys import file_hash
-from itm.params import ZooParams
-from itm.types import ModelRef
+from itm.core.errors import ModelError
+from itm.core.keys import file_hash
+from itm.core.sections import ZooParams
+from itm.core.types import ModelRef
 from itm.zoo.load import build, weights_hash
 from itm.zoo.resolve import resolve
 
@@ -27,8 +27,8 @@ NAME = "test_resnet.r160_in1k"
 REVISION = "0" * 40
 OFFLINE = f"""
 import json, time
-from itm.errors import ModelError
-from itm.types import ModelRef
+from itm.core.errors import ModelError
+from itm.core.types import ModelRef
 from itm.zoo.load import build, weights_hash
 
 def timms(name):

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from itm.errors import ModelError
-from itm.keys import file_hash
-from itm.types import ModelRef, Preprocessing
+from itm.core.errors import ModelError
+from itm.core.keys import file_hash
+from itm.core.types import ModelRef, Preprocessing
 from itm.zoo.load import build, definition, weights_hash
 
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]

@@ -14,10 +14,10 @@ import huggingface_hub.constants
 import pytest
 import torch
 
-from itm.errors import ModelError
-from itm.keys import file_hash
-from itm.params import ZooParams
-from itm.types import ModelRef
+from itm.core.errors import ModelError
+from itm.core.keys import file_hash
+from itm.core.sections import ZooParams
+from itm.core.types import ModelRef
 from itm.zoo.hub import FILES, UnreachedError, pretrained_file, verify
 from itm.zoo.load import build, weights_hash
 from itm.zoo.prefetch import prefetch

@@ -6,7 +6,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from itm.zoo.published import RESULTS, imagenet_top1
+from itm.zoo.imagenet import RESULTS, imagenet_top1
 
 
 def test_the_table_says_where_it_comes_from() -> None:
@@ -40,7 +40,7 @@ def test_other_models_have_none(name: str) -> None:
 def test_asking_for_an_accuracy_loads_neither_torch_nor_timm() -> None:
     """The table is read without the packages that take seconds to import."""
     code = (
-        "import sys; from itm.zoo.published import imagenet_top1; imagenet_top1('resnet50.a1_in1k'); "
+        "import sys; from itm.zoo.imagenet import imagenet_top1; imagenet_top1('resnet50.a1_in1k'); "
         "print(sorted({'torch', 'timm', 'pandas', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from itm.params import ZooParams
-from itm.types import ModelRef
+from itm.core.sections import ZooParams
+from itm.core.types import ModelRef
 from itm.zoo.facts import facts, preprocessing, preprocessing_without_weights, transform
 from itm.zoo.load import build, weights_hash
 from itm.zoo.resolve import resolve

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from itm.errors import ParamsError
-from itm.params import ZooParams
+from itm.core.errors import ParamsError
+from itm.core.sections import ZooParams
 from itm.zoo.resolve import resolve
-from itm.zoo.timm_gate import timm
+from itm.zoo.timm_import import timm
 
 WriteZoo = Callable[..., Path]
 

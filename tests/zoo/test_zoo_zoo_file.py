@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from itm.errors import ParamsError
-from itm.params import ZooParams
-from itm.types import Failure, ModelRef, Preprocessing
+from itm.core.errors import ParamsError
+from itm.core.sections import ZooParams
+from itm.core.types import Failure, ModelRef, Preprocessing
 from itm.zoo.resolve import resolve
 
 WriteZoo = Callable[..., Path]

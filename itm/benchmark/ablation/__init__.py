@@ -1,0 +1,1 @@
+"""One option of ITM varied at a time."""

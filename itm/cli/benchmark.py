@@ -1,0 +1,58 @@
+"""The command `itm benchmark`. Heavy imports stand inside, as in all commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from itm.cli.options import Device, MaxImages, ParamsFile, Scores, errors_told, settings
+
+Rows = Annotated[
+    list[str] | None, typer.Option("--model", "-m", help="Row or wildcard of the table; may be repeated. Default: all.")
+]
+
+
+def benchmark(
+    name: Annotated[str, typer.Argument(help="itm20, the table of the ITM paper.")],
+    data_root: Annotated[Path, typer.Option(help="Folder with a folder or an index a data set, named as the table prints.")],
+    accuracies: Annotated[
+        Path | None, typer.Option(help="CSV of published accuracies: model, dataset, accuracy_percent. None are shipped.")
+    ] = None,
+    model: Rows = None,
+    score: Scores = None,
+    max_images: MaxImages = None,
+    device: Device = None,
+    params: ParamsFile = None,
+) -> None:
+    """Run a published pool of checkpoints and data sets, and compare the scores with published accuracies.
+
+    Says what is missing and what to do, and runs on what is in place. Leaves with status 2 if that is too little, and with
+    status 1 if a model or a data set failed.
+    """
+    with errors_told():
+        scores = {"names": tuple(score) if score else None, "rank_by": score[0] if score else None}
+        chosen, _ = settings(None, params, data={"max_images": max_images}, extract={"device": device}, score=scores)
+        from rich.console import Console
+
+        from itm.benchmark.itm20 import pool as itm20
+        from itm.benchmark.itm20 import run, table
+        from itm.benchmark.itm20.accuracies import read_accuracies
+        from itm.report.table import print_ranking
+
+        run.check(name, chosen)
+        published = read_accuracies(accuracies) if accuracies else None
+        console = Console()
+        pool = run.look(itm20.checkpoints(model or ["*"]), data_root)
+        table.print_pool(pool, console)
+        chosen, store = run.prepare(pool, chosen)
+        ranking, agreement = run.run(pool, chosen, store, published)
+        print_ranking(ranking, console)
+        console.print()
+        if agreement is None:
+            console.print("Nothing is compared: no --accuracies FILE is given.")
+        else:
+            table.print_agreement(agreement, pool, console)
+        again = f"page: {store.reports / 'index.html'}   again: itm show {store.ranking_name}"
+        console.print(again, soft_wrap=True, highlight=False)
+    if any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets):
+        raise typer.Exit(1)

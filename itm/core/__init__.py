@@ -1,0 +1,1 @@
+"""Errors, keys, records, parameters, text and logs: what every other package uses."""

@@ -1,1 +1,0 @@
-"""Judges scores by what became of models after fine-tuning: on pools measured here, and on any table of accuracies."""

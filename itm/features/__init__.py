@@ -1,0 +1,1 @@
+"""Embeddings: one forward pass of one model over one data set, cached."""

@@ -1,0 +1,1 @@
+"""What differs between tasks: how targets are read, split, predicted and measured."""

@@ -1,0 +1,1 @@
+"""From feature files to a ranking: scoring, intervals, order, recommendation."""

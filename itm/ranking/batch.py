@@ -1,0 +1,90 @@
+"""Some models of one data set: what is read of their feature files, and how a score of several of them is computed."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from itm.core.sections import ScoreParams
+from itm.core.types import Features
+from itm.scores import Evaluation, Sample, Source, Splitting, canonical, computed, evaluate_together, get
+from itm.store.feature_file import read_embeddings, read_logits
+from itm.zoo.imagenet import imagenet_top1
+
+Evaluated = tuple[Evaluation, float] | Exception  # with the seconds it took
+
+
+def splitting(params: ScoreParams) -> Splitting:
+    """Return how the parameters have rows split."""
+    return Splitting(params.splitting, params.folds, params.seeds, params.seed)
+
+
+def single(params: ScoreParams) -> list[str]:
+    """Return the names of the scores to compute of each model by itself."""
+    return [name for name in computed(params.names) if get(name).sampling != "pooled"]
+
+
+class Batch:
+    """Models with what was read of each; scores of one model share what they compute of its rows until it is forgotten."""
+
+    def __init__(self, models: Sequence[Features], params: ScoreParams, device: str) -> None:
+        self.models, self.params, self.device = models, params, device
+        self._needs = {need for name in single(params) for need in get(name).needs}
+        self._samples: dict[int, Sample | Exception] = {}
+
+    def forget(self, number: int) -> None:
+        """Let go of what was read and computed of a model."""
+        self._samples.pop(number, None)
+
+    def evaluate(self, name: str, numbers: list[int]) -> dict[int, Evaluated]:
+        """Return a score of the models with these numbers, those of the same rows together, or what stands in its way."""
+        results: dict[int, Evaluated] = {}
+        samples: dict[int, Sample] = {}
+        for number in numbers:
+            read = self._sample(number)
+            if isinstance(read, Sample):
+                samples[number] = read
+            else:
+                results[number] = read
+        while rest := [number for number in samples if number not in results]:
+            labels = samples[rest[0]].labels
+            alike = [number for number in rest if np.array_equal(samples[number].labels, labels)]
+            started = time.perf_counter()
+            try:
+                evaluated: Sequence[Evaluation | Exception] = evaluate_together(
+                    name,
+                    [samples[number] for number in alike],
+                    options=self.params.options.get(name),
+                    splitting=splitting(self.params),
+                    device=self.device,
+                )
+            except Exception as error:  # the linear algebra of others has errors of its own
+                evaluated = [error.with_traceback(None) if len(alike) > 1 else error]
+            if len(evaluated) < len(alike):  # out of the except, since the error holds on to what did not fit into memory
+                for number in alike:
+                    results |= self.evaluate(name, [number])
+                continue
+            seconds = (time.perf_counter() - started) / len(alike)
+            for number, one in zip(alike, evaluated, strict=True):
+                results[number] = one if isinstance(one, Exception) else (one, seconds)
+        return results
+
+    def _sample(self, number: int) -> Sample | Exception:
+        if number not in self._samples:
+            try:
+                self._samples[number] = self._read(self.models[number])
+            except Exception as error:
+                self._samples[number] = error
+        return self._samples[number]
+
+    def _read(self, features: Features) -> Sample:
+        embeddings, labels, ids = read_embeddings(features.path)
+        facts = features.facts
+        known = Source(
+            logits=read_logits(features.path) if "logits" in self._needs else None,
+            parameters=facts.parameters,
+            gmacs=facts.gmacs,
+            imagenet_top1=imagenet_top1(features.model),
+            identity=features.model,
+        )
+        return canonical(embeddings, labels, ids, known)

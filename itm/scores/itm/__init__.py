@@ -1,0 +1,1 @@
+"""ITM with DVA."""

@@ -1,0 +1,146 @@
+"""Training of all lanes together; a lane is one split of one sample.
+
+Beside the parameters only one batch a lane, or one block of rows, is ever held.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import torch
+from torch.optim.adamw import adamw
+
+from itm.scores.itm import centres as _centres
+from itm.scores.itm.centres import Centres
+from itm.scores.itm.network import Network
+from itm.scores.itm.rows import Rows
+from itm.scores.sample import Sample
+from itm.scores.splits import Split
+
+if TYPE_CHECKING:
+    from itm.scores.itm.options import ItmOptions
+
+Tensor = torch.Tensor
+BLOCK = {
+    "cpu": 2**21,
+    "cuda": 2**26,
+}  # numbers of a block of rows, or of its Theta in all lanes: what caches hold, what fills a GPU
+
+
+def state_bytes(sample: Sample, lanes: int, options: "ItmOptions") -> int:
+    """Return the bytes that parameters, gradients, optimiser and a batch of one sample's lanes take."""
+    features, classes = int(sample.table.shape[1]), sample.classes
+    width = options.centre_dimensions or classes
+    parameters = options.hidden_blocks * features**2 + width * features + classes * width
+    return 4 * lanes * (4 * parameters + options.batch_size * (features + 4 * width))
+
+
+class Training:
+    """The state of all lanes; `labels` are those of all rows in the numbering of `rows`."""
+
+    def __init__(
+        self, rows: Rows, labels: Tensor, classes: int, splits: Sequence[Sequence[Split]], options: "ItmOptions"
+    ) -> None:
+        self.rows, self.options, self.labels, self.samples = rows, options, labels.to(rows.device), len(splits)
+        self.learn = [torch.from_numpy(s.learn) + i * rows.count for i, parts in enumerate(splits) for s in parts]
+        self.judge = [torch.from_numpy(s.judge) + i * rows.count for i, parts in enumerate(splits) for s in parts]
+        self.counted = torch.zeros(len(self.learn), rows.count, dtype=torch.bool, device=rows.device)  # rows learnt from
+        for counted, split in zip(self.counted, [split for parts in splits for split in parts], strict=True):
+            counted[torch.from_numpy(split.learn)] = True
+        self.generators = [torch.Generator().manual_seed(split.seed) for parts in splits for split in parts]
+        width = options.centre_dimensions or classes
+        sizes = [*[(rows.width, rows.width)] * options.hidden_blocks, (width, rows.width), (classes, width)]
+        self.state = [_packed(sizes, len(self.learn), rows.device) for _ in range(4)]
+        (_, parameters), (_, gradient), *_ = self.state
+        _draw(parameters, self.generators)
+        self.network = Network(parameters, gradient, options.evolution)
+        self.memory = torch.empty(0, device=rows.device)
+        self.block = max(1, BLOCK[rows.device.type] // max(rows.width, len(splits[0]) * width))
+        self.centres = Centres(self._table(classes, width).to(rows.device), options.centre_offset)
+        self.steps, self.count = 0, torch.zeros((), device=rows.device)  # the optimiser counts on the device
+
+    def batches(self) -> Iterator[Tensor]:
+        """Yield row numbers [L, B] without end, each lane in its own order, shuffled anew each epoch; the last takes the rest.
+
+        Folds may differ in size by a row; a lane with one more leaves one out of an epoch, another each time.
+        """
+        count = min(len(rows) for rows in self.learn)
+        while True:
+            lanes = zip(self.learn, self.generators, strict=True)
+            order = torch.stack([rows[torch.randperm(len(rows), generator=one)[:count]] for rows, one in lanes])
+            yield from order.split(self.options.batch_size, dim=1)
+
+    def step(self, batch: Tensor) -> Tensor:
+        """Take one step on the rows `batch` [L, B] and return the probability [L, B] of each one's class before it."""
+        x = self._read(batch)
+        given = self.network.differentiate(x, self._classes(batch), self.centres)
+        parameters, gradient, averages, squares = [[buffer] for buffer, _ in self.state]
+        adamw(  # the function, not the class: one pass over the state, and no compiler is imported for it
+            parameters,
+            gradient,
+            averages,
+            squares,
+            [],
+            [self.count],
+            fused=True,
+            lr=self.options.learning_rate * (1 - self.steps / self.options.schedule_steps),
+            beta1=0.9,
+            beta2=0.999,
+            eps=1e-8,
+            weight_decay=self.options.weight_decay,
+            amsgrad=False,
+            maximize=False,
+        )
+        self.steps += 1
+        return given
+
+    def _classes(self, batch: Tensor) -> Tensor:
+        """Return the class numbers [L, B] of a batch."""
+        return self.labels.index_select(0, batch.reshape(-1).to(self.labels.device)).view(batch.shape)
+
+    def _read(self, batch: Tensor) -> Tensor:
+        """Return the features [L, B, D] of a batch, in memory that the next takes over: new memory costs more than reading."""
+        numbers = batch.numel() * self.rows.width
+        if len(self.memory) < numbers:
+            self.memory = torch.empty(numbers, device=self.rows.device)
+        x = self.memory[:numbers].view(*batch.shape, self.rows.width)
+        self.rows.take(batch.reshape(-1), x.view(-1, self.rows.width))
+        return x
+
+    def theta(self, lane: int, rows: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield Theta [1, B, K] and the class numbers [1, B] of `rows` in one lane, `size` at a time."""
+        network = self.network.lanes(slice(lane, lane + 1))
+        for some in rows.split(size):
+            yield network.theta(self._read(some[None])), self._classes(some[None])
+
+    def _table(self, classes: int, width: int) -> Tensor:
+        if self.options.centres == "one_hot":
+            return _centres.one_hot(classes)
+        if self.options.centres == "random":
+            return _centres.random(classes, width, self.generators)
+        blocks = ((theta for theta, _ in self.theta(lane, rows, self.block)) for lane, rows in enumerate(self.learn))
+        return torch.cat([_centres.principal_axes(block, classes) for block in blocks])
+
+
+def _packed(sizes: Sequence[tuple[int, int]], lanes: int, device: torch.device) -> tuple[Tensor, list[Tensor]]:
+    """Return a buffer of zeros for layers of these sizes (out, in), and weight [L, out, in] and bias [L, 1, out] of each in it.
+
+    One buffer is one pass of the optimiser. Every tensor starts at a multiple of 16 numbers, as vectors of the processor do.
+    """
+    shapes = [shape for out, fan_in in sizes for shape in ((lanes, out, fan_in), (lanes, 1, out))]
+    lengths = [math.prod(shape) for shape in shapes]
+    ends = list(accumulate(-(-length // 16) * 16 for length in lengths))
+    buffer = torch.zeros(ends[-1], device=device)
+    starts = [0, *ends[:-1]]
+    views = [buffer[s : s + n].view(shape) for s, n, shape in zip(starts, lengths, shapes, strict=True)]
+    return buffer, views
+
+
+def _draw(parameters: list[Tensor], generators: Sequence[torch.Generator]) -> None:
+    """Draw each lane's parameters from its generator as torch.nn.Linear does, uniformly within 1 / sqrt(fan in)."""
+    for weight, bias in zip(parameters[::2], parameters[1::2], strict=True):
+        bound = weight.shape[2] ** -0.5
+        for parameter in (weight, bias):
+            drawn = [torch.rand(*parameter.shape[1:], generator=generator) for generator in generators]
+            parameter.copy_(torch.stack(drawn).mul_(2 * bound).sub_(bound))
