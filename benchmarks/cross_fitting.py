@@ -28,9 +28,9 @@ from itm.core.sections import DataParams, ExtractParams, ZooParams
 from itm.data.index import read_index
 from itm.data.ingest import ingest
 from itm.features.extract import extract
-from itm.kinds.metrics import accuracy
 from itm.ranking.intervals import half_width
 from itm.run.plan import plan
+from itm.scores.accuracy import accuracy
 from itm.scores.itm.options import ItmOptions
 from itm.scores.itm.score import itm
 from itm.scores.sample import Sample, canonical

@@ -10,6 +10,15 @@ Protocol = Literal["full", "head"]
 
 
 @dataclass(frozen=True)
+class TargetSpec:
+    """What is common to all targets of a data set: its task kind, the names of its classes or labels, and numbers about it."""
+
+    kind: str = "classification"
+    names: tuple[str, ...] = ()
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class DataRef:
     """An ingested data set: where its index lies and what the index says."""
 

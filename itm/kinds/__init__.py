@@ -1,1 +1,24 @@
-"""What differs between tasks: how targets are read, split, predicted and measured."""
+"""What differs between tasks: how targets are read, split, predicted and measured. Classification is the first kind."""
+
+from itm.core.errors import ParamsError, did_you_mean
+from itm.kinds.base import TaskKind
+from itm.kinds.classification import Classification
+from itm.kinds.metrics import Metric
+
+KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(),)}
+
+
+def get_kind(name: str) -> TaskKind:
+    """Return the kind of this name.
+
+    Raises
+    ------
+    ParamsError
+        If there is none; the message names the nearest.
+    """
+    if name not in KINDS:
+        raise ParamsError(f"there is no task {name!r}{did_you_mean(name, KINDS)} Known: {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+__all__ = ["KINDS", "Metric", "TaskKind", "get_kind"]

@@ -1,29 +1,36 @@
-"""How well predicted classes match: as a share of the rows, or of each class's rows with every class counting alike."""
+"""Metrics: how well predictions match targets, with direction and bounds."""
 
-from typing import Literal, get_args
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from itm.core.errors import ParamsError
 
-Metric = Literal["accuracy", "balanced_accuracy"]
+@dataclass(frozen=True)
+class Metric:
+    """A number that compares predictions [n] with targets [n].
+
+    `label` is what tables and pages call it. `lowest` and `highest` bound its values.
+    """
+
+    name: str
+    label: str
+    value: Callable[[np.ndarray, np.ndarray], float]
+    higher_is_better: bool = True
+    lowest: float = -np.inf
+    highest: float = np.inf
 
 
-def check_metric(score: str, metric: str) -> None:
-    """Raise a ParamsError unless there is such a metric."""
-    if metric not in get_args(Metric):
-        raise ParamsError(f"{score}: metric is {metric!r}; it is {' or '.join(map(repr, get_args(Metric)))}.")
+def accuracy(predicted: np.ndarray, actual: np.ndarray) -> float:
+    """Return the share of rows whose class number is right, from 0 to 1."""
+    return float((predicted == actual).mean())
 
 
-def accuracy(predicted: np.ndarray, actual: np.ndarray, metric: Metric = "accuracy") -> float:
-    """Return the share of rows that are right, or the mean of it over the classes that have rows; from 0 to 1."""
-    right = predicted == actual
-    if metric == "accuracy":
-        return float(right.mean())
+def balanced_accuracy(predicted: np.ndarray, actual: np.ndarray) -> float:
+    """Return the mean over classes of the share of their rows that is right, from 0 to 1; classes without rows do not count."""
     rows = np.bincount(actual)
-    return float((np.bincount(actual, right)[rows > 0] / rows[rows > 0]).mean())
+    return float((np.bincount(actual, predicted == actual)[rows > 0] / rows[rows > 0]).mean())
 
 
-def majority_rate(learnt: np.ndarray, judged: np.ndarray) -> float:
-    """Return the accuracy of always naming the commonest class of the learnt rows."""
-    return float((judged == np.bincount(learnt).argmax()).mean())
+ACCURACY = Metric("accuracy", "accuracy", accuracy, lowest=0.0, highest=1.0)
+BALANCED_ACCURACY = Metric("balanced_accuracy", "balanced accuracy", balanced_accuracy, lowest=0.0, highest=1.0)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from itm.core.errors import ItmError, ParamsError, ScoreError
-from itm.kinds.metrics import Metric, accuracy, majority_rate
+from itm.scores.accuracy import Metric, accuracy, majority_rate
 from itm.scores.model_info import Source
 from itm.scores.registry import Definition, Sampling, check_options, computed, get, listed, names, register
 from itm.scores.sample import Sample, canonical

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from itm.core.errors import ItmError, ParamsError
-from itm.kinds.metrics import Metric, check_metric
+from itm.scores.accuracy import Metric, check_metric
 from itm.scores.itm.centres import Kind
 from itm.scores.itm.evolution import Evolution, InnerLoss
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from itm.core.errors import ScoreError
-from itm.kinds.metrics import accuracy
+from itm.scores.accuracy import accuracy
 from itm.scores.evaluate import Definition, Sample, Split, register
 from itm.scores.itm.options import ItmOptions, check_leak
 from itm.scores.itm.predict import predictions

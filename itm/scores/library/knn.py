@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itm.core.errors import ParamsError
-from itm.kinds.metrics import Metric, check_metric
+from itm.scores.accuracy import Metric, check_metric
 from itm.scores.evaluate import Definition, Sample, Split, register
 
 CHUNK = 2048

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from itm.core.errors import ParamsError
-from itm.kinds.metrics import Metric, check_metric
+from itm.scores.accuracy import Metric, check_metric
 from itm.scores.evaluate import Definition, Sample, Split, register
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itm.kinds.metrics import Metric, check_metric
+from itm.scores.accuracy import Metric, check_metric
 from itm.scores.common.statistics import BLOCK, membership
 from itm.scores.evaluate import Definition, Sample, Split, register
 

@@ -1,0 +1,119 @@
+"""The contract of a task kind: one class owns everything that differs between tasks.
+
+Targets exist in two forms. An index keeps the text that the source gave, in canonical form. Everything that computes uses the
+encoded array [n] of these texts: class numbers, numbers, or whatever the kind defines.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from itm.core.types import TargetSpec
+from itm.kinds.metrics import Metric
+
+if TYPE_CHECKING:
+    import torch
+
+Level = Literal["image", "patch"]
+
+
+class TaskKind(ABC):
+    """A kind of task: how its targets are read, split, predicted and measured.
+
+    Attributes
+    ----------
+    name
+        What `?task=` of a source and the records call it.
+    level
+        Whether a target belongs to an image or to a patch of one.
+    metrics
+        The first is the main one.
+    target_column
+        The column of an index that holds the target, unless the source names another.
+    rank_by
+        Scores to rank by, the preferred one first; `score.rank_by: auto` takes the first that is computed.
+    baseline_label
+        What the baseline does, as the subject of a sentence.
+    held_out_meaning
+        What a held-out score of this kind means, in one sentence for the reader of a report.
+    """
+
+    name: ClassVar[str]
+    level: ClassVar[Level] = "image"
+    metrics: ClassVar[tuple[Metric, ...]]
+    target_column: ClassVar[str]
+    rank_by: ClassVar[tuple[str, ...]]
+    baseline_label: ClassVar[str]
+    held_out_meaning: ClassVar[str]
+
+    @property
+    def main_metric(self) -> Metric:
+        """Return the metric that a ranking reports first."""
+        return self.metrics[0]
+
+    @abstractmethod
+    def read(self, text: str) -> str:
+        """Return the target of one row in canonical form.
+
+        Raises
+        ------
+        DataError
+            If the text is no target of this kind; the message is the reason for rejecting the row.
+        """
+
+    @abstractmethod
+    def specify(self, texts: Iterable[str]) -> TargetSpec:
+        """Return what is common to all targets of a data set, from their canonical texts."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str], spec: TargetSpec) -> np.ndarray:
+        """Return canonical texts as the array [n] that scores and metrics work on."""
+
+    @abstractmethod
+    def check(self, targets: np.ndarray, spec: TargetSpec, splits: Sequence[str | None]) -> list[str]:
+        """Return what is wrong with encoded targets [n] in `splits` [n], one clause each; nothing if they can be used."""
+
+    @abstractmethod
+    def strata(self, targets: np.ndarray) -> np.ndarray:
+        """Return the stratum [n] of each row, from 0 on: splits, folds and samples have equal shares of every stratum."""
+
+    @abstractmethod
+    def describe(self, spec: TargetSpec) -> str:
+        """Return the targets of a data set in a few words, such as "10 classes"."""
+
+    @abstractmethod
+    def baseline(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """Return predictions for `test` [m] that use the targets of `train` [n] alone."""
+
+    @abstractmethod
+    def head(self, width: int, spec: TargetSpec) -> "torch.nn.Linear":
+        """Return a new linear head from embeddings [n, width] to outputs [n, outputs]."""
+
+    @abstractmethod
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+        """Return the mean training loss of outputs [n, outputs] for encoded targets [n]."""
+
+    @abstractmethod
+    def predictions(self, output: "torch.Tensor") -> "torch.Tensor":
+        """Return predictions [n], comparable with encoded targets, of outputs [n, outputs]."""
+
+    @abstractmethod
+    def problem(self, targets: np.ndarray) -> str:
+        """Return why no score is defined on encoded targets [n], with what to do, or nothing if scores are."""
+
+    def labels(self, targets: np.ndarray) -> np.ndarray:
+        """Return the class number [n] of each row for statistics by class; a kind without classes has one."""
+        return np.zeros(len(targets), dtype=np.int64)
+
+    def canonical(self, targets: np.ndarray) -> np.ndarray:
+        """Return targets of rows in their final order, free of whatever the naming of targets decides."""
+        return targets
+
+    def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:  # noqa: ARG002
+        """Return a sentence on the first model that its score does not tell, or nothing.
+
+        `measured` are its metrics, `metric` is the one that its score is, if it is one.
+        """
+        return ""

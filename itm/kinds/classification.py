@@ -1,0 +1,118 @@
+"""Single-label classification: every image has one of a set of classes."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from itm.core.errors import DataError
+from itm.core.text import counted, fixed
+from itm.core.types import TargetSpec
+from itm.kinds.base import TaskKind
+from itm.kinds.metrics import ACCURACY, BALANCED_ACCURACY, Metric
+
+if TYPE_CHECKING:
+    import torch
+
+SMALL_DIFFERENCE = 0.01  # of accuracy; less between the two metrics needs no sentence
+
+
+class Classification(TaskKind):
+    """Targets are class names, encoded as class numbers in alphabetical order."""
+
+    name: ClassVar[str] = "classification"
+    metrics: ClassVar[tuple[Metric, ...]] = (ACCURACY, BALANCED_ACCURACY)
+    target_column: ClassVar[str] = "label"
+    rank_by: ClassVar[tuple[str, ...]] = ("itm",)
+    baseline_label: ClassVar[str] = "Always predicting the most frequent class"
+    held_out_meaning: ClassVar[str] = "The share of images whose class a small classifier predicts correctly"
+
+    def read(self, text: str) -> str:
+        """Return the class name."""
+        if not text:
+            raise DataError("no label")
+        return text
+
+    def specify(self, texts: Iterable[str]) -> TargetSpec:
+        """Return the classes in alphabetical order."""
+        return TargetSpec(self.name, tuple(sorted(set(texts))))
+
+    def encode(self, texts: Sequence[str], spec: TargetSpec) -> np.ndarray:
+        """Return class numbers [n]."""
+        numbers = {name: number for number, name in enumerate(spec.names)}
+        return np.array([numbers[text] for text in texts], dtype=np.int64)
+
+    def check(self, targets: np.ndarray, spec: TargetSpec, splits: Sequence[str | None]) -> list[str]:
+        """Return what is wrong: one class only, classes with fewer than two images, or classes that train lacks."""
+        if len(spec.names) == 1:
+            return [f"there is only one class, {spec.names[0]!r}; a ranking needs two or more"]
+        usable = Counter(targets.tolist())
+        if few := [f"{name!r} ({usable[number]})" for number, name in enumerate(spec.names) if usable[number] < 2]:
+            several = len(few) > 1
+            return [
+                f"{'these classes have' if several else 'this class has'} fewer than two usable images: {', '.join(few)}; "
+                f"add images or remove the class{'es' if several else ''}"
+            ]
+        trained = {target for target, split in zip(targets.tolist(), splits, strict=True) if split == "train"}
+        if trained and (unknown := [repr(name) for number, name in enumerate(spec.names) if number not in trained]):
+            return [
+                f"val or test has classes that train lacks: {', '.join(unknown)}; add images of them to train or remove them"
+            ]
+        return []
+
+    def strata(self, targets: np.ndarray) -> np.ndarray:
+        """Return the classes."""
+        return targets
+
+    def describe(self, spec: TargetSpec) -> str:
+        """Return the number of classes."""
+        return counted(len(spec.names), "class")
+
+    def baseline(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """Return the most frequent class of `train` for every row of `test`."""
+        return np.full(len(test), np.bincount(train).argmax())
+
+    def head(self, width: int, spec: TargetSpec) -> "torch.nn.Linear":
+        """Return one output per class."""
+        from torch import nn  # heavy, and ingestion does not need it
+
+        return nn.Linear(width, len(spec.names))
+
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+        """Return the mean cross-entropy in nats."""
+        from torch.nn import functional
+
+        return functional.cross_entropy(output, target)
+
+    def predictions(self, output: "torch.Tensor") -> "torch.Tensor":
+        """Return the class with the highest output."""
+        return output.argmax(dim=-1)
+
+    def problem(self, targets: np.ndarray) -> str:
+        """Return what is wrong: class numbers that are not integers, or a single class."""
+        if targets.dtype.kind not in "iu":
+            return f"labels are of type {targets.dtype}; class numbers must be integers."
+        if (targets == targets[0]).all():
+            return f"every label is {targets[0]}; a score needs at least two classes."
+        return ""
+
+    def labels(self, targets: np.ndarray) -> np.ndarray:
+        """Return the class numbers."""
+        return targets
+
+    def canonical(self, targets: np.ndarray) -> np.ndarray:
+        """Number the classes from 0 in the order in which they first appear, so that their names decide nothing."""
+        values, first, numbers = np.unique(targets, return_index=True, return_inverse=True)
+        rank = np.empty(len(values), dtype=np.int64)
+        rank[np.argsort(first)] = np.arange(len(values))
+        return np.asarray(rank[numbers])
+
+    def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:
+        """Return both accuracies, unless the ranking is by accuracy and they hardly differ."""
+        if not {"accuracy", "balanced_accuracy"} <= measured.keys():
+            return ""
+        plain, balanced = measured["accuracy"], measured["balanced_accuracy"]
+        if metric == "accuracy" and abs(plain - balanced) <= max(standard_error, SMALL_DIFFERENCE):
+            return ""
+        return f"The first has an accuracy of {fixed(plain, 3)} and a balanced accuracy of {fixed(balanced, 3)}."
