@@ -1,11 +1,11 @@
-"""Measures the desk benchmark, by which `itm evaluate` judges scores. Hours on two cores; killed, it goes on where it was.
+"""Measure the desk benchmark of `itm evaluate`. It takes hours on two cores. An interrupted run resumes.
 
     python benchmarks/desk.py prepare FOLDER WORK       # the zoo and the parameters, as files in WORK
-    itm finetune --params WORK/params.yaml              # ground truth, the long part
-    itm rank --params WORK/params.yaml --allow-failures # every score of every pair
-    python benchmarks/desk.py collect WORK data/desk    # the tables that are committed
+    itm finetune --params WORK/params.yaml              # ground truth, the slow part
+    itm rank --params WORK/params.yaml --allow-failures # all scores of all pairs
+    python benchmarks/desk.py collect WORK data/desk    # the committed tables
 
-FOLDER holds sets/, zoo.json, factories.py and checkpoints/. Only numbers are committed, none of its images and weights.
+FOLDER contains sets/, zoo.json, factories.py and checkpoints/. Only the tables are committed, not the images and weights.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from itm.core.types import Features
 from itm.core.yaml_records import read_yaml
 from itm.scores import evaluate
 from itm.store.feature_file import read_description, read_embeddings
-from itm.store.files import read_table, write_beside, write_table
+from itm.store.files import read_table, write_atomically, write_table
 from itm.store.layout import Store
 
-LARGEST = 48  # pixels a side, as the mini pool: at their own 224, the fine-tuning would take weeks of two cores
+MAX_SIZE = 48  # pixels per side, as in the mini pool; with 224, fine-tuning would take weeks on two cores
 MINI_ZOO = Path("data/zoo/zoo.yaml")
-EMBEDDED_SETS = ("digits", "made:shapes", "made:textures")
+EMBEDDED_SETS = ("digits", "synthetic:shapes", "synthetic:textures")
 SHUFFLE_SEED = 0
-IMAGENET_TOP1 = {  # per cent, at the publishers' own input sizes: tensorflow/models slim README (Apache-2.0), and timm's table
+IMAGENET_TOP1 = {  # percent, at the published input sizes: README of tensorflow/models slim (Apache-2.0), and timm's table
     "mobilenetv1_025_128.in1k": 41.5,
     "mobilenetv1_050_160.in1k": 59.1,
     "mobilenetv1_100_224.in1k": 70.9,
@@ -41,12 +41,12 @@ IMAGENET_TOP1 = {  # per cent, at the publishers' own input sizes: tensorflow/mo
 
 
 def prepare(folder: Path, work: Path) -> None:
-    """Write zoo.yaml, the mini pool beside the real checkpoints at `LARGEST` pixels at most, and params.yaml."""
-    embedded = yaml.safe_load(MINI_ZOO.read_text(encoding="utf-8"))["models"]
-    mini = [one | {"checkpoint": str(MINI_ZOO.parent.resolve() / one["checkpoint"])} for one in embedded]
+    """Write params.yaml, and zoo.yaml with the mini pool and the real checkpoints at up to `MAX_SIZE` pixels."""
+    entries = yaml.safe_load(MINI_ZOO.read_text(encoding="utf-8"))["models"]
+    mini = [own | {"checkpoint": str(MINI_ZOO.parent.resolve() / own["checkpoint"])} for own in entries]
     real = [entry(stem, facts, folder) for stem, facts in json.loads((folder / "zoo.json").read_text("utf-8")).items()]
-    real = [one | {"input_size": min(one["input_size"], LARGEST)} for one in real]
-    pool = [one["name"] for one in mini if one["name"].startswith("mini_")] + [one["name"] for one in real]
+    real = [own | {"input_size": min(own["input_size"], MAX_SIZE)} for own in real]
+    pool = [own["name"] for own in mini if own["name"].startswith("mini_")] + [own["name"] for own in real]
     sets = sorted(path.name for path in (folder / "sets").iterdir() if path.is_dir())
     params = {
         "data": {
@@ -69,12 +69,12 @@ def prepare(folder: Path, work: Path) -> None:
 
 
 def collect(work: Path, output: Path) -> None:
-    """Write accuracies.csv, scores.parquet and models.csv from what the two commands left in the store."""
+    """Write accuracies.csv, scores.parquet and models.csv from the results in the store."""
     params = read_yaml(work / "params.yaml", Params)
     store = Store(params.store)
     runs = read_table(store.finetuned).filter(status="ok")
-    embedded = [one for one in _features(store, params) if one.data in set(runs["data"])]
-    kept = (
+    features = [own for own in _features(store, params) if own.data in set(runs["data"])]
+    columns = (
         "data",
         "model",
         "protocol",
@@ -88,29 +88,29 @@ def collect(work: Path, output: Path) -> None:
     )
     counts = ("image_size", "train_images", "val_images", "test_images", "weights", "data_hash")
     rounded = [pl.col(name).round(5) for name in ("val_accuracy", "test_accuracy", "test_loss")]
-    accuracies = runs.select(kept + counts).with_columns(rounded).sort("data", "model", "protocol", "seed")
+    accuracies = runs.select(columns + counts).with_columns(rounded).sort("data", "model", "protocol", "seed")
     scores = (
-        read_table(store.scores).filter(pl.col("draw").is_null()).select("data", "model", "score", "value", "status", "reason")
+        read_table(store.scores).filter(pl.col("fold").is_null()).select("data", "model", "score", "value", "status", "reason")
     )
-    table = pl.concat([scores, _shuffled(embedded)]).sort("data", "model", "score")
+    table = pl.concat([scores, _shuffled_scores(features)]).sort("data", "model", "score")
     output.mkdir(parents=True, exist_ok=True)
-    write_beside(output / "accuracies.csv", accuracies.write_csv)
-    write_beside(output / "models.csv", _models(embedded).write_csv)
+    write_atomically(output / "accuracies.csv", accuracies.write_csv)
+    write_atomically(output / "models.csv", _models(features).write_csv)
     write_table(output / "scores.parquet", table)
-    print(f"{len(accuracies)} runs, {len(table)} scores, {len(embedded)} pairs: {output}")
+    print(f"{len(accuracies)} runs, {len(table)} scores, {len(features)} pairs: {output}")
 
 
 def _features(store: Store, params: Params) -> list[Features]:
     files = sorted((store.root / "cache" / "features").rglob("*.parquet"))
-    found = [read_description(path) for path in files]
-    return [one for one, identity in found if identity["splits"] == sorted(params.score.splits)]
+    descriptions = [read_description(path) for path in files]
+    return [own for own, identity in descriptions if identity["splits"] == sorted(params.score.splits)]
 
 
-def _shuffled(embedded: list[Features]) -> pl.DataFrame:
-    """Return ITM of every pair with its labels dealt out anew: what is left when there is nothing to find."""
+def _shuffled_scores(features: list[Features]) -> pl.DataFrame:
+    """Return ITM of every pair with shuffled labels, as a control."""
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
-        values = list(workers.map(_itm_of_shuffled, [one.path for one in embedded]))
-    names = {"data": [one.data for one in embedded], "model": [one.model for one in embedded], "value": values}
+        values = list(workers.map(_shuffled_itm, [own.path for own in features]))
+    names = {"data": [own.data for own in features], "model": [own.model for own in features], "value": values}
     return pl.DataFrame(names).select(
         "data",
         "model",
@@ -121,25 +121,25 @@ def _shuffled(embedded: list[Features]) -> pl.DataFrame:
     )
 
 
-def _itm_of_shuffled(path: Path) -> float:
+def _shuffled_itm(path: Path) -> float:
     embeddings, labels, ids = read_embeddings(path)
     return evaluate("itm", embeddings, np.random.default_rng(SHUFFLE_SEED).permutation(labels), ids=ids).value
 
 
-def _models(embedded: list[Features]) -> pl.DataFrame:
+def _models(features: list[Features]) -> pl.DataFrame:
     rows = {}
-    for one in embedded:
-        facts = one.facts
-        rows[one.model] = {
-            "model": one.model,
-            "pool": "mini" if one.model.startswith("mini_") else "real",
+    for own in features:
+        facts = own.facts
+        rows[own.model] = {
+            "model": own.model,
+            "pool": "mini" if own.model.startswith("mini_") else "real",
             "pretraining": facts.pretraining,
             "parameters": facts.parameters,
             "gmacs": facts.gmacs,
-            "imagenet_top1": IMAGENET_TOP1.get(one.model),
+            "imagenet_top1": IMAGENET_TOP1.get(own.model),
             "width": facts.width,
             "input_size": facts.input_size,
-            "weights": one.weights,
+            "weights": own.weights,
         }
     return pl.DataFrame(list(rows.values())).sort("pool", "model")
 

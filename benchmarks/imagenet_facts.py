@@ -1,8 +1,8 @@
-"""Writes the table of published ImageNet accuracies: `python benchmarks/imagenet_facts.py TABLE.csv OUTPUT.parquet`.
+"""Write the table of published ImageNet accuracies: `python benchmarks/imagenet_facts.py TABLE.csv OUTPUT.parquet`.
 
-TABLE.csv joins timm's `results/results-imagenet.csv` with where it comes from: columns model, img_size, param_count (millions),
-in1k (per cent), repo, commit and licence. Of a checkpoint judged at several sizes of image, the smallest is kept: it is
-its own input size in all of them, and larger ones are only for judging it. OUTPUT goes to `itm/zoo/imagenet_results.parquet`.
+TABLE.csv is timm's `results/results-imagenet.csv` with its source. Columns: model, img_size, param_count (millions), in1k
+(percent), repo, commit and licence. If a checkpoint has results at several image sizes, the smallest is kept, which is its
+default input size. The output belongs to `itm/zoo/imagenet_results.parquet`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import polars as pl
 
 
 def facts(table: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a checkpoint, in the order of their names."""
+    """Return one row per checkpoint, sorted by name."""
     return (
         table.sort("model", "img_size")
         .unique("model", keep="first", maintain_order=True)
@@ -26,15 +26,15 @@ def facts(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def origin(table: pl.DataFrame) -> dict[str, str]:
-    """Return where the table comes from: one repository, one commit, one licence."""
-    said = {name: table[name].unique().to_list() for name in ("repo", "commit", "licence")}
-    for name, values in said.items():
-        if len(values) != 1:
-            raise SystemExit(f"column {name} holds {values}; all rows must come from one place.")
+    """Return the source of the table: one repository, one commit, one licence."""
+    values = {name: table[name].unique().to_list() for name in ("repo", "commit", "licence")}
+    for name, distinct in values.items():
+        if len(distinct) != 1:
+            raise SystemExit(f"column {name} has the values {distinct}; all rows must have the same source.")
     return {
-        "source": f"https://github.com/{said['repo'][0]}, results/results-imagenet.csv",
-        "commit": said["commit"][0],
-        "licence": said["licence"][0],
+        "source": f"https://github.com/{values['repo'][0]}, results/results-imagenet.csv",
+        "commit": values["commit"][0],
+        "licence": values["licence"][0],
         "changes": "one row a checkpoint, at its own input size; columns chosen and renamed",
     }
 
@@ -46,9 +46,9 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     options = parser.parse_args()
     table = pl.read_csv(options.table)
-    found = facts(table)
-    found.write_parquet(options.output, compression="zstd", metadata=origin(table))
-    print(f"{len(found)} checkpoints in {options.output}, {options.output.stat().st_size} bytes")
+    rows = facts(table)
+    rows.write_parquet(options.output, compression="zstd", metadata=origin(table))
+    print(f"{len(rows)} checkpoints in {options.output}, {options.output.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

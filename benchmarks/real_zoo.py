@@ -1,6 +1,6 @@
-"""Writes the zoo file of a folder of real checkpoints: `python benchmarks/real_zoo.py FOLDER OUTPUT.yaml`.
+"""Write the zoo file of a folder of real checkpoints: `python benchmarks/real_zoo.py FOLDER OUTPUT.yaml`.
 
-FOLDER holds zoo.json, factories.py and the weights; OUTPUT.yaml names them by absolute paths, so it may lie anywhere.
+FOLDER contains zoo.json, factories.py and the weights. The output has absolute paths, so it can be in any folder.
 """
 
 import argparse
@@ -12,16 +12,16 @@ import yaml
 
 
 def entry(stem: str, facts: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return one model's lines of the zoo file: what zoo.json says of it, in our words."""
+    """Convert an entry of zoo.json to an entry of the zoo file."""
     arguments = dict(facts["kwargs"])
     if facts["factory"] == "timm":
-        made_by = {"architecture": arguments.pop("model_name")}
+        definition = {"architecture": arguments.pop("model_name")}
     else:
-        made_by = {"factory": f"{folder / 'factories.py'}:{facts['factory']}", "family": facts["factory"]}
+        definition = {"factory": f"{folder / 'factories.py'}:{facts['factory']}", "family": facts["factory"]}
     crop = {"crop": facts["crop"]} if "crop" in facts else {}
     return {
         "name": name(stem),
-        **made_by,
+        **definition,
         "arguments": arguments,
         "checkpoint": str(folder / facts["checkpoint"]),
         "input_size": facts["input_size"],
@@ -33,7 +33,7 @@ def entry(stem: str, facts: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def name(stem: str) -> str:
-    """Write a checkpoint's stem as ``architecture.tag``.
+    """Return ``architecture.tag`` for the stem of a checkpoint.
 
     >>> name("mobilenetv3_small_100_224_in1k"), name("resnet20_32_cifar10")
     ('mobilenetv3_small_100_224.in1k', 'resnet20_32.cifar10')

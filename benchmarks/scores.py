@@ -1,8 +1,8 @@
-"""Times every score, all of them together on shared sums, and LogME as its papers write it: `python benchmarks/scores.py`.
+"""Measure the time of every score, of all together on shared sums, and of LogME as published: `python benchmarks/scores.py`.
 
-Each runs in a process of its own, which tells its peak of memory: the interpreter with its libraries, the embeddings, and what
-the score needs. Scores that are held out are timed with all their splits, the others as one value; --draws adds the values of
-what each split learns from, which the product's intervals are made of. Ends with a line of JSON. Run it on an idle machine.
+Each runs in a process of its own, whose peak memory is reported: the interpreter with its libraries, the embeddings, and what
+the score needs. Probe scores are timed with all their folds, the others as one value; --folds adds their values of the training
+rows of each fold, from which intervals are computed. The last line is JSON. Run it on an idle machine.
 """
 
 import argparse
@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from itm.scores import Sample, Source, Splitting, canonical, evaluate_together, get, names
+from itm.scores import ModelInfo, Sample, StatisticScore, canonical, evaluate_together, get, make, names
 
-HEAVY = ("nleep", "lead", "parc")  # timed alone, and no part of the shared pass
+HEAVY = ("nleep", "lead", "parc")  # timed alone only
 OUTPUTS = 1000  # of the models' own classifiers
 GIB = 2**30
 
 
-def make(folder: Path, rows: int, width: int, classes: int) -> None:
-    """Write embeddings of Gaussian classes that a linear map tells apart in part, and the outputs of a classifier of others."""
+def write_sample(folder: Path, rows: int, width: int, classes: int) -> None:
+    """Write embeddings of Gaussian classes that a linear map separates in part, and outputs of another classifier."""
     rng = np.random.default_rng(0)
     labels = np.arange(rows) % classes
     mixing = rng.standard_normal((width // 8, width), dtype=np.float32) / (width // 8) ** 0.5
@@ -38,38 +38,38 @@ def make(folder: Path, rows: int, width: int, classes: int) -> None:
 
 
 def load(folder: Path) -> Sample:
-    """Return the sample that lies in a folder."""
+    """Return the sample in a folder."""
     features, labels, logits = (np.load(folder / f"{name}.npy") for name in ("features", "labels", "logits"))
-    source = Source(logits=logits, parameters=1e7, gmacs=1.0, imagenet_top1=80.0, identity="made")
-    return canonical(features, labels, [f"{row:07d}" for row in range(len(labels))], source)
+    model = ModelInfo(logits=logits, parameters=1e7, gmacs=1.0, imagenet_top1=80.0, identity="made")
+    return canonical(features, labels, [f"{row:07d}" for row in range(len(labels))], model)
 
 
-def value(name: str, sample: Sample, draws: bool) -> float:
-    """Return a score as the product computes it, without the draws that only its interval needs unless they are asked for."""
-    definition = get(name)
-    if definition.sampling == "held_out" or draws:
-        (result,) = evaluate_together(name, [sample], splitting=Splitting())
-        if isinstance(result, Exception):
-            raise result
-        return result.value
-    assert definition.function is not None
-    return float(definition.function(sample, definition.options))
+def value(name: str, sample: Sample, folds: bool) -> float:
+    """Return a score as the library computes it; statistics without the values per fold unless `folds` asks for them."""
+    score = make(name)
+    if isinstance(score, StatisticScore) and not folds:
+        return score.value(sample)
+    (result,) = evaluate_together(name, [sample])
+    if isinstance(result, Exception):
+        raise result
+    return result.value
 
 
-def scored(folder: Path, chosen: list[str], draws: bool) -> dict[str, float]:
-    """Return the seconds that each of some scores takes of one and the same sample, in this order."""
+def scored(folder: Path, chosen: list[str], folds: bool) -> dict[str, float]:
+    """Return the run time in seconds of each of these scores for one sample, in this order."""
     sample, seconds = load(folder), {}
+    names()  # imports all scores, which is not timed
     for name in chosen:
         started = time.perf_counter()
-        value(name, sample, draws)
+        value(name, sample, folds)
         seconds[name] = time.perf_counter() - started
     return seconds
 
 
 def fixed_point(folder: Path, decompositions: str, classes: int) -> dict[str, float]:
-    """Time LogME as published: per class a singular value decomposition, then alternating updates of alpha and beta.
+    """Time LogME as published: a singular value decomposition per class, then alternating updates of alpha and beta.
 
-    With decompositions "one a class" it is done as the formula reads, with "one" the first class's serves all others.
+    With decompositions "one per class" it follows the formula; with "one" all classes share the first decomposition.
     """
     features = np.load(folder / "features.npy").astype(np.float64)
     labels = np.load(folder / "labels.npy")
@@ -77,7 +77,7 @@ def fixed_point(folder: Path, decompositions: str, classes: int) -> dict[str, fl
     started = time.perf_counter()
     evidence, parts = [], None
     for label in range(classes):
-        if parts is None or decompositions == "one a class":
+        if parts is None or decompositions == "one per class":
             parts = np.linalg.svd(features, full_matrices=False)
         left, singular, _ = parts
         target = (labels == label).astype(np.float64)
@@ -120,7 +120,7 @@ def matrix_vector(folder: Path) -> dict[str, float]:
 
 
 def apart(work: Callable[..., dict[str, float]], *arguments: Any) -> tuple[dict[str, float], float]:
-    """Return what `work` returns in a process of its own, and that process's peak of memory in GiB."""
+    """Return the result of `work` in a process of its own, and the peak memory of that process in GiB."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(_watched, (work, arguments))
 
@@ -130,24 +130,24 @@ def _watched(work: Callable[..., dict[str, float]], arguments: tuple[Any, ...]) 
     return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
 
 
-def each(folder: Path, chosen: list[str], draws: bool) -> Iterator[tuple[str, float, float]]:
-    """Yield the name, the seconds and the peak of memory in GiB of each score by itself."""
+def each(folder: Path, chosen: list[str], folds: bool) -> Iterator[tuple[str, float, float]]:
+    """Yield the name, the seconds and the peak memory in GiB of each score by itself."""
     for name in chosen:
-        seconds, peak = apart(scored, folder, [name], draws)
+        seconds, peak = apart(scored, folder, [name], folds)
         yield name, seconds[name], peak
 
 
-def measure(folder: Path, classes: int, draws: bool) -> Iterator[tuple[str, float, float]]:
-    """Yield what was timed, its seconds and its peak of memory in GiB, line by line as it comes."""
+def measure(folder: Path, classes: int, folds: bool) -> Iterator[tuple[str, float, float]]:
+    """Yield what was timed, its seconds and its peak memory in GiB, one line at a time."""
     single = [name for name in names() if get(name).sampling != "pooled"]
-    yield from each(folder, single, draws)
+    yield from each(folder, single, folds)
     together = [name for name in single if name not in HEAVY]
-    seconds, peak = apart(scored, folder, together, draws)
+    seconds, peak = apart(scored, folder, together, folds)
     yield "together", sum(seconds.values()), peak
     for name in together:
         yield f"together: {name}", seconds[name], peak
     for what, work in (
-        ("LogME, a decomposition a class", (fixed_point, folder, "one a class", classes)),
+        ("LogME, one decomposition per class", (fixed_point, folder, "one per class", classes)),
         ("LogME, one decomposition", (fixed_point, folder, "one", classes)),
         ("LogME, matrix-vector products", (matrix_vector, folder)),
     ):
@@ -159,7 +159,9 @@ def main() -> None:
     """Print a line for each measurement, and JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", type=int, nargs=3, default=(5000, 2048, 100), metavar=("ROWS", "WIDTH", "CLASSES"))
-    parser.add_argument("--draws", action="store_true", help="Time the draws too, six values in place of one.")
+    parser.add_argument(
+        "--folds", "--draws", action="store_true", help="Time the values per fold of statistics too: six values, not one."
+    )
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="SCORE", help="Time these scores, each alone, and nothing else."
     )
@@ -167,8 +169,8 @@ def main() -> None:
     seconds, peaks = {}, {}
     with TemporaryDirectory() as place:
         folder = Path(place)
-        make(folder, *options.shape)
-        lines = each(folder, options.only, options.draws) if options.only else measure(folder, options.shape[2], options.draws)
+        write_sample(folder, *options.shape)
+        lines = each(folder, options.only, options.folds) if options.only else measure(folder, options.shape[2], options.folds)
         for what, took, peak in lines:
             print(f"{what:42} {took:8.2f} s {peak:6.2f} GiB", flush=True)
             seconds[what], peaks[what] = took, peak

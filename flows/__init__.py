@@ -1,6 +1,6 @@
-"""Order, fan-out and schedules of the tasks.
+"""Flows, the Prefect executor and schedules.
 
-What is set here must be set before Prefect is imported: nothing goes to its makers, and the routine of a run is no news.
+These variables must be set before Prefect is imported. They turn off its telemetry and its routine messages.
 """
 
 import os
@@ -8,9 +8,9 @@ import os
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
-os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "itm")  # what the library says is seen on the page of its run
+os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "itm")  # shows the library's log on the page of a run
 os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
-os.environ.setdefault(
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL"
-)  # the table tells what failed; the server has the rest
+os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # the table shows what failed
 os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
+# The server that Prefect starts for a single flow; on a busy machine it needs more than the default of 20 seconds.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")

@@ -1,9 +1,9 @@
-"""The flow of evaluation: judge every score by what was measured, then track what comes out."""
+"""The flow of an evaluation: evaluate every score on measured accuracies, then track the results."""
 
 from prefect import flow
 
-from flows.runner import untracked
-from itm.benchmark.standings import PoolStandings
+from flows.states import tracking_problem
+from itm.benchmark.results import PoolResults
 from itm.core.params import Params
 from itm.store.layout import Store
 from tasks.evaluate import evaluate
@@ -11,16 +11,11 @@ from tasks.track.evaluation import track_evaluation
 
 
 @flow(name="evaluate", validate_parameters=False)
-def evaluate_flow(params: Params, store: Store) -> tuple[tuple[PoolStandings, ...], str]:
-    """Return how every contender stands in every pool, and what kept it from being tracked."""
+def run(params: Params, store: Store) -> tuple[tuple[PoolResults, ...], str]:
+    """Return the results of all pools, and the reason if they are not tracked."""
     pools = evaluate(params, store)
     problem = ""
     if params.track.uri:
         state = track_evaluation(pools, params.tracking, store, return_state=True)
-        problem = untracked(state, f"the evaluation itself is in {store.evaluation}")
+        problem = tracking_problem(state, f"the evaluation itself is in {store.evaluation}")
     return pools, problem
-
-
-def run(params: Params, store: Store) -> tuple[tuple[PoolStandings, ...], str]:
-    """Run the flow; this is the door of `itm evaluate`."""
-    return evaluate_flow(params, store)

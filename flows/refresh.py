@@ -1,6 +1,6 @@
-"""The scheduled flow: rank again what changed, say what is new against the last time, track it, version it.
+"""The scheduled flow: rank again what changed, compare with the last refresh, track and version.
 
-Its parameters are a path and a word, so that a server can keep them; whatever they name is read where the flow runs.
+A server stores its parameters, so they are plain values. The parameter file is read where the flow runs.
 """
 
 import logging
@@ -14,39 +14,35 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.fan_out import compute
-from flows.runner import reason, whole
-from itm.core.log_file import logged
-from itm.core.logs import log_to_terminal
+from flows.executor import PrefectExecutor
+from flows.states import opaque, reason
+from itm.core.logs import log_to_file, log_to_terminal
 from itm.core.params import Params, find_params
-from itm.features.devices import share_cores
 from itm.ranking.recommend import read_recommended
 from itm.refresh.bump_figure import MOST_REFRESHES
 from itm.refresh.changes import compare, options_key
 from itm.refresh.history import next_number, read_history, standing, write_refresh
-from itm.refresh.lock import at_work
+from itm.refresh.lock import refresh_lock
 from itm.refresh.page import other_order, write_changes
 from itm.refresh.records import DataChange, Refresh
-from itm.run.lookup import look_up
+from itm.run.engine import execute
 from itm.run.work import counts, work
-from itm.store.hash_cache import remembered
 from itm.store.layout import Store
 from tasks.announce import announce
-from tasks.ingest import ingest
-from tasks.rank import rank
+from tasks.steps import ingest, rank
 from tasks.track.ranking import track
 from tasks.version import version
 
 log = logging.getLogger("itm.flow")
 
-ON_TERMINAL = "ITM_LOG_TO_TERMINAL"  # where a refresh that a schedule or a worker starts tells what it does
+ON_TERMINAL = "ITM_LOG_TO_TERMINAL"  # set where schedules and workers start a refresh
 
 
 @flow(name="refresh", flow_run_name="refresh of {params}")
 def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tuple[Refresh, tuple[DataChange, ...]]:
-    """Rank again whatever changed of what a parameter file names, and return the record and what it changes.
+    """Rank again what changed of a parameter file, and return the record of the refresh and the changes.
 
-    `within_noise` lets a winner be recommended that cannot be told from the one that is.
+    With `within_noise`, a new winner is recommended even if its lead may be chance.
     """
     if os.environ.get(ON_TERMINAL):
         log_to_terminal()
@@ -54,30 +50,25 @@ def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tup
     if within_noise:
         chosen = chosen.model_copy(update={"refresh": chosen.refresh.model_copy(update={"within_noise": True})})
     store = Store(chosen.store, shared=chosen.shared)
-    share_cores(chosen.runner.workers)
-    with at_work(store, chosen.refresh.wait):
+    with refresh_lock(store, chosen.refresh.wait):
         number = next_number(store)
-        with logged(store.refresh(number) / "log.jsonl", number):
+        with log_to_file(store.refresh(number) / "log.jsonl", number):
             return _refresh(number, chosen, store)
 
 
 def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[DataChange, ...]]:
     started, before, steps = datetime.now(UTC).isoformat(timespec="seconds"), read_history(store, 1), dict[str, float]()
-    with remembered(store):
-        with _timed("plan", steps):
-            planned = ingest(params, store)
-        with _timed("look up", steps):
-            found = look_up(planned, params, store)
+    with _timed("plan", steps):
+        planned = ingest(params, store)
     with _timed("compute", steps):
-        outcomes = compute(planned, found, params, store)
+        outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
     log.info("%s", counts(outcomes))
     with _timed("rank", steps):
-        ranking = rank(whole(planned), whole(outcomes), params, store)
+        ranking = rank(opaque(planned), opaque(outcomes), params, store)
     recommended = read_recommended(store)
     record = Refresh(
         number=number,
         started=started,
-        rank_by=ranking.rank_by,
         params=options_key(ranking),
         standings=tuple(standing(data, recommended.get(data.data)) for data in ranking.data_sets),
         work=work(outcomes),
@@ -90,7 +81,7 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
     problems = []
     if params.track.uri:
         with _timed("track", steps):
-            tracked = track(whole(ranking), params.tracking, store, (page, page.with_suffix(".md")), return_state=True)
+            tracked = track(opaque(ranking), params.tracking, store, (page, page.with_suffix(".md")), return_state=True)
         problems += [] if tracked.is_completed() else [f"not tracked: {reason(tracked)}"]
     if params.refresh.version:
         with _timed("version", steps):
@@ -101,8 +92,8 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
     if problems:
         record = replace(record, problems=tuple(problems))
         write_changes(record, changes, history, store.refresh(number))
-    announce(whole(record), whole(changes), return_state=True)
-    write_refresh(record, store)  # the last thing, so that one that is killed before has never been
+    announce(opaque(record), opaque(changes), return_state=True)
+    write_refresh(record, store)  # last: an interrupted refresh leaves no record
     return record, changes
 
 

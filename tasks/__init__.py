@@ -1,1 +1,1 @@
-"""One Prefect task a step, each a few lines around one call of the library."""
+"""One Prefect task per step, each a few lines around one call of the library."""

@@ -1,4 +1,4 @@
-"""Tells people through Prefect: an artifact a refresh, an event for each data set whose recommended model is another."""
+"""News of a refresh in Prefect: one artifact per refresh, one event per data set whose recommended model changed."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from itm.core.keys import slug
 from itm.refresh.records import DataChange, Refresh
 from itm.refresh.text import markdown, verdict
 
-EVENT = "itm.recommendation.changed"  # what automations wait for
+EVENT = "itm.recommendation.changed"  # automations can wait for it
 ARTIFACT = "ranking-changes"
 
 
 @task(name="announce", cache_policy=NO_CACHE, persist_result=False)
 def announce(refresh: Refresh, changes: Sequence[DataChange]) -> None:
-    """Publish what changed; only a change of what is recommended is an event."""
+    """Publish what changed. Only a new recommendation is an event."""
     create_markdown_artifact(
         markdown(refresh, changes), key=ARTIFACT, description="What the last refresh of the ranking changed."
     )
@@ -30,7 +30,7 @@ def announce(refresh: Refresh, changes: Sequence[DataChange]) -> None:
                     "data": change.data,
                     "recommended": change.recommended,
                     "recommended_before": change.recommended_before,
-                    "told": verdict(change),
+                    "verdict": verdict(change),
                     "refresh": refresh.number,
                 },
             )

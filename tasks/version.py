@@ -1,4 +1,4 @@
-"""DVC, which only refreshes call: records the versions of what a ranking wrote, as if its stages had been run."""
+"""DVC: records the files of a ranking as if its stages had run. Only refreshes call it."""
 
 import subprocess
 import sys
@@ -15,13 +15,7 @@ STAGES = ("ingest", "rank", "report")
 
 @task(name="version", cache_policy=NO_CACHE, persist_result=False)
 def version(store: Store) -> str:
-    """Commit the stages of the project around the store, push them where a remote is set, and say what was done.
-
-    Raises
-    ------
-    StoreError
-        If DVC refuses, which leaves the ranking as it is.
-    """
+    """Commit the stages of the project around the store, and push them if a remote is set. Return what was done."""
     project = store.root.resolve().parent
     if store.ranking_name is not None or not ((project / "dvc.yaml").is_file() and (project / ".dvc").is_dir()):
         return "not versioned: the store lies in no DVC project"
@@ -35,6 +29,6 @@ def version(store: Store) -> str:
 def _dvc(project: Path, *words: str, missing_is_fine: bool = False) -> str:
     done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=project, capture_output=True, text=True, check=False)
     if done.returncode and not missing_is_fine:
-        told = " ".join((done.stderr or done.stdout).split())[-500:]
-        raise StoreError(f"dvc {words[0]} failed in {project}: {told}; the ranking is whole, run `dvc {words[0]}` by hand.")
+        message = " ".join((done.stderr or done.stdout).split())[-500:]
+        raise StoreError(f"dvc {words[0]} failed in {project}: {message}; the ranking is stored, run `dvc {words[0]}` by hand.")
     return done.stdout

@@ -1,8 +1,11 @@
 """What tests of several steps need: a store, a small drawn data set, and the embedded zoo."""
 
 import logging
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,11 +19,62 @@ from itm.zoo.resolve import resolve
 settings.register_profile("here", database=None, deadline=None, derandomize=True)  # timings never decide a test
 settings.load_profile("here")
 
+TESTS = Path(__file__).resolve().parent
+INTEGRATION = {"flows", "plugins", "postgres", "shared", "tasks"}  # folders of tests that start processes
+PROGRAMS = ("python", "itm", "dvc", "git", "prefect", "mlflow", "dask")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that start processes as integration tests: by folder, by other markers, and by code that uses `subprocess`."""
+    for item in items:
+        in_folder = item.path.relative_to(TESTS).parts[0] in INTEGRATION
+        marked = any(item.get_closest_marker(name) for name in ("servers", "clusters", "real"))
+        if in_folder or marked or _starts_process(getattr(item, "function", None), set()):
+            item.add_marker(pytest.mark.integration)
+
+
+def _starts_process(function: Any, seen: set[Any]) -> bool:
+    """Say whether a function, or one of its module that it calls, uses `subprocess`."""
+    code = getattr(function, "__code__", None)
+    if code is None or code in seen:
+        return False
+    seen.add(code)
+    names = set(_names(code))
+    return "subprocess" in names or any(_starts_process(function.__globals__.get(name), seen) for name in names)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):  # a comprehension or a function within
+            yield from _names(constant)
+
+
+@pytest.fixture(autouse=True)
+def _no_program_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a unit test fail that starts Python or a tool: it belongs to the integration tests. Libraries may ask the system."""
+    start = subprocess.Popen.__init__
+
+    def checked(process: Any, command: Any, *arguments: Any, **options: Any) -> None:
+        program = Path(str(command if isinstance(command, str | Path) else command[0])).name
+        if program.startswith(PROGRAMS):
+            pytest.fail(f"this test starts {program}; mark it with pytest.mark.integration")
+        start(process, command, *arguments, **options)
+
+    if not request.node.get_closest_marker("integration"):
+        monkeypatch.setattr(subprocess.Popen, "__init__", checked)
+
 
 @pytest.fixture
-def zoo_file() -> Path:
+def root() -> Path:
+    """Return the root of the repository."""
+    return TESTS.parent
+
+
+@pytest.fixture
+def zoo_file(root: Path) -> Path:
     """Return the embedded zoo's file."""
-    return Path(__file__).resolve().parents[1] / "data" / "zoo" / "zoo.yaml"
+    return root / "data" / "zoo" / "zoo.yaml"
 
 
 @pytest.fixture
@@ -32,7 +86,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def shapes(store: Store) -> DataRef:
     """Return sixty drawn shapes of ten classes, 40 of them to train on, 10 to validate."""
-    return ingest("made:shapes?images=60", DataParams(splits={"train": 0.6, "val": 0.2, "test": 0.2}), store)
+    return ingest("synthetic:shapes?images=60", DataParams(splits={"train": 0.6, "val": 0.2, "test": 0.2}), store)
 
 
 @pytest.fixture

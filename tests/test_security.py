@@ -1,4 +1,4 @@
-"""No pickle is ever loaded: not from a checkpoint, not from a cache, not from a result that another process left."""
+"""Pickles are never loaded: not from a checkpoint, a cache or a result of another process."""
 
 import ast
 import os
@@ -21,11 +21,11 @@ FILES = {path.relative_to(ROOT).as_posix(): path for room in ("itm", "tasks", "f
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 PICKLERS = {"_pickle", "cloudpickle", "dill", "jsonpickle", "joblib", "marshal", "pickle", "shelve"}
 LOADERS = {"torch.load", "torch.hub.load_state_dict_from_url", "torch.jit.load"}
-OTHER_LOADERS = {"read_pickle", "to_pickle", "unsafe_load", "full_load"}  # of pandas and PyYAML, whatever they are called on
+OTHER_LOADERS = {"read_pickle", "to_pickle", "unsafe_load", "full_load"}  # methods of pandas and PyYAML
 
 
 class Bomb:
-    """Makes a file when it is unpickled."""
+    """Object that creates a folder when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -35,14 +35,14 @@ class Bomb:
 
 
 def _calls(tree: ast.AST) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield what is called, as it is written, with the named arguments."""
+    """Yield each called function with its keyword arguments, as source text."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), {word.arg or "**": ast.unparse(word.value) for word in node.keywords}
 
 
 def _faults(tree: ast.AST) -> list[str]:
-    """Return what in a file could unpickle something."""
+    """Return the constructs of a file that could unpickle something."""
     found = []
     for node in ast.walk(tree):
         names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
@@ -59,8 +59,7 @@ def _faults(tree: ast.AST) -> list[str]:
     return found
 
 
-def test_nothing_here_reads_a_pickle() -> None:
-    """No module imports a pickler, and what could unpickle is called in the way that refuses to."""
+def test_no_code_reads_pickles() -> None:
     assert len(FILES) > 100
     assert {name: faults for name, tree in TREES.items() if (faults := _faults(tree))} == {}
 
@@ -81,13 +80,11 @@ def test_nothing_here_reads_a_pickle() -> None:
         "yaml.load(text, Loader)",
     ],
 )
-def test_the_search_finds_what_it_searches_for(code: str) -> None:
-    """Each way to read a pickle would be seen."""
+def test_search_detects_all_ways_to_read_pickles(code: str) -> None:
     assert _faults(ast.parse(code))
 
 
-def test_no_task_keeps_its_result() -> None:
-    """Prefect pickles results that it keeps, so every task says that it keeps none, and none is cached."""
+def test_tasks_do_not_persist_results() -> None:
     tasks = {
         f"{name}: {node.name}": dict(_calls(decorator)).get("task", {})
         for name, tree in TREES.items()
@@ -106,10 +103,9 @@ def test_no_task_keeps_its_result() -> None:
     ("suffix", "layout"),
     [(".pth", "zip"), (".pth", "legacy"), (".bin", "protocol"), (".safetensors", "zip"), (".tar", "legacy")],
 )
-def test_a_checkpoint_that_is_a_bomb_fails_alone(
+def test_malicious_checkpoint_is_a_failure_and_is_not_executed(
     tmp_path: Path, zoo_file: Path, suffix: str, pretrained: bool, layout: str
 ) -> None:
-    """A weight file whose unpickling would run code is a failure of its model, nothing has run, and the next is ranked."""
     trace, bomb = tmp_path / "trace", tmp_path / f"bomb{suffix}"
     content = {"state_dict": {"weight": Bomb(trace)}}
     torch.save(content, bomb, _use_new_zipfile_serialization=layout == "zip", pickle_protocol=4 if layout == "protocol" else 2)
@@ -120,7 +116,7 @@ def test_a_checkpoint_that_is_a_bomb_fails_alone(
     bad = {"name": "bomb", "architecture": "test_resnet", "checkpoint": str(bomb), "pretrained": pretrained}
     (tmp_path / "zoo.yaml").write_text(yaml.safe_dump({"models": [bad, good]}), encoding="utf-8")
     values = {
-        "data": {"sets": ["made:shapes?images=40"]},
+        "data": {"sets": ["synthetic:shapes?images=40"]},
         "zoo": {"file": tmp_path / "zoo.yaml"},
         "score": {"names": ["knn"], "rank_by": "knn"},
         "extract": {"decode_workers": 0},
@@ -135,8 +131,7 @@ def test_a_checkpoint_that_is_a_bomb_fails_alone(
     assert bomb.name in rows["bomb"].failures[0].reason
 
 
-def test_the_bomb_is_one(tmp_path: Path) -> None:
-    """Whoever does unpickle that file runs its code: the tests above would notice."""
+def test_bomb_executes_when_unpickled(tmp_path: Path) -> None:
     torch.save(Bomb(tmp_path / "trace"), tmp_path / "bomb.pth")
     torch.load(tmp_path / "bomb.pth", weights_only=False)
     assert (tmp_path / "trace").is_dir()

@@ -1,4 +1,4 @@
-"""Puts a trained model into the embedded zoo: its weights, and its lines of the zoo file, whatever else stands there."""
+"""Add a trained model to the embedded zoo: its weights and its entry of the zoo file."""
 
 from pathlib import Path
 from typing import Any
@@ -8,21 +8,21 @@ import yaml
 from filelock import FileLock
 from safetensors.torch import save_file
 
-from itm.store.files import write_beside, write_text
+from itm.store.files import write_atomically, write_text
 
 
 def write_checkpoint(model: torch.nn.Module, entry: dict[str, Any], folder: Path) -> None:
-    """Write the weights, matrices and kernels in half precision, and the model's entry of zoo.yaml in its old place or last.
+    """Write the weights, with matrices and kernels in half precision, and add or replace the entry in zoo.yaml.
 
     Raises
     ------
     StoreError
-        If the folder cannot be written to.
+        If the folder is not writable.
     """
     state = {name: (value.half() if value.ndim > 1 else value).contiguous() for name, value in model.state_dict().items()}
-    write_beside(folder / entry["checkpoint"], lambda path: save_file(state, path))
+    write_atomically(folder / entry["checkpoint"], lambda path: save_file(state, path))
     zoo = folder / "zoo.yaml"
-    with FileLock(folder / "zoo.lock"):  # models are trained in several processes
+    with FileLock(folder / "zoo.lock"):  # several processes train models
         known = yaml.safe_load(zoo.read_text(encoding="utf-8"))["models"] if zoo.exists() else []
-        entries = {one["name"]: one for one in known} | {entry["name"]: entry}
+        entries = {other["name"]: other for other in known} | {entry["name"]: entry}
         write_text(zoo, yaml.safe_dump({"models": list(entries.values())}, sort_keys=False))

@@ -1,4 +1,4 @@
-"""Objectives without labels that bring two views of a picture together: SimCLR, MoCo v3 and DINO."""
+"""Contrastive objectives on two views of each picture: SimCLR, MoCo v3 and DINO."""
 
 from copy import deepcopy
 
@@ -11,7 +11,7 @@ HIDDEN, OUT = 256, 128
 
 
 class SimCLR(Objective):
-    """Each view must find the other view of its picture among all views of the batch (Chen et al., ICML 2020, eq. 1)."""
+    """Identify the other view of the same picture among all views of the batch (Chen et al., ICML 2020, eq. 1)."""
 
     colour = 0.4
     smallest_crop = 0.2
@@ -22,7 +22,7 @@ class SimCLR(Objective):
         self.projection = mlp(backbone.num_features, HIDDEN, OUT)  # type: ignore[arg-type]
 
     def loss(self, pixels: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        """Return the NT-Xent loss of two views a picture."""
+        """Return the NT-Xent loss of two views per picture."""
         both = torch.cat([self.view(pixels), self.view(pixels)])
         out = F.normalize(self.projection(embed(self.backbone, both)), dim=1)
         similarity = (out @ out.T / self.temperature).fill_diagonal_(-torch.inf)
@@ -30,7 +30,7 @@ class SimCLR(Objective):
 
 
 class _WithTeacher(Objective):
-    """The backbone and its head are followed by a slow copy of themselves, whose outputs they must predict."""
+    """Objective with a teacher: a moving average of the backbone and its head, whose outputs the student predicts."""
 
     colour = 0.4
     smallest_crop = 0.2
@@ -41,21 +41,21 @@ class _WithTeacher(Objective):
         self.projection = projection
         self.teacher = deepcopy(torch.nn.ModuleList([backbone, projection])).requires_grad_(False)
 
-    def of_student(self, seen: torch.Tensor) -> torch.Tensor:
-        """Return what the model in training makes of some views."""
+    def student_output(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the projections of views by the trained model."""
         projected: torch.Tensor = self.projection(embed(self.backbone, seen))
         return projected
 
     @torch.no_grad()
-    def of_teacher(self, seen: torch.Tensor) -> torch.Tensor:
-        """Return what its slow copy makes of some views."""
+    def teacher_output(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the projections of views by the teacher."""
         backbone, projection = self.teacher
         projected: torch.Tensor = projection(embed(backbone, seen))
         return projected
 
     @torch.no_grad()
     def after_step(self, progress: float) -> None:
-        """Let the teacher follow, ever more slowly."""
+        """Update the teacher, with increasing momentum."""
         momentum = self.momentum + (1 - self.momentum) * 0.9 * progress
         students = torch.nn.ModuleList([self.backbone, self.projection])
         for slow, fast in zip(self.teacher.parameters(), students.parameters(), strict=True):
@@ -63,7 +63,7 @@ class _WithTeacher(Objective):
 
 
 class MoCo(_WithTeacher):
-    """Each view must find its picture's other view among those the teacher saw (Chen et al., ICCV 2021, alg. 1)."""
+    """Identify the other view of the same picture among the outputs of the teacher (Chen et al., ICCV 2021, alg. 1)."""
 
     temperature = 0.2
 
@@ -72,18 +72,18 @@ class MoCo(_WithTeacher):
         self.predictor = mlp(OUT, HIDDEN, OUT)
 
     def loss(self, pixels: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        """Return the symmetric InfoNCE loss of two views a picture."""
+        """Return the symmetric InfoNCE loss of two views per picture."""
         both = torch.cat([self.view(pixels), self.view(pixels)])
-        asked = F.normalize(self.predictor(self.of_student(both)), dim=1)
-        keys = F.normalize(self.of_teacher(both), dim=1).roll(len(pixels), 0)
+        queries = F.normalize(self.predictor(self.student_output(both)), dim=1)
+        keys = F.normalize(self.teacher_output(both), dim=1).roll(len(pixels), 0)
         own = torch.arange(len(pixels))
         return sum(  # type: ignore[return-value]
-            F.cross_entropy(q @ k.T / self.temperature, own) for q, k in zip(asked.chunk(2), keys.chunk(2), strict=True)
+            F.cross_entropy(q @ k.T / self.temperature, own) for q, k in zip(queries.chunk(2), keys.chunk(2), strict=True)
         )
 
 
 class DINO(_WithTeacher):
-    """Each view must give the teacher's soft cluster of the other view (Caron et al., ICCV 2021, alg. 1)."""
+    """Predict the teacher's soft cluster of the other view (Caron et al., ICCV 2021, alg. 1)."""
 
     student_temperature, teacher_temperature = 0.1, 0.04
     clusters = 512
@@ -92,21 +92,21 @@ class DINO(_WithTeacher):
 
     def __init__(self, backbone: torch.nn.Module, size: int) -> None:
         width: int = backbone.num_features  # type: ignore[assignment]
-        super().__init__(backbone, size, torch.nn.Sequential(mlp(width, HIDDEN, OUT), _OnSphere(OUT, self.clusters)))
+        super().__init__(backbone, size, torch.nn.Sequential(mlp(width, HIDDEN, OUT), _CosineLinear(OUT, self.clusters)))
         self.register_buffer("centre", torch.zeros(1, self.clusters))
 
     def loss(self, pixels: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        """Return the cross-entropy from the teacher's clusters of one view to the student's of the other."""
+        """Return the cross-entropy between the teacher's clusters of one view and the student's clusters of the other."""
         both = torch.cat([self.view(pixels), self.view(pixels)])
-        told = F.log_softmax(self.of_student(both) / self.student_temperature, dim=1)
-        heard = self.of_teacher(both)
-        target = F.softmax((heard - self.centre) / self.teacher_temperature, dim=1).roll(len(pixels), 0)
-        self.centre.lerp_(heard.mean(0, keepdim=True), 0.1)  # without it all pictures end in one cluster
-        return -(target * told).sum(1).mean()
+        student = F.log_softmax(self.student_output(both) / self.student_temperature, dim=1)
+        teacher = self.teacher_output(both)
+        target = F.softmax((teacher - self.centre) / self.teacher_temperature, dim=1).roll(len(pixels), 0)
+        self.centre.lerp_(teacher.mean(0, keepdim=True), 0.1)  # prevents the collapse to a single cluster
+        return -(target * student).sum(1).mean()
 
 
-class _OnSphere(torch.nn.Module):
-    """A linear map of unit vectors onto unit directions."""
+class _CosineLinear(torch.nn.Module):
+    """Linear layer with normalised inputs and weights."""
 
     def __init__(self, width: int, out: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Trains the embedded zoo from drawn images: `python -m benchmarks.pretraining.drawn`, some minutes a model on one core.
+"""Train the embedded zoo on synthetic images: `python -m benchmarks.pretraining.drawn`, minutes per model on one core.
 
-The models differ in architecture, size and history on purpose, so that a ranking of them has something to find: trained long or
-hardly at all, on one family of drawings or on all, on another task (how noisy the picture is), and not at all.
+The models differ in architecture, size and training: long, short or none, on one family of images or on all, or on another task
+(the noise level of the image).
 """
 
 import argparse
@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.pretraining.checkpoints import write_checkpoint
-from benchmarks.pretraining.pictures import DRAWN_SEED, MEAN, STD, normalised
-from itm.data.sources.drawing import MadeSet, draw
+from benchmarks.pretraining.pictures import DRAWN_SEED, MEAN, STD, normalise
+from itm.data.sources.drawing import SyntheticSet, draw
 from itm.zoo.timm_import import timm
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ DIFFICULTIES = (0.1, 0.4, 0.7, 0.9)
 
 @dataclass(frozen=True)
 class Recipe:
-    """One embedded model: what it is and what it has seen."""
+    """Architecture and training of one embedded model."""
 
     tag: str
     architecture: str
@@ -43,11 +43,11 @@ class Recipe:
 
     @property
     def history(self) -> str:
-        """Say in a few words how the model was trained."""
+        """Return a short description of the training."""
         if not self.epochs:
             return "untrained"
-        aim = "classes of" if self.task == "classes" else f"{self.task} of"
-        return f"{aim} drawn {' + '.join(self.families)}, {self.epochs:g} epochs"
+        task = "classes of" if self.task == "classes" else f"{self.task} of"
+        return f"{task} drawn {' + '.join(self.families)}, {self.epochs:g} epochs"
 
 
 ALL = ("shapes", "strokes", "textures")
@@ -65,15 +65,15 @@ RECIPES = (
 
 
 def drawings(families: tuple[str, ...], images: int, task: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw `images` pictures a family at all difficulties: uint8 pixels [n, 3, side, side] and class numbers [n].
+    """Generate `images` images per family over all difficulties: uint8 pixels [n, 3, side, side] and class numbers [n].
 
-    For the task "noise" the class of a picture is how noisy it is, not what it shows.
+    For the task "noise", the class is the noise level.
     """
     pixels, names = [], []
     for family in families:
         for difficulty in DIFFICULTIES:
-            made = MadeSet(family, images // len(DIFFICULTIES), difficulty, seed=DRAWN_SEED)
-            for name, _, image in draw(made):
+            settings = SyntheticSet(family, images // len(DIFFICULTIES), difficulty, seed=DRAWN_SEED)
+            for name, _, image in draw(settings):
                 pixels.append(np.asarray(image))
                 names.append(str(difficulty) if task == "noise" else f"{family}/{name}")
     labels = np.unique(names, return_inverse=True)[1]
@@ -81,7 +81,7 @@ def drawings(families: tuple[str, ...], images: int, task: str) -> tuple[torch.T
 
 
 def train(recipe: Recipe, images: int, seed: int) -> torch.nn.Module:
-    """Train one model as its recipe says, from random weights drawn with `seed`."""
+    """Train one model from random weights with this seed."""
     torch.manual_seed(seed)
     pixels, labels = drawings(recipe.families, images, recipe.task) if recipe.families else (torch.empty(0), torch.empty(0))
     classes = int(labels.max()) + 1 if len(labels) else 10
@@ -90,7 +90,7 @@ def train(recipe: Recipe, images: int, seed: int) -> torch.nn.Module:
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=max(steps, 2), pct_start=0.15)
     model.train()
-    right = 0.0
+    accuracy = 0.0
     for step in range(steps):
         rows = torch.randint(len(pixels), (batch,))
         x, y = pixels[rows].float() / 255, labels[rows]
@@ -98,21 +98,21 @@ def train(recipe: Recipe, images: int, seed: int) -> torch.nn.Module:
         x = torch.roll(x, (dy, dx), (2, 3))
         if recipe.input_size != x.shape[-1]:
             x = F.interpolate(x, size=recipe.input_size, mode="bicubic", antialias=True)
-        logits = model(normalised(x))
+        logits = model(normalise(x))
         loss = F.cross_entropy(logits, y, label_smoothing=0.05)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        right = 0.98 * right + 0.02 * (logits.argmax(1) == y).float().mean().item()
+        accuracy = 0.98 * accuracy + 0.02 * (logits.argmax(1) == y).float().mean().item()
         if step % 200 == 0 or step == steps - 1:
-            log.info("%s: step %d of %d, running accuracy %.3f", recipe.name, step + 1, steps, right)
+            log.info("%s: step %d of %d, running accuracy %.3f", recipe.name, step + 1, steps, accuracy)
     return model.eval()
 
 
 def entry(recipe: Recipe, classes: int) -> dict[str, Any]:
-    """Return the model's lines of the zoo file."""
+    """Return the entry of the zoo file."""
     return {
         "name": recipe.name,
         "architecture": recipe.architecture,
@@ -127,11 +127,11 @@ def entry(recipe: Recipe, classes: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Train every recipe, or those named, and put them into the zoo."""
+    """Train all recipes or the given ones, and add them to the zoo."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="recipes to train; all without")
+    parser.add_argument("names", nargs="*", help="recipes to train (default: all)")
     parser.add_argument("--folder", type=Path, default=Path("data/zoo"))
-    parser.add_argument("--images", type=int, default=6000, help="drawn images a family")
+    parser.add_argument("--images", type=int, default=6000, help="number of images per family")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

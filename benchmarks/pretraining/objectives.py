@@ -1,4 +1,4 @@
-"""What a model is pre-trained for: an objective owns its backbone and turns a batch of pictures into a loss."""
+"""Pre-training objectives: an objective owns its backbone and computes the loss of a batch of pictures."""
 
 from abc import ABC, abstractmethod
 
@@ -9,7 +9,7 @@ from benchmarks.pretraining.pictures import views
 
 
 class Objective(ABC, torch.nn.Module):
-    """A backbone and whatever is trained beside it and thrown away afterwards."""
+    """A backbone with the layers that are only needed for pre-training."""
 
     colour = 0.0
     smallest_crop = 0.35
@@ -19,29 +19,28 @@ class Objective(ABC, torch.nn.Module):
         self.backbone, self.size = backbone, size
 
     def view(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return a random view of each picture."""
         return views(pixels, self.size, self.smallest_crop, self.colour)
 
     @abstractmethod
     def loss(self, pixels: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return the mean loss of uint8 pictures [b, 3, side, side] and their classes [b]."""
+        """Return the mean loss of uint8 pictures [b, 3, side, side] with classes [b]."""
 
     def after_step(self, progress: float) -> None:
-        """Follow a step of the optimiser; `progress` goes from 0 to 1 over the training."""
+        """Hook after each step of the optimiser. `progress` goes from 0 to 1."""
 
 
 class Supervised(Objective):
-    """Cross-entropy on the class, with smoothed labels."""
+    """Classification with label smoothing."""
 
     colour = 0.2
 
     def loss(self, pixels: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return the cross-entropy of one view a picture."""
+        """Return the cross-entropy of one view per picture."""
         return F.cross_entropy(self.backbone(self.view(pixels)), labels, label_smoothing=0.05)
 
 
 def mlp(width: int, hidden: int, out: int) -> torch.nn.Sequential:
-    """Return a projection head: two linear maps with batch norm and ReLU between."""
+    """Return a projection head: two linear layers with batch norm and ReLU between them."""
     return torch.nn.Sequential(
         torch.nn.Linear(width, hidden, bias=False),
         torch.nn.BatchNorm1d(hidden),
@@ -51,6 +50,6 @@ def mlp(width: int, hidden: int, out: int) -> torch.nn.Sequential:
 
 
 def embed(backbone: torch.nn.Module, seen: torch.Tensor) -> torch.Tensor:
-    """Return the embeddings [b, d] that a ranking would take from the model."""
+    """Return the embeddings [b, d] that a ranking uses."""
     features: torch.Tensor = backbone.forward_head(backbone.forward_features(seen), pre_logits=True)  # type: ignore[operator]
     return features

@@ -1,4 +1,7 @@
-"""The mini pool: the pool of the ITM paper in small, four supervised CNNs, three contrastive and three masked-image ViTs."""
+"""The mini pool, a small version of the pool of the ITM paper.
+
+It has four supervised CNNs, three contrastive and three masked-image ViTs.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,8 +15,8 @@ SIZE = 48
 VIT = {"img_size": SIZE, "patch_size": 8, "embed_dim": 96, "depth": 6, "num_heads": 3, "num_classes": 0}
 POOLED = {**VIT, "class_token": False, "global_pool": "avg", "fc_norm": False}
 
-Aim = Literal["supervised", "simclr", "moco", "dino", "mae", "simmim", "maskfeat"]
-OBJECTIVES: dict[Aim, type[Objective]] = {
+ObjectiveName = Literal["supervised", "simclr", "moco", "dino", "mae", "simmim", "maskfeat"]
+OBJECTIVES: dict[ObjectiveName, type[Objective]] = {
     "supervised": Supervised,
     "simclr": SimCLR,
     "moco": MoCo,
@@ -26,10 +29,10 @@ OBJECTIVES: dict[Aim, type[Objective]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """One model of the mini pool: what it is, what it is trained for, and for how many pictures (with repeats)."""
+    """Architecture and training of one model of the mini pool. `pictures` is the number of pictures seen, with repeats."""
 
     architecture: str
-    aim: Aim
+    objective: ObjectiveName
     pictures: int
     batch: int = 128
     learning_rate: float = 1e-3
@@ -39,11 +42,11 @@ class Recipe:
     @property
     def name(self) -> str:
         """Return the model's name in the zoo."""
-        return f"mini_{self.architecture}.{self.aim}"
+        return f"mini_{self.architecture}.{self.objective}"
 
     @property
     def steps(self) -> int:
-        """Return the steps of the optimiser."""
+        """Return the number of steps of the optimiser."""
         return self.pictures // self.batch
 
 
@@ -72,14 +75,14 @@ RECIPES = (
 
 
 def recipe(name: str) -> Recipe:
-    """Return the recipe of a model.
+    """Return the recipe with this name.
 
     Raises
     ------
     ModelError
         If the mini pool has no such model.
     """
-    known = {one.name: one for one in RECIPES}
+    known = {recipe.name: recipe for recipe in RECIPES}
     if name not in known:
         raise ModelError(f"the mini pool has no {name!r}{did_you_mean(name, known)} It has {', '.join(known)}.")
     return known[name]

@@ -1,4 +1,4 @@
-"""Trains one model of the mini pool from random weights and writes it into the embedded zoo."""
+"""Train a model of the mini pool from random weights, and add it to the embedded zoo."""
 
 import logging
 from pathlib import Path
@@ -15,15 +15,15 @@ from itm.zoo.timm_import import timm
 log = logging.getLogger(__name__)
 
 WARM_UP = 0.1  # share of the steps
-PROGRESS = 50  # steps between two lines of the log
+LOG_STEPS = 50  # steps between two log messages
 
 
 def train(recipe: Recipe, pictures: Pictures, seed: int) -> torch.nn.Module:
-    """Return the trained model. The weights and every view come from torch's global generator, which is set to `seed`."""
+    """Return the trained model. All random numbers come from the global generator of torch with this seed."""
     torch.manual_seed(seed)
-    heads = {"num_classes": pictures.classes} if recipe.aim == "supervised" else {}
+    heads = {"num_classes": pictures.classes} if recipe.objective == "supervised" else {}
     backbone: torch.nn.Module = timm.create_model(recipe.architecture, **{**recipe.arguments, **heads})
-    objective: Objective = OBJECTIVES[recipe.aim](backbone, SIZE)
+    objective: Objective = OBJECTIVES[recipe.objective](backbone, SIZE)
     objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     decayed: dict[str, Any] = {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay}
@@ -44,24 +44,24 @@ def train(recipe: Recipe, pictures: Pictures, seed: int) -> torch.nn.Module:
         schedule.step()
         objective.after_step(step / recipe.steps)
         running = float(loss.detach()) if not step else 0.95 * running + 0.05 * float(loss.detach())
-        if step % PROGRESS == 0 or step == recipe.steps - 1:
+        if step % LOG_STEPS == 0 or step == recipe.steps - 1:
             log.info("%s: step %d of %d, loss %.4f", recipe.name, step + 1, recipe.steps, running)
     return objective.backbone.eval()
 
 
 def save(model: torch.nn.Module, recipe: Recipe, pictures: Pictures, folder: Path) -> None:
-    """Put a trained model into the zoo of `folder`.
+    """Add a trained model to the zoo of `folder`.
 
     Raises
     ------
     StoreError
-        If the folder cannot be written to.
+        If the folder is not writable.
     """
     write_checkpoint(model, _entry(recipe, pictures), folder)
 
 
 def _entry(recipe: Recipe, pictures: Pictures) -> dict[str, Any]:
-    heads = {"num_classes": pictures.classes} if recipe.aim == "supervised" else {}
+    heads = {"num_classes": pictures.classes} if recipe.objective == "supervised" else {}
     return {
         "name": recipe.name,
         "architecture": recipe.architecture,
@@ -71,5 +71,5 @@ def _entry(recipe: Recipe, pictures: Pictures) -> dict[str, Any]:
         "mean": list(MEAN),
         "std": list(STD),
         "crop": 1.0,
-        "pretraining": f"{recipe.aim} on {pictures.source}, {recipe.pictures / len(pictures):.2g} epochs",
+        "pretraining": f"{recipe.objective} on {pictures.source}, {recipe.pictures / len(pictures):.2g} epochs",
     }

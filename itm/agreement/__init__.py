@@ -1,39 +1,39 @@
-"""How well the order in which a score puts a pool of models agrees with their known accuracies.
+"""Agreement between scores and known accuracies of a pool of models.
 
-Conventions, the same everywhere:
+Conventions:
 
-- `truth` and `scores` hold one number a model, and higher is better in both. Accuracies may be fractions or percent; a regret
-  is in their unit.
-- Nothing is dropped in silence. NaN and infinity are refused; what a real table holds of failed models goes through
-  `worst_case`, which puts them last and breaks every tie against the score.
-- tau_w is SciPy's `weightedtau`: a pair weighs 1 / (1 + r_i) + 1 / (1 + r_j), with rank r = 0 for the best model.
-  `convention="scipy"` takes r by accuracy and by score and gives the mean of the two values, as the SFDA family does;
-  `convention="truth"` takes r by accuracy alone, as Model-Spider does. They can lie 0.29 apart on the same numbers.
-- A resample, a sub-pool and a pool with a model left out are all the same thing here: how often each model counts. Functions
-  whose name begins with `counted` take such counts [draws, models] and give one value a draw.
-- Tables are matrices [data sets, models]; NaN in `truth` says that a model has no accuracy there and does not take part.
+- `truth` and `scores` hold one number per model; higher is better. Accuracies may be fractions or percent. Regret has the same
+  unit.
+- An `AgreementError` is raised if shapes differ, there are fewer than two models, a value is NaN or infinite, all values are
+  equal, or `k` or a size is out of range. `worst_case` turns the scores of a real table into strict ranks: it puts failed
+  models last and orders tied models against the score.
+- tau_w is `scipy.stats.weightedtau`: the weight of a pair is 1 / (1 + r_i) + 1 / (1 + r_j), where the best model has rank 0.
+  With `convention="scipy"` the value is the mean for ranks by accuracy and ranks by score, as in the SFDA papers. With
+  `convention="truth"` the ranks are by accuracy only, as in Model Spider. The two can differ by 0.29 for the same numbers.
+- Functions named `resampled_*` compute a statistic of many resamples at once. A resample is the number of times that each model
+  occurs in it, so a bootstrap resample, a sub-pool and a pool without one model are all counts [resamples, models].
+- Matrices are [data sets, models]. NaN in `truth` excludes a model on a data set.
 """
 
-from itm.agreement.correlations import Convention, pearson, spearman, tau_b, weighted_tau
-from itm.agreement.counted import (
-    Statistic,
-    counted_hit,
-    counted_regret,
-    counted_relative_at_k,
-    counted_weighted_tau,
-    random_ranker,
-)
-from itm.agreement.picks import hit, recall_at_k, regret, relative_at_k
+from itm.agreement.measures import Convention, hit, pearson, regret, relative_at_k, spearman, tau_b, weighted_tau
 from itm.agreement.ranks import WorstCase, worst_case, worst_cases
 from itm.agreement.resampling import (
     Interval,
     Spread,
-    intervals,
+    bootstrap_interval,
     leave_one_model_out,
-    over_sub_pools,
     paired_difference,
     per_data_set,
+    spread_over_sub_pools,
     sub_pools,
+)
+from itm.agreement.statistics import (
+    Statistic,
+    chance_level,
+    resampled_hit,
+    resampled_regret,
+    resampled_relative_at_k,
+    resampled_weighted_tau,
 )
 
 __all__ = [
@@ -42,22 +42,21 @@ __all__ = [
     "Spread",
     "Statistic",
     "WorstCase",
-    "counted_hit",
-    "counted_regret",
-    "counted_relative_at_k",
-    "counted_weighted_tau",
+    "bootstrap_interval",
+    "chance_level",
     "hit",
-    "intervals",
     "leave_one_model_out",
-    "over_sub_pools",
     "paired_difference",
     "pearson",
     "per_data_set",
-    "random_ranker",
-    "recall_at_k",
     "regret",
     "relative_at_k",
+    "resampled_hit",
+    "resampled_regret",
+    "resampled_relative_at_k",
+    "resampled_weighted_tau",
     "spearman",
+    "spread_over_sub_pools",
     "sub_pools",
     "tau_b",
     "weighted_tau",

@@ -1,7 +1,8 @@
-"""How far an agreement would move with other models and other data sets.
+"""Uncertainty of an agreement with respect to the choice of models and data sets.
 
-Every function takes accuracies and strict ranks, both [data sets, models]: `worst_cases(truth, scores).ranks`, made once on the
-full pool. NaN in `truth` says that a model takes no part on that data set. Give `statistic` its options by `functools.partial`.
+All functions take accuracies and strict ranks, both [data sets, models]. Compute the ranks once, for the full pool:
+`worst_cases(truth, scores).ranks`. NaN in `truth` excludes a model on a data set. Functions without a parameter
+`statistic` use tau_w.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from math import comb
 
 import numpy as np
 
-from itm.agreement.counted import Statistic, counted_weighted_tau
+from itm.agreement.statistics import Statistic, resampled_weighted_tau
 from itm.core.errors import AgreementError
 
 CONFIDENCE = 0.95
@@ -18,7 +19,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over data sets with its 95 % percentile interval."""
+    """Mean over data sets with its 95 % percentile interval."""
 
     mean: float
     low: float
@@ -27,7 +28,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, standard deviation and the 2.5 and 97.5 % points of a statistic over sub-pools."""
+    """Mean, standard deviation, and the 2.5 % and 97.5 % quantiles of a statistic over sub-pools."""
 
     mean: float
     deviation: float
@@ -35,81 +36,42 @@ class Spread:
     high: float
 
 
-def per_data_set(truth: np.ndarray, ranks: np.ndarray, statistic: Statistic = counted_weighted_tau) -> np.ndarray:
-    """Return the statistic of every data set, [data sets]; its unit is the statistic's.
-
-    Raises
-    ------
-    AgreementError
-        If the shapes differ, a rank is missing, or the statistic is undefined on a data set, as where all accuracies are equal.
-    """
-    values = _of_draws(truth, ranks, np.ones((1, np.shape(truth)[-1])), statistic)[:, 0]
+def per_data_set(truth: np.ndarray, ranks: np.ndarray, statistic: Statistic = resampled_weighted_tau) -> np.ndarray:
+    """Return the statistic of each data set, [data sets]."""
+    values = _compute(truth, ranks, np.ones((1, np.shape(truth)[-1])), statistic)[:, 0]
     if undefined := np.flatnonzero(np.isnan(values)).tolist():
         raise AgreementError(f"undefined on data sets {undefined}: too few or equal accuracies; leave them out.")
     return values
 
 
-def intervals(
-    truth: np.ndarray, ranks: np.ndarray, *, statistic: Statistic = counted_weighted_tau, draws: int = 1000, seed: int = 0
-) -> Interval:
-    """Return the mean over data sets with its interval under resampling of models and of data sets, both with replacement.
+def bootstrap_interval(truth: np.ndarray, ranks: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> Interval:
+    """Return the mean over data sets with its bootstrap interval. Models and data sets are resampled with replacement.
 
-    A model drawn twice is never compared with itself. A draw that leaves no order on a data set has its mean over the others.
-    On one data set the interval holds the expected value of such a pool about 95 times in 100. Over several it is wider than
-    that asks for where data sets are independent, since both models and data sets are drawn.
-
-    Raises
-    ------
-    AgreementError
-        If the shapes differ, a rank is missing, or the statistic is undefined on a data set.
+    Copies of a model are not compared with each other. Where a resample has no order on a data set, its mean is over the other
+    data sets. For one data set, the interval contains the expected value in about 95 % of pools. For several independent data
+    sets it is wider than necessary, because both models and data sets are resampled.
     """
-    mean = float(per_data_set(truth, ranks, statistic).mean())
-    return _interval(mean, _resampled(truth, ranks, statistic, draws, seed))
+    return _interval(per_data_set(truth, ranks), _bootstrap(truth, ranks, resamples, seed))
 
 
 def paired_difference(
-    truth: np.ndarray,
-    ranks: np.ndarray,
-    other: np.ndarray,
-    *,
-    statistic: Statistic = counted_weighted_tau,
-    draws: int = 1000,
-    seed: int = 0,
+    truth: np.ndarray, ranks: np.ndarray, other: np.ndarray, *, resamples: int = 1000, seed: int = 0
 ) -> Interval:
-    """Return how much more one score has than the `other`, both judged on the same draws of models and data sets.
-
-    Raises
-    ------
-    AgreementError
-        If the shapes differ, a rank is missing, or the statistic is undefined on a data set.
-    """
-    difference = per_data_set(truth, ranks, statistic) - per_data_set(truth, other, statistic)
-    drawn = [_resampled(truth, one, statistic, draws, seed) for one in (ranks, other)]
-    return _interval(float(difference.mean()), drawn[0] - drawn[1])
+    """Return the difference between two scores with its interval. `ranks` and `other` are compared on the same resamples."""
+    difference = per_data_set(truth, ranks) - per_data_set(truth, other)
+    first, second = (_bootstrap(truth, own, resamples, seed) for own in (ranks, other))
+    return _interval(difference, first - second)
 
 
-def leave_one_model_out(truth: np.ndarray, ranks: np.ndarray, *, statistic: Statistic = counted_weighted_tau) -> np.ndarray:
-    """Return the mean over data sets without each model in turn, [models]; NaN where the others have no order.
-
-    Raises
-    ------
-    AgreementError
-        If the shapes differ or a rank is missing.
-    """
-    models = np.shape(truth)[-1]
-    return _mean(_of_draws(truth, ranks, 1.0 - np.eye(models), statistic))
+def leave_one_model_out(truth: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return the mean over data sets without each model in turn, [models]; NaN where the remaining models have no order."""
+    return _mean(_compute(truth, ranks, 1.0 - np.eye(np.shape(truth)[-1]), resampled_weighted_tau))
 
 
 def sub_pools(models: int, size: int, *, limit: int = 1000, seed: int = 0) -> np.ndarray:
-    """Return sub-pools of `size` as counts 0 and 1, [pools, models]: all of them, or `limit` different ones drawn at random.
-
-    Raises
-    ------
-    AgreementError
-        If `size` is not 2 to `models`.
-    """
+    """Return sub-pools of `size` models as counts 0 and 1, [pools, models]: all of them, or `limit` random ones."""
     if not 2 <= size <= models:
-        raise AgreementError(f"sub-pools of {size} from {models} models; take 2 to {models}.")
+        raise AgreementError(f"sub-pools of {size} of {models} models; the size must be 2 to {models}.")
     if comb(models, size) <= limit:
         chosen = set(combinations(range(models), size))
     else:
@@ -121,62 +83,49 @@ def sub_pools(models: int, size: int, *, limit: int = 1000, seed: int = 0) -> np
     return pools
 
 
-def over_sub_pools(
-    truth: np.ndarray, ranks: np.ndarray, pools: np.ndarray, *, statistic: Statistic = counted_weighted_tau
+def spread_over_sub_pools(
+    truth: np.ndarray, ranks: np.ndarray, pools: np.ndarray, *, statistic: Statistic = resampled_weighted_tau
 ) -> Spread:
-    """Return how the mean over data sets spreads over sub-pools, given as counts [pools, models].
-
-    Raises
-    ------
-    AgreementError
-        If the shapes differ, a rank is missing, or no sub-pool has an order.
-    """
-    values = _mean(_of_draws(truth, ranks, pools, statistic))
+    """Return the spread of the mean over data sets over sub-pools, given as counts [pools, models]."""
+    values = _mean(_compute(truth, ranks, pools, statistic))
     values = values[np.isfinite(values)]
     if not len(values):
-        raise AgreementError(f"none of {len(pools)} sub-pools has an order on any data set; take larger ones.")
-    low, high = _ends(values)
-    return Spread(float(values.mean()), float(values.std()), low, high)
+        raise AgreementError(f"none of {len(pools)} sub-pools has an order on any data set; use larger ones.")
+    return Spread(float(values.mean()), float(values.std()), *_quantiles(values))
 
 
-def _of_draws(truth: np.ndarray, ranks: np.ndarray, counts: np.ndarray, statistic: Statistic) -> np.ndarray:
-    """Return the statistic of every data set and draw, [data sets, draws]."""
+def _compute(truth: np.ndarray, ranks: np.ndarray, counts: np.ndarray, statistic: Statistic) -> np.ndarray:
+    """Return the statistic of each data set and resample, [data sets, resamples]."""
     truth, ranks = np.asarray(truth, dtype=np.float64), np.asarray(ranks, dtype=np.float64)
     if truth.ndim != 2 or truth.shape != ranks.shape or counts.shape[1] != truth.shape[1]:
-        raise AgreementError(f"accuracies {truth.shape} and ranks {ranks.shape} must be [data sets, models] alike.")
+        raise AgreementError(f"accuracies {truth.shape} and ranks {ranks.shape} must have the same shape [data sets, models].")
     known = ~np.isnan(truth)
     if missing := int((~np.isfinite(ranks[known])).sum() + np.isinf(truth).sum()):
-        raise AgreementError(
-            f"{missing} ranks or accuracies are NaN or infinite; take the ranks of worst_cases(truth, scores)."
-        )
-    return np.stack(
-        [
-            statistic(truth[row, taking_part], ranks[row, taking_part], counts[:, taking_part])
-            for row, taking_part in enumerate(known)
-        ]
-    )
+        raise AgreementError(f"{missing} ranks or accuracies are NaN or infinite; use worst_cases(truth, scores).ranks.")
+    rows = [statistic(truth[row, models], ranks[row, models], counts[:, models]) for row, models in enumerate(known)]
+    return np.stack(rows)
 
 
-def _resampled(truth: np.ndarray, ranks: np.ndarray, statistic: Statistic, draws: int, seed: int) -> np.ndarray:
-    """Return the mean over data sets of every draw of models and data sets, [draws]."""
+def _bootstrap(truth: np.ndarray, ranks: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Return the mean tau_w over data sets of each resample of models and data sets, [resamples]."""
     sets, models = np.shape(truth)
     generator = np.random.default_rng(seed)
-    counts = generator.multinomial(models, np.full(models, 1 / models), size=draws).astype(np.float64)
-    times = generator.multinomial(sets, np.full(sets, 1 / sets), size=draws).astype(np.float64)
-    return _mean(_of_draws(truth, ranks, counts, statistic), times.T)
+    counts = generator.multinomial(models, np.full(models, 1 / models), size=resamples).astype(np.float64)
+    set_counts = generator.multinomial(sets, np.full(sets, 1 / sets), size=resamples).astype(np.float64)
+    return _mean(_compute(truth, ranks, counts, resampled_weighted_tau), set_counts.T)
 
 
-def _mean(values: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
-    """Return the mean over data sets of values [data sets, draws], each counted `times`; what is undefined is left out."""
-    weights = np.isfinite(values) * (1.0 if times is None else times)
+def _mean(values: np.ndarray, set_counts: np.ndarray | None = None) -> np.ndarray:
+    """Return the mean over data sets of finite values [data sets, resamples], weighted by `set_counts`."""
+    weights = np.isfinite(values) * (1.0 if set_counts is None else set_counts)
     with np.errstate(invalid="ignore"):
         return np.asarray((np.nan_to_num(values) * weights).sum(axis=0) / weights.sum(axis=0))
 
 
-def _interval(mean: float, values: np.ndarray) -> Interval:
-    return Interval(mean, *_ends(values[np.isfinite(values)]))
+def _interval(by_data_set: np.ndarray, resampled: np.ndarray) -> Interval:
+    return Interval(float(by_data_set.mean()), *_quantiles(resampled[np.isfinite(resampled)]))
 
 
-def _ends(values: np.ndarray) -> tuple[float, float]:
+def _quantiles(values: np.ndarray) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)

@@ -1,1 +1,1 @@
-"""Evidence: how well scores order models, judged by accuracies after fine-tuning."""
+"""Evaluation of scores against accuracies after fine-tuning."""

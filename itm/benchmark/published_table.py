@@ -1,7 +1,7 @@
-"""Reads tables of accuracies as others publish them: long or wide, CSV or Parquet, under whatever column names are usual.
+"""Published tables of accuracies: long or wide, CSV or Parquet, with the usual column names.
 
-A long table has a row a model and data set, a wide one a row a model and a column a data set. Accuracies may be fractions or
-percent, and scores are taken as they are: higher must mean better.
+A long table has one row per model and data set. A wide table has one row per model and one column per data set. Accuracies may
+be fractions or percent. Scores must be higher for better models.
 """
 
 import re
@@ -20,11 +20,11 @@ POOL = ("benchmark", "pool", "group", "protocol", "fewshot_k")
 ACCURACY = (
     *("accuracy", "accuracy_percent", "acc", "acc_finetuned", "finetuned", "test_accuracy", "test_acc", "test_score", "top1"),
     *("acc1", "value", "lp_acc1_best_over_9hp", "head_training_acc_percent"),
-    # these are rather second accuracies of the same pairs
+    # usually second accuracies of the same pairs
     *("acc_frozen", "eval_accuracy", "lp_acc1_worst_over_9hp", "mean_per_class_recall"),
 )
-IDENTITY = ("pretrain_source", "weights", "img_size", "infer_img_size")  # tells models of one name apart where needed
-FACTS = re.compile(  # numbers in a wide table that are no accuracies
+IDENTITY = ("pretrain_source", "weights", "img_size", "infer_img_size")  # distinguishes models with equal names
+FACTS = re.compile(  # numeric columns of a wide table that are not accuracies
     r"param|macs|macts|flops|img_size|image_size|shape|n_labels|classes|memory|bytes|second|runtime|per_sec|epochs|batch|^lr$|^seed$"
 )
 ALIASES = {
@@ -39,12 +39,12 @@ MISSING = ["", "nan", "NaN", "NA", "N/A", "-", "null"]
 
 @dataclass(frozen=True, eq=False)
 class PublishedPool:
-    """The models and data sets of one pool; matrices are [data sets, models], NaN where the table has no value."""
+    """One pool of a published table. Matrices are [data sets, models], NaN where the table has no value."""
 
     name: str
     models: tuple[str, ...]
     data_sets: tuple[str, ...]
-    accuracy: str  # its column, or what else the numbers are called
+    accuracy: str  # name of the column
     truth: np.ndarray
     others: dict[str, np.ndarray]  # second accuracies of the same pairs
     scores: dict[str, np.ndarray]
@@ -61,10 +61,10 @@ def read_pools(
     pool: str | None = None,
     score_columns: Sequence[str] = (),
 ) -> tuple[PublishedPool, ...]:
-    """Read a table of accuracies, and scores that stand in it or in a second, long table (`scores_path`).
+    """Read a table of accuracies, and scores from the same table or from a second, long table (`scores_path`).
 
-    Columns are found by their usual names unless they are named here. A table without a column of data sets is wide: every
-    column of numbers is a data set. With a column of accuracies it is about one data set instead, called as the file is.
+    Columns that are not given are found by their usual names. A table without a column of data sets is wide: each numeric
+    column is a data set. If it has a column of accuracies, it contains one data set, named like the file.
 
     Raises
     ------
@@ -74,23 +74,25 @@ def read_pools(
     table = _read(path)
     where = f"{path.name}:"
     columns = _Columns(
-        model=_found(model, MODEL, table, where) or table.columns[0],
-        data=_found(data, DATA, table, where),
-        accuracy=_found(accuracy, ACCURACY, table, where),
-        pool=_found(pool, POOL, table, where),
-        scores=tuple(_there(name, table, where) for name in score_columns),
+        model=_find_column(model, MODEL, table, where) or table.columns[0],
+        data=_find_column(data, DATA, table, where),
+        accuracy=_find_column(accuracy, ACCURACY, table, where),
+        pool=_find_column(pool, POOL, table, where),
+        scores=tuple(_check_column(name, table, where) for name in score_columns),
     )
     if columns.data and not columns.accuracy:
-        raise DataError(f"{where} no column of accuracies among {', '.join(table.columns)}; name it (--accuracy).")
+        raise DataError(f"{where} there is no column of accuracies among {', '.join(table.columns)}; name it (--accuracy).")
     known = [name for name in table.columns if name not in columns.named and _is_score(table, name)]
     columns = replace(columns, scores=(*columns.scores, *known))
     tidy = _tidy(table, columns, path.stem).filter(pl.col("accuracy").is_finite())
     if tidy.is_empty():
-        raise DataError(f"{where} no accuracies in {columns.accuracy or 'any column'}; name their column (--accuracy).")
-    tidy = _told_apart(tidy, where)
+        raise DataError(
+            f"{where} there are no accuracies in {columns.accuracy or 'any column'}; name their column (--accuracy)."
+        )
+    tidy = _make_names_unique(tidy, where)
     notes: tuple[str, ...] = ()
     if scores_path:
-        tidy, notes = _joined(tidy, scores_path)
+        tidy, notes = _join_scores(tidy, scores_path)
     parts = tidy.group_by("pool", maintain_order=True)
     first, *others = (_matrices(str(name), part, columns.accuracy or "accuracy") for (name,), part in parts)
     return (replace(first, notes=notes), *others)
@@ -98,8 +100,6 @@ def read_pools(
 
 @dataclass(frozen=True)
 class _Columns:
-    """Which column of a table is what."""
-
     model: str
     data: str | None
     accuracy: str | None
@@ -112,7 +112,7 @@ class _Columns:
 
 
 def _tidy(table: pl.DataFrame, columns: _Columns, stem: str) -> pl.DataFrame:
-    """Return a row a pair: pool, model, data, accuracy, and the rest as `score NAME`, `other NAME` and `name NAME`."""
+    """Return one row per (model, data) pair: pool, model, data, accuracy, `score NAME`, `other NAME` and `name NAME`."""
     kept = [_pool(table, columns.pool, stem), pl.col(columns.model).cast(pl.String).alias("model")]
     kept += [pl.col(name).cast(pl.String).alias(f"name {name}") for name in IDENTITY if name in table.columns]
     kept += [_number(name).alias(f"score {name}") for name in columns.scores]
@@ -131,30 +131,31 @@ def _number(column: str) -> pl.Expr:
 
 
 def _read(path: Path) -> pl.DataFrame:
-    """Return the table of a CSV or Parquet file."""
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             return pl.read_parquet(path)
         return pl.read_csv(path, infer_schema_length=None, null_values=MISSING)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: no CSV or Parquet table ({error}).") from error
+        raise DataError(f"{path}: is not a CSV or Parquet table ({error}).") from error
 
 
-def _found(asked: str | None, usual: Sequence[str], table: pl.DataFrame, where: str) -> str | None:
-    """Return the column asked for, or the first of the usual ones that there is."""
-    if asked is not None:
-        return _there(asked, table, where)
+def _find_column(given: str | None, usual: Sequence[str], table: pl.DataFrame, where: str) -> str | None:
+    """Return the given column, or the first usual one that the table has."""
+    if given is not None:
+        return _check_column(given, table, where)
     return next((name for name in usual if name in table.columns), None)
 
 
-def _there(column: str, table: pl.DataFrame, where: str) -> str:
+def _check_column(column: str, table: pl.DataFrame, where: str) -> str:
     if column not in table.columns:
-        raise DataError(f"{where} no column {column!r}{did_you_mean(column, table.columns)} It has {', '.join(table.columns)}.")
+        raise DataError(
+            f"{where} there is no column {column!r}{did_you_mean(column, table.columns)} It has {', '.join(table.columns)}."
+        )
     return column
 
 
 def _is_score(table: pl.DataFrame, name: str) -> bool:
-    from itm.scores import names  # loads torch
+    from itm.scores import names  # imports torch
 
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     known = {re.sub(r"[^a-z0-9]", "", score) for score in names()} | set(ALIASES)
@@ -168,26 +169,26 @@ def _pool(table: pl.DataFrame, column: str | None, stem: str) -> pl.Expr:
     return (pl.format(f"{column} {{}}", value) if table[column].dtype.is_numeric() else value).alias("pool")
 
 
-def _told_apart(tidy: pl.DataFrame, where: str) -> pl.DataFrame:
-    """Return the table with what tells models of one name apart put to their names, as far as that is needed."""
+def _make_names_unique(tidy: pl.DataFrame, where: str) -> pl.DataFrame:
+    """Append facts of `IDENTITY` to the names of models with several accuracies on a data set."""
     pair = pl.struct("pool", "model", "data")
     for fact in [column for column in tidy.columns if column.startswith("name ")]:
         repeated = pair.is_duplicated().any().over("pool", "model")
         tidy = tidy.with_columns(pl.when(repeated).then(pl.format("{} {}", "model", fact)).otherwise("model").alias("model"))
-    twice = tidy.filter(pair.is_duplicated())
-    if len(twice):
-        first = twice.row(0, named=True)
+    duplicates = tidy.filter(pair.is_duplicated())
+    if len(duplicates):
+        first = duplicates.row(0, named=True)
         raise DataError(
-            f"{where} {len(twice)} rows are of models with more than one accuracy on a data set, such as {first['model']} on "
-            f"{first['data']}; name the column that tells them apart (--pool), or that of the models (--model)."
+            f"{where} {len(duplicates)} rows give a model more than one accuracy on a data set, for instance {first['model']} "
+            f"on {first['data']}; name the column that distinguishes them (--pool), or the column of the models (--model)."
         )
     return tidy
 
 
-def _joined(tidy: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return the table with the scores of a long table of methods, and a note if some of those found no accuracy."""
+def _join_scores(tidy: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the table with the scores of a long table, and a note if some scores have no accuracy."""
     table, where = _read(path), f"{path.name}:"
-    model, data, pool = (_found(None, usual, table, where) for usual in (MODEL, DATA, POOL))
+    model, data, pool = (_find_column(None, usual, table, where) for usual in (MODEL, DATA, POOL))
     if model in (None, "method") or data is None or not {"method", "score"} <= set(table.columns):
         raise DataError(f"{where} scores need the columns model, dataset, method and score; it has {', '.join(table.columns)}.")
     named = {model: "model", data: "data"}
@@ -198,15 +199,15 @@ def _joined(tidy: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, ..
         pl.format("score {}", "method").alias("method"),
         _number("score"),
     )
-    if twice := int(long.select(*on, "method").is_duplicated().sum()):
-        raise DataError(f"{where} {twice} rows are of a method with more than one score of a model on a data set.")
-    lost = len(long.join(tidy, on=on, how="anti"))
-    notes = (f"{lost} of {len(long)} scores in {path.name} belong to no accuracy of the table.",) if lost else ()
+    if duplicates := int(long.select(*on, "method").is_duplicated().sum()):
+        raise DataError(f"{where} {duplicates} rows give a method more than one score for a model on a data set.")
+    unused = len(long.join(tidy, on=on, how="anti"))
+    notes = (f"{unused} of {len(long)} scores in {path.name} have no accuracy in the table.",) if unused else ()
     return tidy.join(long.pivot("method", index=on, values="score"), on=on, how="left", suffix=f" of {path.stem}"), notes
 
 
 def _matrices(name: str, part: pl.DataFrame, accuracy: str) -> PublishedPool:
-    """Return a pool of the rows of one pool, models and data sets in the order of the table."""
+    """Return the pool of these rows. Models and data sets keep the order of the table."""
     models, sets = (part[column].unique(maintain_order=True).to_list() for column in ("model", "data"))
     columns = part["model"].replace_strict(models, range(len(models)), return_dtype=pl.Int64).to_numpy()
     rows = part["data"].replace_strict(sets, range(len(sets)), return_dtype=pl.Int64).to_numpy()
@@ -216,8 +217,8 @@ def _matrices(name: str, part: pl.DataFrame, accuracy: str) -> PublishedPool:
         values[rows, columns] = part[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
         return values
 
-    def all_of(kind: str) -> dict[str, np.ndarray]:
-        found = {column.removeprefix(kind): matrix(column) for column in part.columns if column.startswith(kind)}
-        return {column: values for column, values in found.items() if np.isfinite(values).any()}
+    def matrices(prefix: str) -> dict[str, np.ndarray]:
+        values = {column.removeprefix(prefix): matrix(column) for column in part.columns if column.startswith(prefix)}
+        return {name: own for name, own in values.items() if np.isfinite(own).any()}
 
-    return PublishedPool(name, tuple(models), tuple(sets), accuracy, matrix("accuracy"), all_of("other "), all_of("score "))
+    return PublishedPool(name, tuple(models), tuple(sets), accuracy, matrix("accuracy"), matrices("other "), matrices("score "))

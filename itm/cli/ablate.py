@@ -1,30 +1,30 @@
-"""The command `itm ablate`. Heavy imports stand inside, as in all commands."""
+"""The command `itm ablate`."""
 
 from typing import Annotated
 
 import typer
 
-from itm.cli.options import Code, Device, MaxImages, ParamsFile, Zoo, errors_told, settings
+from itm.cli.options import Code, Device, MaxImages, ParamsFile, Zoo, read_params, report_errors
 
 
 def ablate(
-    data: Annotated[str, typer.Argument(help="One data set: folder:PATH, csv:PATH, digits, made:FAMILY ...")],
+    data: Annotated[str, typer.Argument(help="One data set: folder:PATH, csv:PATH, digits, synthetic:FAMILY ...")],
     model: Annotated[list[str], typer.Argument(help="Names or wildcards of the zoo file or of timm.")],
     zoo: Zoo = None,
     code: Code = None,
-    axis: Annotated[
-        list[str] | None, typer.Option(help="Vary this option alone; may be repeated. Default: all of them.")
-    ] = None,
+    axis: Annotated[list[str] | None, typer.Option(help="Option of ITM to vary. Can be repeated. Default: all.")] = None,
     max_images: MaxImages = None,
     device: Device = None,
     params: ParamsFile = None,
 ) -> None:
-    """Vary one option of ITM at a time, and write what becomes of the values and of the order.
+    """Vary one option of ITM at a time, and write how the values and the order of the models change.
 
-    Leaves with status 1 if a model failed or a setting is undefined on it; the rest is computed all the same.
+    Exits with status 1 if a model failed or a setting is undefined on it. All others are computed.
     """
-    with errors_told():
-        chosen, store = settings([data], params, zoo, model, code, data={"max_images": max_images}, extract={"device": device})
+    with report_errors():
+        chosen, store = read_params(
+            [data], params, zoo, model, code, data={"max_images": max_images}, extract={"device": device}
+        )
         from rich.console import Console
 
         from itm.benchmark.ablation import ablate as ablation

@@ -1,22 +1,22 @@
-"""The command `itm benchmark`. Heavy imports stand inside, as in all commands."""
+"""The command `itm benchmark`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from itm.cli.options import Device, MaxImages, ParamsFile, Scores, errors_told, settings
+from itm.cli.options import Device, MaxImages, ParamsFile, Scores, read_params, report_errors
 
 Rows = Annotated[
-    list[str] | None, typer.Option("--model", "-m", help="Row or wildcard of the table; may be repeated. Default: all.")
+    list[str] | None, typer.Option("--model", "-m", help="Row of the benchmark, or wildcard. Can be repeated. Default: all.")
 ]
 
 
 def benchmark(
-    name: Annotated[str, typer.Argument(help="itm20, the table of the ITM paper.")],
-    data_root: Annotated[Path, typer.Option(help="Folder with a folder or an index a data set, named as the table prints.")],
+    name: Annotated[str, typer.Argument(help="itm20, the benchmark of the ITM paper.")],
+    data_root: Annotated[Path, typer.Option(help="Folder with one folder or index per data set, named as printed.")],
     accuracies: Annotated[
-        Path | None, typer.Option(help="CSV of published accuracies: model, dataset, accuracy_percent. None are shipped.")
+        Path | None, typer.Option(help="CSV file of published accuracies: model, dataset, accuracy_percent. None is included.")
     ] = None,
     model: Rows = None,
     score: Scores = None,
@@ -24,14 +24,14 @@ def benchmark(
     device: Device = None,
     params: ParamsFile = None,
 ) -> None:
-    """Run a published pool of checkpoints and data sets, and compare the scores with published accuracies.
+    """Rank the checkpoints and data sets of a publication, and compare the scores with published accuracies.
 
-    Says what is missing and what to do, and runs on what is in place. Leaves with status 2 if that is too little, and with
-    status 1 if a model or a data set failed.
+    Missing files are listed with instructions, and the available ones are used. Exits with status 2 if too few are available,
+    and with status 1 if a model or data set failed.
     """
-    with errors_told():
+    with report_errors():
         scores = {"names": tuple(score) if score else None, "rank_by": score[0] if score else None}
-        chosen, _ = settings(None, params, data={"max_images": max_images}, extract={"device": device}, score=scores)
+        chosen, _ = read_params(None, params, data={"max_images": max_images}, extract={"device": device}, score=scores)
         from rich.console import Console
 
         from itm.benchmark.itm20 import pool as itm20
@@ -49,7 +49,7 @@ def benchmark(
         print_ranking(ranking, console)
         console.print()
         if agreement is None:
-            console.print("Nothing is compared: no --accuracies FILE is given.")
+            console.print("Nothing is compared, because --accuracies FILE is not given.")
         else:
             table.print_agreement(agreement, pool, console)
         again = f"page: {store.reports / 'index.html'}   again: itm show {store.ranking_name}"

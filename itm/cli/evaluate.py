@@ -1,85 +1,58 @@
-"""The command `itm evaluate`. Heavy imports stand inside, as in all commands."""
+"""The command `itm evaluate`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from itm.cli.options import ParamsFile, errors_told, settings
-from itm.cli.pipelines import installed
+from itm.cli.options import ParamsFile, read_params, report_errors
+from itm.cli.pipelines import find_pipeline
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from itm.benchmark.standings import PoolStandings
-    from itm.core.params import Params
-    from itm.store.layout import Store
-
-Column = Annotated[str | None, typer.Option(help="Its column in the table; found by its name where nothing is said.")]
+Column = Annotated[str | None, typer.Option(help="Name of its column in --table. Default: the usual names.")]
 
 
 def evaluate(
     measured: Annotated[
-        Path | None, typer.Option(help="Folder of accuracies.csv, scores.parquet and models.csv. Default: params.")
+        Path | None, typer.Option(help="Folder with accuracies.csv, scores.parquet and models.csv. Default: params.")
     ] = None,
-    table: Annotated[
-        Path | None, typer.Option(help="Judge by this table of accuracies (CSV or Parquet) and nothing of ours.")
-    ] = None,
-    scores: Annotated[Path | None, typer.Option(help="Table of scores that belongs to --table.")] = None,
-    score: Annotated[list[str] | None, typer.Option(help="A column of --table that is a score; may be repeated.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Evaluate on this table of accuracies (CSV or Parquet) instead.")] = None,
+    scores: Annotated[Path | None, typer.Option(help="Table of scores for --table.")] = None,
+    score: Annotated[list[str] | None, typer.Option(help="Column of --table with a score. Can be repeated.")] = None,
     model: Column = None,
     data: Column = None,
     accuracy: Column = None,
     pool: Column = None,
-    draws: Annotated[int | None, typer.Option(help="Resamples of models and data sets that an interval is made of.")] = None,
-    quiet: Annotated[bool, typer.Option(help="Write the tables and print none.")] = False,
+    resamples: Annotated[
+        int | None, typer.Option("--resamples", "--draws", help="Number of resamples per confidence interval.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option(help="Write the tables without printing them.")] = False,
     params: ParamsFile = None,
 ) -> None:
-    """Judge scores, beside controls, by accuracies after fine-tuning: does the ranking hold, and how sure is that?"""
-    with errors_told():
-        chosen, store = settings(None, params, evaluate={"measured": measured, "draws": draws})
+    """Evaluate scores and controls against accuracies after fine-tuning."""
+    with report_errors():
+        chosen, store = read_params(None, params, evaluate={"measured": measured, "resamples": resamples})
+        from rich.console import Console
+
+        console = Console()
         if table is not None:
+            from itm.benchmark.published import evaluate_table
+            from itm.benchmark.published_view import print_evaluation
+
             columns = {"model": model, "data": data, "accuracy": accuracy, "pool": pool}
-            _print_reports(table, scores, score or (), columns, chosen)
+            resamples, seed = chosen.evaluate.resamples, chosen.evaluate.seed
+            reports = evaluate_table(
+                table, scores_path=scores, score_columns=score or (), resamples=resamples, seed=seed, **columns
+            )
+            print_evaluation(reports, console)
             return
-        found, problem = _run(chosen, store)
+        from itm.benchmark import desk
+        from itm.benchmark.standings_table import print_standings
+
+        run = find_pipeline("evaluate", chosen)
+        pools, problem = run(chosen, store) if run else (desk.run(chosen, store), "")
         if not quiet:
-            _print(found, store)
+            for results in pools:
+                print_standings(results, console)
+            console.print(f"summary, tables and figures: {store.evaluation}", soft_wrap=True, highlight=False)
         if problem:
             typer.secho(f"not tracked: {problem}", fg="red", err=True)
-
-
-def _run(params: "Params", store: "Store") -> "tuple[tuple[PoolStandings, ...], str]":
-    """Hand over to an installed pipeline, or judge plainly where there is none or `inline` is asked for."""
-    from itm.benchmark import desk
-
-    if run := installed("evaluate", params):
-        result: tuple[tuple[PoolStandings, ...], str] = run(params, store)
-        return result
-    return desk.run(params, store), ""
-
-
-def _print(found: "tuple[PoolStandings, ...]", store: "Store") -> None:
-    from rich.console import Console
-
-    from itm.benchmark.standings_table import print_standings
-
-    console = Console()
-    for pool in found:
-        print_standings(pool, console)
-    console.print(f"summary, tables and pictures: {store.evaluation}", soft_wrap=True, highlight=False)
-
-
-def _print_reports(
-    table: Path, scores: Path | None, score_columns: "Sequence[str]", columns: "dict[str, str | None]", params: "Params"
-) -> None:
-    from rich.console import Console
-
-    from itm.benchmark.published import evaluate_table
-    from itm.benchmark.published_view import print_evaluation
-
-    chosen = params.evaluate
-    reports = evaluate_table(
-        table, scores_path=scores, score_columns=score_columns, draws=chosen.draws, seed=chosen.seed, **columns
-    )
-    print_evaluation(reports, Console())

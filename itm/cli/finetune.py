@@ -1,57 +1,43 @@
-"""The command `itm finetune`. Heavy imports stand inside, as in all commands."""
+"""The command `itm finetune`."""
 
-import logging
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itm.cli.options import (
-    AllowFailures,
-    Code,
-    Data,
-    Device,
-    MaxImages,
-    Models,
-    ParamsFile,
-    Resume,
-    Zoo,
-    errors_told,
-    settings,
-)
-from itm.cli.pipelines import installed
+from itm.cli import options
+from itm.cli.pipelines import find_pipeline
 
 if TYPE_CHECKING:
     from itm.core.params import Params
-    from itm.finetune.records import Confirmed, Finetuned
+    from itm.core.types import Outcome
+    from itm.finetune.confirm import Confirmed
     from itm.store.layout import Store
 
-    Result = tuple[tuple[Finetuned, ...], tuple[Confirmed, ...], str]
-
-log = logging.getLogger("itm")
+    Result = tuple[tuple[Outcome, ...], tuple[Confirmed, ...], str]
 
 
 def finetune(
-    data: Data = None,
-    zoo: Zoo = None,
-    model: Models = None,
-    code: Code = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="full (all weights) or head (linear); may be repeated.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Runs a protocol, whose accuracies are averaged.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps of a final run; a search run has a quarter.")] = None,
-    max_images: MaxImages = None,
-    device: Device = None,
-    resume: Resume = None,
-    runner: Annotated[str | None, typer.Option(help="inline (no Prefect, no tracking), threads, processes or dask.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Pairs trained side by side.")] = None,
-    allow_failures: AllowFailures = False,
-    params: ParamsFile = None,
+    data: options.Data = None,
+    zoo: options.Zoo = None,
+    model: options.Models = None,
+    code: options.Code = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="full (all weights) or head (linear). Can be repeated.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Runs per protocol. Their accuracies are averaged.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps of a final run. A search run has a quarter.")] = None,
+    max_images: options.MaxImages = None,
+    device: options.Device = None,
+    resume: options.Resume = None,
+    runner: options.RunnerKind = None,
+    workers: options.Workers = None,
+    allow_failures: options.AllowFailures = False,
+    params: options.ParamsFile = None,
 ) -> None:
-    """Fine-tune the zoo on data sets and judge it on their test images: what a ranking predicts.
+    """Fine-tune the zoo on data sets and measure its accuracy on their test images, which a ranking predicts.
 
-    Leaves with status 1 if a model or a data set failed; the rest is trained all the same.
+    Exits with status 1 if a model or a data set failed. All others are trained.
     """
-    with errors_told():
-        chosen, store = settings(
+    with options.report_errors():
+        chosen, store = options.read_params(
             data,
             params,
             zoo,
@@ -63,28 +49,33 @@ def finetune(
             runner={"kind": runner, "workers": workers},
         )
         finetuned, _, problem = run_pairs(chosen, store)
-        _print(finetuned, store)
+        from rich.console import Console
+
+        from itm.finetune.table import means, runs_table
+        from itm.finetune.view import print_means
+
+        console = Console()
+        print_means(means(runs_table(finetuned)), [pair for pair in finetuned if pair.failures], console)
+        console.print(f"runs: {store.finetuned}", soft_wrap=True, highlight=False)
         if problem:
             typer.secho(f"not tracked: {problem}", fg="red", err=True)
-    if any(pair.failure for pair in finetuned) and not allow_failures:
+    if any(pair.failures for pair in finetuned) and not allow_failures:
         raise typer.Exit(1)
 
 
 def run_pairs(params: "Params", store: "Store", first: int | None = None) -> "Result":
-    """Hand over to an installed pipeline, or fine-tune plainly where there is none or `inline` is asked for.
+    """Fine-tune in the installed pipeline, or without one.
 
-    Returns every pair, what was confirmed of the ranking whose `first` models they are, and what kept them from being tracked.
+    Returns every pair, what was confirmed of the ranking if `first` is given, and why it was not tracked, if so.
     """
     from itm.finetune import pairs
 
-    if run := installed("finetune", params):
-        result: Result = run(params, store, first)
-        return result
-    return *pairs.run(params, store, first), ""
+    run = find_pipeline("finetune", params)
+    return run(params, store, first) if run else (*pairs.run(params, store, first), "")
 
 
 def confirm(params: "Params", store: "Store", first: int) -> bool:
-    """Fine-tune the first models of the ranking in `store`, print what becomes of its order, and say whether one failed."""
+    """Fine-tune the first models of the ranking in `store`, and print the new order. Return whether a model failed."""
     from rich.console import Console
 
     from itm.finetune.view import print_confirmed
@@ -95,15 +86,4 @@ def confirm(params: "Params", store: "Store", first: int) -> bool:
     console.print(f"confirmed: {store.confirmed}", soft_wrap=True, highlight=False)
     if problem:
         typer.secho(f"not tracked: {problem}", fg="red", err=True)
-    return any(pair.failure for pair in finetuned)
-
-
-def _print(finetuned: "tuple[Finetuned, ...]", store: "Store") -> None:
-    from rich.console import Console
-
-    from itm.finetune.table import means, runs_table
-    from itm.finetune.view import print_means
-
-    console = Console()
-    print_means(means(runs_table(finetuned)), [pair for pair in finetuned if pair.failure], console)
-    console.print(f"runs: {store.finetuned}", soft_wrap=True, highlight=False)
+    return any(pair.failures for pair in finetuned)

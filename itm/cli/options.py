@@ -1,4 +1,4 @@
-"""What the commands share: their options, how options become parameters, and how errors are told."""
+"""Options of the commands, conversion of options to parameters, and error messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import typer
 
 from itm.core.errors import ItmError
 from itm.core.logs import log_to_terminal
-from itm.core.secrets import told
+from itm.core.secrets import error_message
 
 if TYPE_CHECKING:
     from itm.core.params import Params
@@ -17,36 +17,47 @@ if TYPE_CHECKING:
 
 Data = Annotated[
     list[str] | None,
-    typer.Argument(help="folder:PATH, csv:PATH, parquet:PATH, digits or made:FAMILY; NAME=SOURCE names it. Default: params."),
+    typer.Argument(
+        help="folder:PATH, csv:PATH, parquet:PATH, digits or synthetic:FAMILY. NAME=SOURCE sets a name. Default: params."
+    ),
 ]
-Zoo = Annotated[Path | None, typer.Option(help="Zoo file; without it, the one in params.")]
-Code = Annotated[list[Path] | None, typer.Option(help="File or folder whose zoo factories may run; may be repeated.")]
-Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name or wildcard; may be repeated.")]
-ParamsFile = Annotated[Path | None, typer.Option("--params", help="Parameter file; default: params.yaml where there is one.")]
-MaxImages = Annotated[int | None, typer.Option(help="Sample so many images a data set, balanced over classes; 0 for all.")]
+Zoo = Annotated[Path | None, typer.Option(help="Zoo file. Default: params.")]
+Code = Annotated[list[Path] | None, typer.Option(help="File or folder with allowed zoo factories. Can be repeated.")]
+Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name or wildcard. Can be repeated.")]
+ParamsFile = Annotated[Path | None, typer.Option("--params", help="Parameter file. Default: params.yaml, if it exists.")]
+MaxImages = Annotated[
+    int | None, typer.Option(help="Maximum number of images per data set, sampled evenly over classes (0: all).")
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 Precision = Annotated[str | None, typer.Option(help="fp32 or bf16.")]
-BatchSize = Annotated[int | None, typer.Option(help="Images a batch; halved by itself when memory runs out.")]
-Resume = Annotated[str | None, typer.Option(help="always, never, only-missing or only-cache.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images per batch. It is halved when memory runs out.")]
+Resume = Annotated[str | None, typer.Option(help="always, only-missing or only-cache.")]
 RankingName = Annotated[
-    str | None, typer.Argument(help="As `itm rank` printed it, or its beginning; without one, the ranking of params.")
+    str | None, typer.Argument(help="Name printed by `itm rank`, or its beginning. Default: the ranking of params.")
 ]
-AllowFailures = Annotated[bool, typer.Option(help="Leave with status 0 although something failed.")]
-Scores = Annotated[list[str] | None, typer.Option("--score", help="A score to compute; may be repeated.")]
+AllowFailures = Annotated[bool, typer.Option(help="Exit with status 0 even if a model or data set failed.")]
+RunnerKind = Annotated[
+    str | None, typer.Option("--runner", help="inline (no Prefect, no tracking), threads, processes or dask.")
+]
+Workers = Annotated[int | None, typer.Option(help="Number of pairs computed in parallel.")]
+Scores = Annotated[list[str] | None, typer.Option("--score", help="Score to compute. Can be repeated.")]
 
 
 @contextmanager
-def errors_told() -> Iterator[None]:
-    """Say what is wrong in one line a problem and leave with status 2, instead of a traceback."""
+def report_errors() -> Iterator[None]:
+    """Print one line per error and exit with status 2, instead of a traceback."""
     try:
         yield
+    except KeyboardInterrupt:
+        typer.secho("interrupted; the same command resumes", err=True)
+        raise
     except ItmError as error:
-        for line in told(error).splitlines():
+        for line in error_message(error).splitlines():
             typer.secho(f"error: {line}", fg="red", err=True)
         raise typer.Exit(2) from None
 
 
-def settings(
+def read_params(
     sources: list[str] | None,
     params: Path | None,
     zoo: Path | None = None,
@@ -54,14 +65,14 @@ def settings(
     code: list[Path] | None = None,
     **sections: dict[str, Any],
 ) -> "tuple[Params, Store]":
-    """Return the parameters with the options put in, and the store.
+    """Return the parameters, updated by the options, and the store.
 
-    Whatever is not as the parameter file says gets a ranking of its own, and only a ranking of the whole zoo by the usual
-    scores may say which model is recommended. Code that is allowed is no question of its own.
+    With other data sets, models or scores than the parameter file, the ranking gets its own name and folder. Only a ranking of
+    the whole zoo by the scores of the parameter file can change the recommended model. Allowed code does not affect the name.
     """
     from itm.core.keys import content_key
     from itm.core.params import find_params, with_overrides
-    from itm.data.sources.parse import name_of
+    from itm.data.sources.parse import parse_source
     from itm.store.layout import Store, file_name
 
     chosen = find_params(params)
@@ -71,8 +82,9 @@ def settings(
     sections["zoo"] = sections.get("zoo", {}) | {"code": (*chosen.zoo.code, *code) if code else None}
     scores = {name: value for name, value in sections.get("score", {}).items() if value is not None}
     sections["track"] = {"recommend": False if models or scores else None}
-    asked = [sources, str(zoo) if zoo else None, models, scores]
-    names = "+".join(name_of(source) for source in sources or ()) or "params"
+    changes = [sources, str(zoo) if zoo else None, models, scores]
+    names = "+".join(parse_source(source).name for source in sources or ()) or "params"
     chosen = with_overrides(chosen, **sections)
     log_to_terminal()
-    return chosen, Store(chosen.store, f"{file_name(names)}-{content_key(asked)[:6]}" if any(asked) else None, chosen.shared)
+    name = f"{file_name(names)}-{content_key(changes)[:6]}" if any(changes) else None
+    return chosen, Store(chosen.store, name, chosen.shared)

@@ -1,25 +1,75 @@
-"""Finds the pipeline that commands hand over to, without knowing which it is."""
+"""Finds the flow that runs a command, without knowing which it is: entry points of the group `itm.pipelines` name it."""
 
 import logging
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from itm.core.extras import EXTRAS, MissingExtraError, install_command, missing_packages, require
 
 if TYPE_CHECKING:
     from itm.core.params import Params
 
 log = logging.getLogger("itm")
 
+Run = Callable[..., Any]
+FLOWS = {"flows", "tasks"}  # packages of the repository that the wheel does not contain
 
-def installed(step: str, params: "Params") -> Callable[..., Any] | None:
-    """Return what runs a step in an installed pipeline; None where there is none, or `inline` is asked for."""
+
+def find_pipeline(step: str, params: "Params") -> Run | None:
+    """Return the flow of a command, or None if `runner.kind` is "inline" or the pipeline is not installed.
+
+    If `runner.kind` is "dask", an installed pipeline needs its Dask runner.
+    """
     if params.runner.kind == "inline":
         return None
+    run = _load(step)
+    if run:
+        _check_runner(params)
+    elif params.track.uri:
+        log.warning("running without Prefect and without MLflow tracking. %s", _how_to_install("The pipeline"))
+    return run
+
+
+def required_pipeline(step: str, params: "Params | None" = None) -> Run:
+    """Return the flow of a command that cannot run without one.
+
+    Raises
+    ------
+    MissingExtraError
+        If the pipeline is not installed, or Dask is not and `runner.kind` is "dask".
+    """
+    run = _load(step)
+    if run is None:
+        raise MissingExtraError(_how_to_install(f"`itm {step}`"))
+    if params:
+        _check_runner(params)
+    return run
+
+
+def _check_runner(params: "Params") -> None:
+    if params.runner.kind == "dask":
+        require("dask", "runner.kind 'dask'")
+
+
+def _load(step: str) -> Run | None:
     for entry in entry_points(group="itm.pipelines", name=step):
         try:
-            run: Callable[..., Any] = entry.load()
+            run: Run = entry.load()
         except ModuleNotFoundError as error:
-            log.warning("the pipeline of `itm %s` is not installed (%s); running inline, without tracking", step, error)
-            return None
+            if (error.name or "").partition(".")[0] in FLOWS.union(*EXTRAS.values()):
+                return None
+            raise
         return run
     return None
+
+
+def _how_to_install(what: str) -> str:
+    """Return what is missing and the command that installs it."""
+    clone = "the flows, which are not in the wheel: in a clone of the repository, run pip install -e '.[pipeline]'"
+    has_flows = all(find_spec(package) for package in FLOWS)
+    if missing := missing_packages("pipeline"):
+        extra = f"{what} needs {', '.join(missing)}; run {install_command('pipeline')}."
+        return extra if has_flows else f"{extra} It also needs {clone} instead."
+    return f"{what} needs {clone}."

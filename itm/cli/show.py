@@ -1,63 +1,67 @@
-"""The commands that say what there is: models, scores, and whether the installation is whole."""
+"""The commands `itm models`, `itm scores` and `itm doctor`."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itm.cli.options import Code, ParamsFile, Zoo, errors_told
+from itm.cli.options import Code, ParamsFile, Zoo, report_errors
 
 if TYPE_CHECKING:
     from itm.core.types import Facts, Failure
 
 
 def models(
-    pattern: Annotated[str, typer.Argument(help="Name or wildcard, for instance 'resnet*'.")],
+    pattern: Annotated[str, typer.Argument(help="Name or wildcard, for example 'resnet*'.")],
     zoo: Zoo = None,
     code: Code = None,
     params: ParamsFile = None,
 ) -> None:
-    """List models of the zoo file and of timm, with what is known of them."""
-    with errors_told():
+    """List models of the zoo file and of timm, with their size and origin."""
+    with report_errors():
         from itm.core.params import find_params
         from itm.zoo.facts import list_models
+        from itm.zoo.zoo_file import embedded_zoo_file
 
-        asked = find_params(params).zoo
-        for name, known in list_models(pattern, zoo or asked.file, (*asked.code, *(code or ()))):
-            typer.echo(f"{name}: {_in_words(known)}")
+        chosen = find_params(params).zoo
+        for name, facts in list_models(pattern, zoo or chosen.file or embedded_zoo_file(), (*chosen.code, *(code or ()))):
+            typer.echo(f"{name}: {_describe(facts)}")
 
 
-def _in_words(known: "Facts | Failure") -> str:
+def _describe(facts: "Facts | Failure") -> str:
     from itm.core.types import Failure
 
-    if isinstance(known, Failure):
-        return f"cannot be used: {known.reason}"
-    gmacs = "unknown" if known.gmacs is None else f"{known.gmacs:.3g}"
-    size = f"{known.parameters / 1e6:.3g} M parameters, {gmacs} GMACs, width {known.width}, {known.input_size} pixels"
-    return ", ".join(part for part in (size, known.family, known.pretraining) if part)
+    if isinstance(facts, Failure):
+        return f"cannot be used: {facts.reason}"
+    gmacs = "unknown" if facts.gmacs is None else f"{facts.gmacs:.3g}"
+    size = f"{facts.parameters / 1e6:.3g} M parameters, {gmacs} GMACs, width {facts.width}, {facts.input_size} pixels"
+    return ", ".join(part for part in (size, facts.family, facts.pretraining) if part)
 
 
 def scores(
-    name: Annotated[str, typer.Argument(help="Name or wildcard, for instance 'lda*'.")] = "*",
+    name: Annotated[str, typer.Argument(help="Name or wildcard, for example 'lda*'.")] = "*",
 ) -> None:
-    """List the scores: what their numbers mean, their range, what they need and cost, and where they come from."""
-    with errors_told():
+    """List the scores with meaning, range, requirements, cost and source."""
+    with report_errors():
         from rich.console import Console
         from rich.padding import Padding
 
-        from itm.scores import computed, get, listed
+        from itm.kinds import get_kind
+        from itm.scores import expand, get
 
-        found = sorted(map(get, computed([name])), key=lambda one: one.name)
+        chosen = sorted(map(get, expand([name])), key=lambda score: score.info.name)
         console = Console(highlight=False)
         console.print("Higher is better for every score.\n")
-        for definition in found:
-            console.print(f"[bold]{definition.name}[/bold]  {definition.value_range}; {definition.paper}")
-            console.print(Padding(f"{definition.summary} {definition.meaning}", (0, 0, 0, 4)))
-            console.print(Padding(f"[dim]Needs {listed(definition)}. Costs {definition.cost}.[/dim]\n", (0, 0, 0, 4)))
+        for score in chosen:
+            info = score.info
+            ranges = " or ".join(dict.fromkeys(score.value_range(get_kind(kind)) for kind in info.kinds))
+            console.print(f"[bold]{info.name}[/bold]  {ranges}{info.paper and '; '}{info.paper}")
+            console.print(Padding(f"{info.summary} {info.meaning}", (0, 0, 0, 4)))
+            console.print(Padding(f"[dim]Needs {score.requirements()}. Costs {info.cost}.[/dim]\n", (0, 0, 0, 4)))
 
 
 def doctor(zoo: Zoo = None, code: Code = None, params: ParamsFile = None) -> None:
-    """Check the installation, devices, weights and tracking; status 1 if something is amiss."""
-    with errors_told():
+    """Check installation, devices, weights and tracking. Exits with status 1 if a check fails."""
+    with report_errors():
         from itm.core.params import find_params, with_overrides
         from itm.run.doctor import examine
 

@@ -1,1 +1,1 @@
-"""Errors, keys, records, parameters, text and logs: what every other package uses."""
+"""Errors, keys, records, parameters, text and logs, used by every other package."""

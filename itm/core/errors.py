@@ -1,11 +1,14 @@
-"""The few error types of this library, all of them carrying the value that is wrong and what to do."""
+"""Error types of the library.
+
+A message names the wrong value and says what to do.
+"""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class ItmError(Exception):
-    """Base of every error a user can cause and mend."""
+    """Base class of all errors that a user can cause and fix."""
 
 
 class ParamsError(ItmError):
@@ -13,7 +16,7 @@ class ParamsError(ItmError):
 
 
 class DataError(ItmError):
-    """A data set cannot be used as it is."""
+    """A data set cannot be used."""
 
 
 class ModelError(ItmError):
@@ -21,11 +24,11 @@ class ModelError(ItmError):
 
 
 class StoreError(ItmError):
-    """A stored file is missing, damaged or from another version."""
+    """A file of the store is missing, damaged or from another version."""
 
 
 class ScoreError(ItmError):
-    """A score is undefined on the features and labels it was given."""
+    """A score is undefined for the given features and labels."""
 
 
 class AgreementError(ItmError):
@@ -33,6 +36,9 @@ class AgreementError(ItmError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return what ends a sentence on an unknown word: ``"; did you mean 'x' or 'y'?"``, or a full stop if nothing is near."""
+    """Return the end of a sentence about an unknown word.
+
+    It is ``"; did you mean 'x' or 'y'?"``, or a full stop if no known word is similar.
+    """
     near = get_close_matches(word, list(known), n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else "."

@@ -1,29 +1,88 @@
-"""Everything params.yaml can say, as frozen records with their defaults."""
+"""The content of params.yaml as frozen records with defaults, and its sections on how and where a run is executed."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from itm.core.sections import (
-    DataParams,
-    EvaluateParams,
-    ExtractParams,
-    FinetuneParams,
-    LimitParams,
-    Record,
-    RefreshParams,
-    RunnerParams,
-    ScoreParams,
-    TrackParams,
-    ZooParams,
-)
+from pydantic import Field, field_validator, model_validator
+
+from itm.core.secrets import has_password
+from itm.core.sections import DataParams, EvaluateParams, ExtractParams, FinetuneParams, Record, ScoreParams, ZooParams
 from itm.core.yaml_records import parse, read_yaml
 
 
-class Params(Record):
-    """Everything params.yaml can say.
+class RunnerParams(Record):
+    """Execution of a run: "inline" runs in this process without Prefect, the other kinds are Prefect task runners.
 
-    `store` is a folder of each machine, `shared` the URL of a folder through which workers without a common disk exchange files
-    of theirs; $NAME takes it from the environment.
+    With "dask", `address` is that of the scheduler. Without it, `workers` processes are started on this machine. Where workers
+    of the scheduler declare ``GPU`` resources, each extraction or fine-tuning uses one.
+
+    One task scores `together` consecutive models. On an accelerator, models of equal width are scored in one batch. On a CPU
+    this gives no speedup. A (model, data) pair whose worker is lost is tried `attempts` times.
+    """
+
+    kind: Literal["inline", "threads", "processes", "dask"] = "threads"
+    workers: int = Field(2, ge=1)
+    together: int = Field(1, ge=1)
+    address: str | None = None
+    attempts: int = Field(3, ge=1)
+
+    @model_validator(mode="after")
+    def _address_needs_dask(self) -> "RunnerParams":
+        if self.address and self.kind != "dask":
+            raise ValueError(f"address is {self.address!r}, but the kind is {self.kind!r}; only 'dask' has an address")
+        return self
+
+
+class LimitParams(Record):
+    """Limits of one run: the first models of the zoo, seconds since the first pair, and seconds of all extractions.
+
+    None means no limit. When a limit is reached, running pairs are finished, the available results are ranked, and the missing
+    ones are listed.
+    """
+
+    max_models: int | None = Field(None, ge=1)
+    seconds: float | None = Field(None, ge=0)
+    device_seconds: float | None = Field(None, ge=0)
+
+
+class RefreshParams(Record):
+    """Behaviour of `itm refresh`.
+
+    With `within_noise`, a new winner is recommended even if its lead over the recommended model is within noise. `wait` is the
+    number of seconds to wait for another refresh to finish. With `version`, the results are committed to DVC, and pushed if a
+    remote is configured.
+    """
+
+    within_noise: bool = False
+    wait: float = Field(3600, ge=0)
+    version: bool = True
+
+
+class TrackParams(Record):
+    """MLflow tracking.
+
+    The `uri` "auto" is a database in the store, and None turns tracking off. ``$NAME`` reads a secret from the environment,
+    ``secret:NAME`` reads the URI from a Prefect Secret block. `artifacts` is a location; "auto" is a folder in the store. With
+    `recommend`, the winner takes the alias ``recommended``.
+    """
+
+    uri: str | None = "auto"
+    artifacts: str = "auto"
+    recommend: bool = True
+
+    @field_validator("uri", "artifacts")
+    @classmethod
+    def _holds_no_password(cls, uri: str | None) -> str | None:
+        if uri and has_password(uri):
+            raise ValueError("contains a plain password; put the whole URI into an environment variable and write $NAME")
+        return uri
+
+
+class Params(Record):
+    """The content of params.yaml.
+
+    `store` is the folder of the store, on each machine. `shared` is the URL of a folder in which machines without a common disk
+    share files; ``$NAME`` reads it from the environment.
     """
 
     data: DataParams = DataParams()
@@ -41,16 +100,16 @@ class Params(Record):
 
     @property
     def tracking(self) -> TrackParams:
-        """Return where to track, "auto" put in words."""
+        """Return the tracking parameters with "auto" resolved."""
         uri = f"sqlite:///{self.store}/mlflow.db" if self.track.uri == "auto" else self.track.uri
         artifacts = f"{self.store}/mlruns" if self.track.artifacts == "auto" else self.track.artifacts
         return self.track.model_copy(update={"uri": uri, "artifacts": artifacts})
 
 
 def with_overrides(params: Params, **changes: dict[str, Any]) -> Params:
-    """Return `params` with some values of some sections replaced and everything checked again.
+    """Return `params` with some values replaced, after validation. None keeps a value.
 
-    >>> with_overrides(Params(), score={"seeds": 3}).score.seeds
+    >>> with_overrides(Params(), score={"repeats": 3}).score.repeats
     3
     """
     values = params.model_dump()
@@ -60,6 +119,6 @@ def with_overrides(params: Params, **changes: dict[str, Any]) -> Params:
 
 
 def find_params(path: Path | None) -> Params:
-    """Read `path`, or params.yaml of the working directory where there is one, or take the defaults."""
+    """Read `path`. Without it, read params.yaml of the working directory if it exists, else return the defaults."""
     chosen = path or Path("params.yaml")
     return read_yaml(chosen, Params) if path or chosen.exists() else Params()

@@ -1,26 +1,26 @@
-"""The frozen records of a ranking, from one score's estimate to the whole file."""
+"""Frozen records of a ranking."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from itm.core.types import Facts, Failure
+from itm.core.types import Facts, Failure, TargetSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A score's value with its standard error and 95 % interval, the draws they come from, and the score's details."""
+    """A score's value with its standard error and 95 % interval, the values per fold that both come from, and its details."""
 
     value: float
     low: float
     high: float
-    draws: tuple[float, ...]
+    fold_values: tuple[float, ...]
     standard_error: float = 0.0
     details: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RankedModel:
-    """One line of a ranking. A failed model has no rank, no estimate, and a reason."""
+    """One row of a ranking. A failed model has neither rank nor estimate, but failures with reasons."""
 
     model: str
     status: Literal["ranked", "failed"]
@@ -36,35 +36,52 @@ class RankedModel:
 
 
 @dataclass(frozen=True)
+class MetricFacts:
+    """The name of a metric, what tables call it, and its direction."""
+
+    name: str
+    label: str
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
 class DataRanking:
-    """The ranking of the whole pool on one data set; a data set that failed has a reason and only failed rows."""
+    """The ranking of all models on one data set; a data set that failed has a reason and only failed rows.
+
+    `metric` is the main metric of the task kind. `score_metric` names the metric that the score ranked by is a mean of, if it
+    is one. `groups` counts the groups that the user named, `rejected` the rejected images by reason.
+    """
 
     data: str
     source: str
     hash: str
     images: int
-    classes: tuple[str, ...]
-    set_aside: dict[str, int]
+    target: TargetSpec
+    metric: MetricFacts
+    rank_by: str
     rows: tuple[RankedModel, ...]
+    score_metric: str | None = None
+    groups: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
     reason: str | None = None
 
 
 @dataclass(frozen=True)
 class ScoreFacts:
-    """What a score is, in words a reader of the report understands."""
+    """The description of a score for readers of a report."""
 
     name: str
     summary: str
     meaning: str
     value_range: str
     paper: str
+    kinds: tuple[str, ...] = ("classification",)
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What ranking.json holds: every data set's ranking, what the scores mean, and where all of it comes from."""
+    """The content of ranking.json: the ranking of each data set, the descriptions of the scores, and the provenance."""
 
-    rank_by: str
     data_sets: tuple[DataRanking, ...]
     scores: tuple[ScoreFacts, ...]
     provenance: dict[str, Any]

@@ -1,7 +1,7 @@
-"""Secrets: params say where one is, it is put in where it is used, and it is taken out of everything that is said.
+"""Secrets in parameters and messages.
 
-Params, records, flow parameters and files hold `$NAME` alone. What a name stood for is remembered in this process, so that
-messages of drivers and servers, which know no better, can be cleared of it.
+Parameters, records and files hold only `$NAME`. `reveal` reads the value from the environment where it is needed and
+remembers it. `hide_secrets` removes remembered values from messages, because drivers and servers repeat them.
 """
 
 import os
@@ -10,65 +10,62 @@ from urllib.parse import quote, unquote
 
 from itm.core.errors import ItmError, ParamsError
 
-SHORTEST = 4  # letters; hiding fewer would spoil every text and protect nothing
+SHORTEST = 4  # characters; hiding shorter strings would garble ordinary text
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _PASSWORD = re.compile(r"://[^:/@]*:(.*)@|[?&](?:\w*password|passwd|pwd|\w*token|\w*secret\w*)=([^&#]*)", re.IGNORECASE)
 _remembered: set[str] = set()
 
 
-def revealed(text: str) -> str:
-    """Return `text` with the environment's values in the place of `$NAME` and `${NAME}`; they are remembered to be hidden.
+def reveal(text: str) -> str:
+    """Return `text` with `$NAME` and `${NAME}` replaced by environment variables. The values are remembered as secrets.
 
     Raises
     ------
     ParamsError
-        If there is no such variable, or it is empty.
+        If a variable is missing or empty.
     """
 
-    def value(found: re.Match[str]) -> str:
-        name = found[1] or found[2]
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
         if not os.environ.get(name):
-            raise ParamsError(f"the environment has no variable {name}, which params name as ${name}; set it where this runs.")
-        remember(os.environ[name])
+            raise ParamsError(f"params use ${name}, but the environment variable {name} is not set; set it on this machine.")
+        remember_secret(os.environ[name])
         return os.environ[name]
 
-    whole = _VARIABLE.sub(value, text)
-    if whole != text:
-        remember(whole)
-    return whole
+    revealed = _VARIABLE.sub(value, text)
+    if revealed != text:
+        remember_secret(revealed)
+    return revealed
 
 
-def remember(secret: str) -> None:
-    """Have `hidden` replace a secret from now on and, where it is a URI, its password alone, escaped or not."""
-    for one in (secret, *_passwords(secret)):
-        for form in (one, unquote(one), quote(unquote(one), safe="")):
-            _remembered.update(written for written in (form, repr(form)[1:-1]) if len(written) >= SHORTEST)
+def remember_secret(secret: str) -> None:
+    """Make `hide_secrets` replace this text, and the passwords in it if it is a URI, escaped or not."""
+    for text in (secret, *_passwords(secret)):
+        for form in (text, unquote(text), quote(unquote(text), safe="")):
+            _remembered.update(spelling for spelling in (form, repr(form)[1:-1]) if len(spelling) >= SHORTEST)
 
 
-def hidden(text: str) -> str:
-    """Return `text` with ``***`` in the place of every secret that was remembered."""
-    for secret in sorted(_remembered, key=len, reverse=True):  # a password may be a part of a URI
+def hide_secrets(text: str) -> str:
+    """Return `text` with every remembered secret replaced by ``***``."""
+    for secret in sorted(_remembered, key=len, reverse=True):  # longest first: a password is part of its URI
         text = text.replace(secret, "***")
     return text
 
 
 def has_password(uri: str) -> bool:
-    """Say whether a URI carries a password in the clear, and remember it if so: it must not be said in the complaint either."""
-    found = any(password and not _VARIABLE.fullmatch(password) for password in _passwords(uri))
-    if found:
-        remember(uri)
-    return found
+    """Return whether a URI contains a plain password. If so, remember it: the error message must not show it."""
+    is_plain = any(password and not _VARIABLE.fullmatch(password) for password in _passwords(uri))
+    if is_plain:
+        remember_secret(uri)
+    return is_plain
 
 
 def _passwords(uri: str) -> list[str]:
-    """Return the passwords of a URI, with their parts where an @ was not escaped, since a driver may cut there."""
-    found = [match[1] or match[2] for match in _PASSWORD.finditer(uri)]
-    return [part for password in found if password for part in (password, *password.split("@"))]
+    """Return the passwords of a URI, and the parts of one with an unescaped @, where a driver may split it."""
+    passwords = [match[1] or match[2] for match in _PASSWORD.finditer(uri)]
+    return [part for password in passwords if password for part in (password, *password.split("@"))]
 
 
-def told(error: Exception) -> str:
-    """Return what to tell a user of an error: our own message, or the type and message of one that nobody foresaw.
-
-    Secrets that were used in this process are hidden in it.
-    """
-    return hidden(str(error) if isinstance(error, ItmError) else f"{type(error).__name__}: {error}")
+def error_message(error: Exception) -> str:
+    """Return the message of an `ItmError`, or the type and message of any other error, without secrets."""
+    return hide_secrets(str(error) if isinstance(error, ItmError) else f"{type(error).__name__}: {error}")

@@ -1,13 +1,19 @@
-"""The sections of params.yaml, as frozen records with their defaults."""
+"""Sections of params.yaml that define the results, as frozen records with defaults."""
 
+import logging
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from itm.core.secrets import has_password
 from itm.core.types import Protocol, Resume, SplitName
+from itm.core.yaml_records import with_new_names
+
+log = logging.getLogger(__name__)
+
+OLD_SPLITTINGS = {"cross_fitted": "cross_validation", "paper": "holdout"}
 
 
 class Record(BaseModel):
@@ -15,7 +21,11 @@ class Record(BaseModel):
 
 
 class DataParams(Record):
-    """Which data sets, how many of their images, and how they are split."""
+    """Sources of the data sets, and their splits.
+
+    At most `max_images` images per data set are sampled evenly over classes; 0 and None mean all. `splits` has the share of the
+    images per split; a split that the source defines is kept.
+    """
 
     sets: tuple[str, ...] = ()
     max_images: int | None = Field(None, ge=0)
@@ -24,15 +34,15 @@ class DataParams(Record):
 
     @field_validator("max_images")
     @classmethod
-    def _none_is_all(cls, images: int | None) -> int | None:
+    def _zero_means_all(cls, images: int | None) -> int | None:
         if images == 1:
             raise ValueError("must be 2 or more, or 0 for all")
         return images or None
 
     @field_validator("splits")
     @classmethod
-    def _shares(cls, shares: dict[str, float]) -> dict[str, float]:
-        if min(shares.values(), default=0) < 0 or not abs(sum(shares.values()) - 1) <= 1e-6:  # not a number is neither
+    def _check_shares(cls, shares: dict[str, float]) -> dict[str, float]:
+        if min(shares.values(), default=0) < 0 or not abs(sum(shares.values()) - 1) <= 1e-6:  # NaN fails the comparison
             raise ValueError(f"shares must not be negative and add up to 1; these add up to {sum(shares.values()):g}")
         if not shares.get("train"):
             raise ValueError("train needs a share above 0")
@@ -40,11 +50,11 @@ class DataParams(Record):
 
 
 class ZooParams(Record):
-    """Which models: names or wildcards of the zoo file first, of timm after.
+    """Models to rank: names or wildcards, which are matched in the zoo file or the embedded zoo first, then in timm.
 
-    A factory of the zoo file runs code, so it must be one of the files `code`, or lie in one of its folders. Weights of timm
-    are fetched before any work, in `fetch_attempts` rounds where the network fails; the first pause has `fetch_wait` seconds,
-    each further one twice those of the last.
+    A factory of the zoo `file` must be in one of the files and folders of `code`. When the network fails, timm weights are
+    downloaded in up to `fetch_attempts` attempts. The second one is made after `fetch_wait` seconds, and each further wait is
+    twice as long.
     """
 
     file: Path | None = None
@@ -55,7 +65,7 @@ class ZooParams(Record):
 
 
 class ExtractParams(Record):
-    """How embeddings are computed."""
+    """Computation of embeddings."""
 
     batch_size: int | Literal["auto"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -63,9 +73,16 @@ class ExtractParams(Record):
     decode_workers: int | Literal["auto"] = "auto"
     resume: Resume = "only-missing"
 
+    @field_validator("resume", mode="before")
+    @classmethod
+    def _never_is_gone(cls, resume: Any) -> Any:
+        if resume == "never":
+            raise ValueError("'never' no longer exists; use 'only-missing'")
+        return resume
+
     @field_validator("batch_size", "decode_workers")
     @classmethod
-    def _not_too_small(cls, value: int | str, field: ValidationInfo) -> int | str:
+    def _check_minimum(cls, value: int | str, field: ValidationInfo) -> int | str:
         least = 1 if field.field_name == "batch_size" else 0
         if isinstance(value, int) and value < least:
             raise ValueError(f"must be {least} or more, or 'auto'")
@@ -73,46 +90,60 @@ class ExtractParams(Record):
 
 
 class ScoreParams(Record):
-    """Which scores on the images of which splits, and how these are split again into what is learnt from and what is judged.
+    """Which scores are computed, on the images of which splits, and how these are split again into folds.
 
-    `cross_fitted` deals them over `folds` parts, once a seed, so that each is judged by what never saw it; `paper` holds one
-    random part of that size out a seed.
+    `cross_validation` deals the images over `folds` parts and tests on each of them what is trained on the others; `holdout`
+    tests on one random part of that size. Either is done `repeats` times.
     """
 
     names: tuple[str, ...] = ("itm", "logme", "knn", "linear_probe")
-    rank_by: str = "itm"
+    rank_by: str = "auto"
     splits: tuple[SplitName, ...] = Field(("train", "val"), min_length=1)
     options: dict[str, dict[str, Any]] = {}
-    splitting: Literal["cross_fitted", "paper"] = "cross_fitted"
+    splitting: Literal["cross_validation", "holdout"] = "cross_validation"
     folds: int = Field(5, ge=2, le=100)
-    seeds: int = Field(1, ge=1, le=100)
+    repeats: int = Field(1, ge=1, le=100)
     seed: int = Field(12357, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, values: Any) -> Any:
+        values = with_new_names(values, {"seeds": "repeats"}, removed=("source", "untrained"))
+        if isinstance(values, Mapping) and (old := str(values.get("splitting"))) in OLD_SPLITTINGS:
+            log.warning("splitting %r is deprecated; it is called %r now", old, OLD_SPLITTINGS[old])
+            return {**values, "splitting": OLD_SPLITTINGS[old]}
+        return values
 
     @model_validator(mode="after")
     def _rank_by_is_computed(self) -> "ScoreParams":
-        if not any(fnmatchcase(self.rank_by, name) for name in self.names):
+        if self.rank_by != "auto" and not any(fnmatchcase(self.rank_by, name) for name in self.names):
             raise ValueError(f"rank_by is {self.rank_by!r}, which is not among the scores computed: {', '.join(self.names)}")
         return self
 
     @model_validator(mode="after")
-    def _draws_vary(self) -> "ScoreParams":
-        if self.splitting == "paper" and self.seeds == 1:
+    def _has_an_interval(self) -> "ScoreParams":
+        if self.splitting == "holdout" and self.repeats == 1:
             raise ValueError(
-                "splitting 'paper' with seeds 1 is a single draw and has no interval; set seeds to 2 or more (the paper: 5)"
+                "splitting 'holdout' with repeats 1 has one fold and no interval; set repeats to 2 or more (ITM's paper: 5)"
             )
         return self
 
 
 class FinetuneParams(Record):
-    """How models are fine-tuned, to confirm a ranking's first or to make ground truth.
+    """Fine-tuning, to confirm a ranking or to measure ground truth.
 
-    `full` trains every weight, `head` a linear classifier on fixed embeddings. `seeds` runs each, from `seed` on, are averaged.
-    Every learning rate has a short run of `search_steps` (a quarter of `steps` where nothing is said); the best on the
-    validation images has the final runs. One fixed rate would decide which models win, so the rates must span a factor of 100.
-    With fewer than `few_images` training images a class, all rates are divided by `few_images_divisor`. `crop` is the smallest
-    share of a training image that a random crop keeps. `mirror` flips half of them, which changes what letters and digits mean.
-    `batch_norm` "train" begins with the statistics of the training images and lets them move, "frozen" keeps those of the
-    checkpoint; "auto" does what a linear head prefers on the validation images, and "frozen" in batches of fewer than 16.
+    The protocol "full" trains all weights, "head" a linear classifier on frozen embeddings. The `seeds` final runs of a model,
+    the first of them with `seed`, are averaged.
+
+    Each learning rate is tried in a short run of `search_steps` steps, by default a quarter of `steps`. The rate that is best
+    on the validation images is used for the final runs. The rates must span a factor of 100, because models need very different
+    ones. With fewer training images per class than `few_images`, they are all divided by `few_images_divisor`.
+
+    `crop` is the smallest share of the area of a training image that a random crop keeps. `mirror` flips half of the training
+    images horizontally; it changes the meaning of letters and digits.
+
+    `batch_norm` "train" starts from the statistics of the training images and updates them. "frozen" keeps those of the
+    checkpoint. "auto" takes the one with the better linear head on the validation images, and "frozen" for batches below 16.
     """
 
     protocols: tuple[Protocol, ...] = Field(("full", "head"), min_length=1)
@@ -135,93 +166,30 @@ class FinetuneParams(Record):
 
     @field_validator("learning_rates")
     @classmethod
-    def _wide(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+    def _check_span(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
         if min(rates, default=0) <= 0 or max(rates) / min(rates) < 100 * (1 - 1e-9):
-            raise ValueError(
-                "must be positive and span a factor of 100 or more, since models differ that much in what they need"
-            )
+            raise ValueError("must be positive and span a factor of 100 or more, because models need very different ones")
         return tuple(sorted(set(rates)))
 
     @field_validator("protocols")
     @classmethod
-    def _each_once(cls, protocols: tuple[Protocol, ...]) -> tuple[Protocol, ...]:
+    def _without_duplicates(cls, protocols: tuple[Protocol, ...]) -> tuple[Protocol, ...]:
         return tuple(dict.fromkeys(protocols))
 
     @property
     def search(self) -> int:
-        """Return the steps of a run that a learning rate is judged by."""
+        """Return the number of steps of a learning-rate search run."""
         return self.search_steps or max(1, self.steps // 4)
 
 
 class EvaluateParams(Record):
-    """Where the measured accuracies and scores lie that `itm evaluate` judges by, and how its intervals are drawn."""
+    """Evaluation of the accuracies and scores in the folder `measured`, with so many `resamples` per confidence interval."""
 
     measured: Path = Path("data/desk")
-    draws: int = Field(1000, ge=100)
+    resamples: int = Field(1000, ge=100)
     seed: int = Field(0, ge=0)
 
-
-class RunnerParams(Record):
-    """Who does the work: `inline` is the library alone, the others are Prefect task runners.
-
-    `dask` asks the scheduler at `address`, or starts `workers` processes here where none is given. Where workers declare `GPU`
-    resources, each extraction or fine-tuning takes one of them; scores are computed beside it. `together` models that follow
-    each other in the zoo are scored by one task of the flow, those of equal width in one program on an accelerator; elsewhere
-    it wins nothing. A worker that is lost has its pairs computed by another, up to `attempts` times.
-    """
-
-    kind: Literal["inline", "threads", "processes", "dask"] = "threads"
-    workers: int = Field(2, ge=1)
-    together: int = Field(1, ge=1)
-    address: str | None = None
-    attempts: int = Field(3, ge=1)
-
-    @model_validator(mode="after")
-    def _address_is_used(self) -> "RunnerParams":
-        if self.address and self.kind != "dask":
-            raise ValueError(f"address is {self.address!r}, but the kind is {self.kind!r}; only 'dask' has an address")
-        return self
-
-
-class LimitParams(Record):
-    """What one run may spend, after which it ranks what it has and says what is missing; None is no limit.
-
-    `seconds` are by the wall from the first pair on, `device_seconds` those of all extractions together. What runs when they
-    are over is finished. `max_models` takes the first of the zoo.
-    """
-
-    max_models: int | None = Field(None, ge=1)
-    seconds: float | None = Field(None, ge=0)
-    device_seconds: float | None = Field(None, ge=0)
-
-
-class RefreshParams(Record):
-    """How `itm refresh` ends: what it does beside ranking.
-
-    The alias moves to a winner that cannot be told from what is recommended only if `within_noise` says so. A refresh that
-    finds another at work waits so many seconds for its end. `version` commits what came out to DVC, and pushes it where a
-    remote is set.
-    """
-
-    within_noise: bool = False
-    wait: float = Field(3600, ge=0)
-    version: bool = True
-
-
-class TrackParams(Record):
-    """Where MLflow keeps its runs, "auto" being a database in the store; no URI turns tracking off.
-
-    `$NAME` takes what is secret from the environment of whoever logs, `secret:NAME` the whole URI from a Secret of Prefect.
-    `recommend` says whether the winner may take the alias `recommended`.
-    """
-
-    uri: str | None = "auto"
-    artifacts: str = "auto"
-    recommend: bool = True
-
-    @field_validator("uri", "artifacts")
+    @model_validator(mode="before")
     @classmethod
-    def _holds_no_password(cls, uri: str | None) -> str | None:
-        if uri and has_password(uri):
-            raise ValueError("carries a password in the clear; put the whole URI into an environment variable and write $NAME")
-        return uri
+    def _read_old_names(cls, values: Any) -> Any:
+        return with_new_names(values, {"draws": "resamples"})

@@ -1,17 +1,17 @@
-"""The frozen records that travel between the steps: small, picklable, holding paths and never arrays."""
+"""Frozen records that the steps pass to each other. They are small, picklable, and hold paths instead of arrays."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Resume = Literal["always", "never", "only-missing", "only-cache"]
+Resume = Literal["always", "only-missing", "only-cache"]
 SplitName = Literal["train", "val", "test"]
 Protocol = Literal["full", "head"]
 
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """What is common to all targets of a data set: its task kind, the names of its classes or labels, and numbers about it."""
+    """Task kind of a data set, names of its classes or labels, and statistics of its targets."""
 
     kind: str = "classification"
     names: tuple[str, ...] = ()
@@ -20,20 +20,25 @@ class TargetSpec:
 
 @dataclass(frozen=True)
 class DataRef:
-    """An ingested data set: where its index lies and what the index says."""
+    """An ingested data set.
+
+    `hash` is the hash of its index. `groups` is the number of groups that the user named. `rejected` is the number of rejected
+    images per reason.
+    """
 
     name: str
     source: str
     index: Path
     hash: str
-    classes: tuple[str, ...]
+    target: TargetSpec
     images: int
-    set_aside: dict[str, int] = field(default_factory=dict)  # reason kind -> images
+    groups: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a model wants its images; `None` leaves the value to timm's own configuration of the model."""
+    """Preprocessing of images for a model. None means the value of timm's configuration of the model."""
 
     input_size: int | None = None
     mean: tuple[float, float, float] | None = None
@@ -44,14 +49,14 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A model before its weights are read: enough to build it in another process."""
+    """Description of a model, sufficient to build it in another process."""
 
     name: str
     architecture: str | None = None
     factory: str | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     checkpoint: Path | None = None
-    sha256: str | None = None  # what the weight file must have
+    sha256: str | None = None  # required hash of the weight file
     pretrained: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     family: str = ""
@@ -60,7 +65,7 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a model without looking at the data."""
+    """Properties of a model that do not depend on data."""
 
     parameters: int
     gmacs: float | None
@@ -72,7 +77,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """A finished feature file of one (model, data) pair."""
+    """The feature file of one (model, data) pair."""
 
     path: Path
     key: str
@@ -80,6 +85,7 @@ class Features:
     weights: str
     data: str
     data_hash: str
+    kind: str
     rows: int
     facts: Facts
     images_per_second: float
@@ -87,13 +93,17 @@ class Features:
 
     @property
     def seconds(self) -> float:
-        """Return how long the pass took."""
+        """Return the duration of the forward pass."""
         return self.rows / self.images_per_second
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """The value of one score on one pair, the draws its interval is made of, and the details that help to judge it."""
+class ScoreValue:
+    """The value of one score on one (model, data) pair.
+
+    The confidence interval is computed from `fold_values`, one value per fold. `details` are diagnostics of the score. `metric`
+    is the name of the metric that the value is the mean of, if it is one.
+    """
 
     data: str
     data_hash: str
@@ -101,15 +111,49 @@ class Score:
     weights: str
     score: str
     value: float
-    draws: tuple[float, ...]
+    fold_values: tuple[float, ...]
     seconds: float
     cached: bool = False
     details: dict[str, float] = field(default_factory=dict)
+    metric: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished fine-tuning run. The state that is best on the validation images is tested on the test images.
+
+    Accuracies are shares of images between 0 and 1, losses mean cross-entropies in nats. Of `steps` steps, the state after
+    `best_step` is kept.
+    """
+
+    data: str
+    data_hash: str
+    model: str
+    weights: str
+    protocol: Protocol
+    seed: int
+    learning_rate: float
+    weight_decay: float
+    steps: int
+    best_step: int
+    train_accuracy: float
+    val_accuracy: float
+    val_loss: float
+    test_accuracy: float
+    test_loss: float
+    image_size: int
+    train_images: int
+    val_images: int
+    test_images: int
+    images_per_second: float
+    seconds: float
+    device: str
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A pair, a model or a data set that gave no value, and why."""
+    """A model, a data set or a pair of them that has no value, and the reason."""
 
     data: str
     model: str
@@ -119,10 +163,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Everything one (model, data) pair came to."""
+    """The results of one (model, data) pair."""
 
     data: str
     model: str
-    features: Features | None
-    scores: tuple[Score, ...]
-    failures: tuple[Failure, ...]
+    features: Features | None = None
+    scores: tuple[ScoreValue, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Return why the pair failed, with the steps; nothing if it did not."""
+        return "; ".join(f"{failure.step}: {failure.reason}" for failure in self.failures)

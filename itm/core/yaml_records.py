@@ -1,5 +1,7 @@
-"""YAML files as records: an unknown key or a wrong value is an error that names the place and the nearest word."""
+"""Read YAML files into records. The message for an unknown key or a wrong value names the key and the nearest known one."""
 
+import logging
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -7,7 +9,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from itm.core.errors import ParamsError, did_you_mean
-from itm.core.secrets import hidden
+from itm.core.secrets import hide_secrets
+
+log = logging.getLogger(__name__)
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -18,7 +22,7 @@ def read_yaml(path: Path, record: type[Parsed]) -> Parsed:
     Raises
     ------
     ParamsError
-        If the file is missing, is no text, is not YAML, or holds an unknown key or a wrong value.
+        If the file is missing, is not text, is not YAML, or has an unknown key or a wrong value.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -34,36 +38,48 @@ def read_yaml(path: Path, record: type[Parsed]) -> Parsed:
 
 
 def parse(values: Any, record: type[Parsed], where: str) -> Parsed:
-    """Turn plain values into `record`; `where` opens the message of the ParamsError raised otherwise."""
+    """Validate plain values as a `record`.
+
+    Raises
+    ------
+    ParamsError
+        If a key or a value is wrong. Each line of the message starts with `where`.
+    """
     try:
         return record.model_validate(values)
     except ValidationError as error:
-        raise ParamsError(
-            "\n".join(f"{where}: {_explain(e, record)}" for e in sorted(error.errors(), key=_unknown_first))
-        ) from None
+        errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # unknown keys first
+        raise ParamsError("\n".join(f"{where}: {_explain(e, record)}" for e in errors)) from None
 
 
-def _unknown_first(error: Any) -> bool:
-    return bool(error["type"] != "extra_forbidden")
+def with_new_names(values: Any, renamed: Mapping[str, str], removed: Collection[str] = ()) -> Any:
+    """Return values with renamed keys under their new names and without removed keys. Each old name is logged as deprecated."""
+    if not isinstance(values, Mapping):
+        return values
+    found = dict(values)
+    for old in [key for key in values if key in renamed]:
+        log.warning("%s is deprecated; it is called %s now", old, renamed[old])
+        found[renamed[old]] = found.pop(old)
+    for old in [key for key in values if key in removed]:
+        log.warning("%s is ignored: nothing uses it any more; remove it", old)
+        del found[old]
+    return found
 
 
 def _explain(error: Any, record: type[BaseModel]) -> str:
-    place = ".".join(str(part) for part in error["loc"])
+    key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = _known_keys(record, error["loc"][:-1])
-        return f"unknown key {place!r}{did_you_mean(str(error['loc'][-1]), known)} Known here: {', '.join(known)}."
-    got = (
-        ""
-        if error["type"] == "missing"
-        else f" (got {hidden(error['input'])[:100]!r})"
-        if isinstance(error["input"], str)
-        else f" (got {hidden(str(error['input']))[:100]})"
-    )
-    return f"{place or 'value'}: {error['msg'].removeprefix('Value error, ')}{got}."
+        return f"unknown key {key!r}{did_you_mean(str(error['loc'][-1]), known)} Known here: {', '.join(known) or 'none'}."
+    if not key and error["type"] == "value_error":  # the message of a check of the whole record is complete
+        return f"{error['msg'].removeprefix('Value error, ')}."
+    shown = hide_secrets(str(error["input"]))[:100]
+    got = "" if error["type"] == "missing" else f" (got {shown!r})" if isinstance(error["input"], str) else f" (got {shown})"
+    return f"{key or 'value'}: {error['msg'].removeprefix('Value error, ')}{got}."
 
 
-def _known_keys(record: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
-    for part in place:
+def _known_keys(record: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    for part in location:
         if isinstance(part, str) and part in record.model_fields:
             annotation = record.model_fields[part].annotation
             inner = [annotation, *getattr(annotation, "__args__", ())]

@@ -1,62 +1,90 @@
-"""Looks at every image once: its bytes are hashed and decoded, and what cannot be used is set aside with a reason."""
+"""Check images: each is hashed and decoded, and rejected with a reason if it is unusable or a duplicate."""
 
 import hashlib
 import os
-import stat
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from PIL import Image, UnidentifiedImageError
 
-from itm.data.pixels import read_rgb
+from itm.data.pixels import Open, read_rgb
 from itm.data.rows import Row
 
-Sizes = Mapping[str, tuple[int, int]]  # id -> width and height of images that decoded before
+Sizes = Mapping[str, tuple[int, int]]  # id -> width and height of images that were decoded before
+_KEPT_FIRST = {"test": 0, "val": 1, "train": 2, None: 3}
 
 
-def look_at(rows: Iterable[Row], known: Sizes) -> list[Row]:
-    """Hash and decode the images of `rows` in several threads; bytes with a `known` id are hashed but not decoded again."""
-    Image.init()  # not in the threads: they would all load the decoders at once
-    # The filters belong to the whole process, so they are set here and not in the threads.
+def check_images(rows: Iterable[Row], open_image: Open, known: Sizes) -> list[Row]:
+    """Hash and decode images in several threads. Images with a `known` id are not decoded again."""
+    Image.init()  # otherwise all threads load the decoders at once
+    # Filters of warnings are global to the process, so they are set outside the threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")  # odd metadata is no reason to bother anyone, and `read_rgb` refuses bombs itself
-        return list(pool.map(lambda row: _look(row, known), rows))
+        warnings.simplefilter("ignore")  # unusual metadata is harmless, and `read_rgb` checks for decompression bombs
+        return list(pool.map(lambda row: _check(row, open_image, known), rows))
 
 
-def _look(row: Row, known: Sizes) -> Row:
+def _check(row: Row, open_image: Open, known: Sizes) -> Row:
     if not row.ok:
         return row
-    path = Path(row.path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
-            return row.set_aside("unreadable", "unreadable: not a regular file")
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        with open_image(row.path) as stream:
+            digest = hashlib.file_digest(cast(Any, stream), "sha256").hexdigest()
             row = replace(row, id=digest)
-            if stream.tell() == 0:
-                return row.set_aside("empty", "empty: the file has 0 bytes")
+            if stream.seek(0, os.SEEK_END) == 0:  # hashing leaves a stream in memory where it was
+                return row.reject("empty", "empty: the file has 0 bytes")
             stream.seek(0)
             return _with_size(row, known[digest]) if digest in known else _decode(row, stream)
     except FileNotFoundError:
-        return row.set_aside("missing", "missing: no such file")
-    except (OSError, ValueError) as error:  # ValueError: a table may hold a path with a zero byte
-        return row.set_aside("unreadable", f"unreadable: {getattr(error, 'strerror', None) or error}")
+        return row.reject("missing", "missing: no such file")
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        return row.reject("unreadable", f"unreadable: {getattr(error, 'strerror', None) or error}")
 
 
 def _decode(row: Row, stream: BinaryIO) -> Row:
     try:
         return _with_size(row, read_rgb(stream).size)
     except UnidentifiedImageError:
-        return row.set_aside("not an image", "not an image, or of a format that is not read here")
+        return row.reject("not an image", "not an image, or an unsupported format")
     except Image.DecompressionBombError as error:
-        return row.set_aside("too large", f"too large: {error}")
-    except Exception as error:  # decoders raise nearly anything on damaged bytes
-        return row.set_aside("truncated or damaged", f"truncated or damaged: {error}")
+        return row.reject("too large", f"too large: {error}")
+    except Exception as error:  # decoders raise many types on damaged bytes
+        return row.reject("truncated or damaged", f"truncated or damaged: {error}")
 
 
 def _with_size(row: Row, size: tuple[int, int]) -> Row:
     return replace(row, width=size[0], height=size[1])
+
+
+def settle_duplicates(rows: Iterable[Row]) -> list[Row]:
+    """Reject duplicates: no image may count twice or be in two splits.
+
+    Of several images with the same target, one in test is kept, otherwise one in val, otherwise one in train; within a split it
+    is the first path. If the targets differ, all are rejected, since the right target is unknown.
+    """
+    settled: list[Row] = []
+    same: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.ok and row.id is not None:
+            same[row.id].append(row)
+        else:
+            settled.append(row)
+    for group in same.values():
+        settled += _settle(group)
+    return sorted(settled, key=lambda row: row.place)
+
+
+def _settle(group: list[Row]) -> list[Row]:
+    targets = sorted({row.target for row in group})
+    if len(targets) > 1:
+        reason = f"same bytes are labelled {' and '.join(targets)}"
+        return [row.reject("conflicting labels", reason) for row in group]
+    kept, *others = sorted(group, key=lambda row: (_KEPT_FIRST[row.split], row.place))
+    return [kept, *(_duplicate(row, kept) for row in others)]
+
+
+def _duplicate(row: Row, kept: Row) -> Row:
+    return row.reject("duplicate" if row.split == kept.split else "duplicate in another split", f"duplicate of {kept.path}")

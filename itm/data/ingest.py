@@ -1,120 +1,159 @@
-"""From a source to an index: every image looked at once, what cannot be used set aside with its reason, and the rest split."""
+"""Ingest sources: check every image, reject unusable ones with a reason, and split the others."""
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
-from itm.core.errors import DataError
+import numpy as np
+
+from itm.core.errors import DataError, ItmError, ParamsError
+from itm.core.secrets import error_message
 from itm.core.sections import DataParams
-from itm.core.types import DataRef
-from itm.data.checks import look_at
-from itm.data.duplicates import settle_duplicates
-from itm.data.index import index_before, known_sizes, table_hash, write_index
+from itm.core.text import pluralize
+from itm.core.types import DataRef, Failure, TargetSpec
+from itm.data.checks import check_images, settle_duplicates
+from itm.data.index import describe_index, known_sizes, previous_index, write_index
 from itm.data.pack import publish_data
-from itm.data.rows import Kind, Listing, Row
+from itm.data.rows import Listing, Row
 from itm.data.sampling import sample
-from itm.data.sources.folder import list_folder
-from itm.data.sources.generated import digits_folder, made_folder
-from itm.data.sources.parse import Source, parse_source
-from itm.data.sources.table import list_table
+from itm.data.sources.parse import NamedSource, parse_source
 from itm.data.splits import assign_splits
+from itm.kinds import TaskKind, get_kind
 from itm.store.layout import Store
+from itm.store.mirror import check_shared
 
 log = logging.getLogger(__name__)
 
+INGEST = 1  # raise it when a change here, in a source or in a check changes an index
+
 
 def ingest(source: str, params: DataParams, store: Store) -> DataRef:
-    """Check, split and index the images of a source such as `folder:petals`, `csv:index.csv`, `digits` or `made:shapes`.
+    """Check, split and index the images of a source such as `folder:petals`, `csv:index.csv` or `digits`.
 
-    The index is a Parquet file with a row for every image looked at, those set aside included. It depends on the files, the
-    source's text and `params` only. A second call reads all bytes again but decodes only images that the index does not know.
+    The index is a Parquet file with one row per image that was checked. It depends only on the files, the text of the source
+    and `params`. A second call hashes all files again, but decodes only images that the index does not have.
 
     Raises
     ------
     DataError
-        If the source's text is wrong, or what it names is not a set of images of at least two classes with two images each.
+        If the text of the source is wrong, or its images or targets cannot be used.
     StoreError
-        If the index cannot be written, or there is no room for what is sent to the shared place.
+        If the index cannot be written, or there is no space for the files that are sent to the shared place.
     """
     found = parse_source(source)
-    listing = _list(found, store)
-    _check_classes(found, listing)
+    listing = found.source.list(store)
+    if not listing.rows:
+        raise DataError(f"{found.text}: there are no images; check the path.")
+    kind = get_kind(found.source.kind)
+    listing, spec = _read_targets(listing, kind)
+    _check_groups(found, listing.rows)
+    if _is_hopeless(listing.rows, spec):  # no image has to be opened to know this
+        _check_targets(found, listing.rows, spec, params.max_images)
     index = store.index(found.name)
-    before = index_before(index)
-    look = partial(look_at, known=known_sizes(before))
-    rows = look(listing.rows) if params.max_images is None else sample(listing, params.max_images, params.seed, look)
+    before = previous_index(index)
+    check = partial(check_images, open_image=found.source.open, known=known_sizes(before))
+    rows = check(listing.rows) if params.max_images is None else sample(listing, params.max_images, params.seed, check)
     rows = settle_duplicates(rows)
-    _check_usable(found, listing, rows, params)
+    _check_targets(found, rows, spec, params.max_images)
     if not listing.has_splits:
         rows = assign_splits(rows, params.splits, params.seed)
-    table = write_index(index, rows, listing.classes, before)
-    set_aside = _count_set_aside(rows)
-    _say(found, listing, rows, set_aside, index)
-    data = DataRef(
-        name=found.name,
-        source=found.text,
-        index=index,
-        hash=table_hash(table),
-        classes=listing.classes,
-        images=sum(row.ok for row in rows),
-        set_aside={str(kind): count for kind, count in set_aside.items()},
-    )
+        _check_targets(found, rows, spec, params.max_images)  # groups may leave train without a class
+    table = write_index(index, rows, before)
+    data = describe_index(found, index, table)
+    _log_result(data, len(rows), len(listing.rows))
     publish_data(data, table, store)
     return data
 
 
-def _list(source: Source, store: Store) -> Listing:
-    if source.made is not None:
-        return list_folder(made_folder(source.made, store))
-    if source.kind == "digits":
-        return list_folder(digits_folder(store))
-    if source.kind == "csv" or source.kind == "parquet":
-        return list_table(source.path, source.kind)
-    return list_folder(source.path)
+def check_names(sources: Iterable[str]) -> None:
+    """Raise an error if there is no source, or two have the same name."""
+    named: dict[str, str] = {}
+    for source in sources:
+        name = short_name(source)
+        if name in named:
+            raise ParamsError(f"{named[name]} and {source} are both named {name!r}; leave one out or write NAME=SOURCE for it.")
+        named[name] = source
+    if not named:
+        raise ParamsError("no data set is named; name one, for instance `itm rank folder:PATH`, or list them in data.sets.")
 
 
-def _check_classes(source: Source, listing: Listing) -> None:
-    if not listing.rows:
-        raise DataError(f"{source.text}: there are no images; check that this is the right place.")
-    if len(listing.classes) == 1:
-        raise DataError(f"{source.text}: there is only one class, {listing.classes[0]!r}; a ranking needs two or more.")
+def ingest_all(params: DataParams, store: Store) -> tuple[tuple[DataRef, ...], tuple[Failure, ...]]:
+    """Ingest all data sets of the parameters; return them, and those that failed with their reasons."""
+    check_shared(store)
+    found, failures = [], []
+    for source in params.sets:
+        try:
+            found.append(ingest(source, params, store))
+        except Exception as error:  # any error: the other data sets go on
+            log.error("%s", error_message(error), exc_info=not isinstance(error, ItmError))
+            failures.append(Failure(short_name(source), "", "ingest", error_message(error)))
+    return tuple(found), tuple(failures)
 
 
-def _check_usable(source: Source, listing: Listing, rows: Sequence[Row], params: DataParams) -> None:
-    usable = Counter(row.class_name for row in rows if row.ok)
-    few = [f"{name!r} ({usable[name]})" for name in listing.classes if usable[name] < 2]
-    if few:
-        set_aside = _in_words(_count_set_aside(rows))
-        limit = "" if params.max_images is None else f", or raise max_images, which is {params.max_images}"
+def short_name(source: str) -> str:
+    """Return the name of a source, or its text if it cannot be parsed."""
+    try:
+        return parse_source(source).name
+    except DataError:
+        return source
+
+
+def _read_targets(listing: Listing, kind: TaskKind) -> tuple[Listing, TargetSpec]:
+    """Return the listing with canonical targets and strata, and the specification of the targets."""
+    rows, readable = [], []
+    for number, row in enumerate(listing.rows):
+        try:
+            rows.append(replace(row, target=kind.read(row.target)))
+            readable.append(number)
+        except DataError as error:
+            rows.append(row.reject("target", str(error)) if row.ok else row)
+    spec = kind.specify([*listing.names, *(rows[number].target for number in readable)])
+    strata = kind.strata(kind.encode([rows[number].target for number in readable], spec)) if readable else ()
+    for number, stratum in zip(readable, strata, strict=True):
+        rows[number] = replace(rows[number], stratum=int(stratum))
+    return replace(listing, rows=tuple(rows)), spec
+
+
+def _check_groups(source: NamedSource, rows: Sequence[Row]) -> None:
+    """Raise an error if the splits of the source divide a group."""
+    splits: dict[str, set[str]] = {}
+    for row in rows:
+        if row.group and row.split:
+            splits.setdefault(row.group, set()).add(row.split)
+    if torn := sorted(group for group, names in splits.items() if len(names) > 1):
+        others = f" (and {pluralize(len(torn) - 1, 'other group')} in several splits)" if torn[1:] else ""
         raise DataError(
-            f"{source.text}: {'these classes have' if len(few) > 1 else 'this class has'} fewer than two usable images: "
-            f"{', '.join(few)}; add images or remove the class{'es' if len(few) > 1 else ''}{limit}."
-            f"{f' Set aside: {set_aside}.' if set_aside else ''}"
+            f"{source.text}: the group {torn[0]!r} is in {' and '.join(sorted(splits[torn[0]]))}{others}; "
+            "a group must be in one split. Correct the column split, or remove it."
         )
-    if listing.has_splits:
-        trained = {row.class_name for row in rows if row.ok and row.split == "train"}
-        unknown = [repr(name) for name in listing.classes if name not in trained]
-        if unknown:
-            raise DataError(
-                f"{source.text}: val or test has classes that train lacks: {', '.join(unknown)}; "
-                f"add images of them to train or remove them."
-            )
 
 
-def _say(source: Source, listing: Listing, rows: Sequence[Row], set_aside: Mapping[Kind, int], index: Path) -> None:
-    if len(rows) < len(listing.rows):
-        usable = sum(row.ok for row in rows)
-        log.info("%s: sampled %s of %s images", source.name, f"{usable:,}", f"{len(listing.rows):,}")
-    if set_aside:
-        count, looked = f"{sum(set_aside.values()):,}", f"{len(rows):,}"
-        log.warning("%s: %s of %s images set aside: %s; see %s", source.name, count, looked, _in_words(set_aside), index)
+def _is_hopeless(rows: Sequence[Row], spec: TargetSpec) -> bool:
+    """Return whether no score is defined on the targets of all rows that are not rejected yet."""
+    kind, targets = get_kind(spec.kind), [row.target for row in rows if row.ok]
+    return not targets or bool(kind.problem(kind.encode(targets, spec)))
 
 
-def _count_set_aside(rows: Sequence[Row]) -> dict[Kind, int]:
-    return dict(sorted(Counter(row.kind for row in rows if row.kind is not None).items()))
+def _check_targets(source: NamedSource, rows: Sequence[Row], spec: TargetSpec, max_images: int | None) -> None:
+    """Raise an error if the task kind cannot use the targets."""
+    kind, usable = get_kind(spec.kind), [row for row in rows if row.ok]
+    targets = kind.encode([row.target for row in usable], spec) if usable else np.zeros(0, dtype=np.int64)
+    problems = kind.check(targets, spec, [row.split for row in usable])
+    if problems:
+        rejected = _list_rejected(dict(sorted(Counter(row.rejection for row in rows if row.rejection).items())))
+        limit = "" if max_images is None else f", or raise max_images, which is {max_images}"
+        raise DataError(f"{source.text}: {'; '.join(problems)}{limit}.{f' Rejected: {rejected}.' if rejected else ''}")
 
 
-def _in_words(set_aside: Mapping[Kind, int]) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in set_aside.items())
+def _log_result(data: DataRef, checked: int, listed: int) -> None:
+    if checked < listed:
+        log.info("%s: sampled %s of %s images", data.name, f"{data.images:,}", f"{listed:,}")
+    if data.rejected:
+        count, reasons = f"{sum(data.rejected.values()):,}", _list_rejected(data.rejected)
+        log.warning("%s: rejected %s of %s images: %s; see %s", data.name, count, f"{checked:,}", reasons, data.index)
+
+
+def _list_rejected(rejected: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())

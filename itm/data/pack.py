@@ -1,7 +1,7 @@
-"""What of a data set is exchanged with machines that see neither its index nor its images: both, under the hash of the data.
+"""Share a data set with other machines: its index and its images, under the hash of the data.
 
-The images are sent as one tar, since an object store takes minutes for thousands of files and seconds for one. The names in it
-are their SHA-256, so that each image proves itself when it is unpacked.
+The images are sent as one tar file: an object store takes minutes for thousands of files and seconds for one. Each image is
+named by its SHA-256, which is checked when it is unpacked.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import logging
 import re
 import tarfile
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -17,9 +18,11 @@ from filelock import FileLock
 
 from itm.core.errors import DataError, StoreError
 from itm.core.types import DataRef
-from itm.store.files import write_beside, write_table
+from itm.data.pixels import Open, open_file
+from itm.data.sources.parse import parse_source
+from itm.store.files import write_atomically, write_table
 from itm.store.layout import Store
-from itm.store.mirror import is_shared, missing, opened, publish
+from itm.store.mirror import is_shared, missing_error, open_shared, publish
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +31,10 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 
 def publish_data(data: DataRef, table: pl.DataFrame, store: Store) -> None:
-    """Send the index and the images of a data set to the shared place, if there is one and it lacks them.
-
-    Raises
-    ------
-    DataError
-        If an image can no longer be read.
-    StoreError
-        If there is no room for them here on their way.
-    """
+    """Send the index and the images of a data set to the shared place, if there is one and it lacks them."""
     if store.shared is None:
         return
-    folder = store.exchanged(data.hash)
+    folder = store.shared_data(data.hash)
     if not (folder / INDEX).exists():
         write_table(folder / INDEX, table)
     publish(store, folder / INDEX)
@@ -48,41 +43,36 @@ def publish_data(data: DataRef, table: pl.DataFrame, store: Store) -> None:
         return
     log.info("%s: sending %s images to the shared place", data.name, f"{data.images:,}")
     try:
-        write_beside(pack, partial(_write_pack, table.filter(status="ok")))
+        write_atomically(pack, partial(_write_pack, table.filter(status="ok"), parse_source(data.source).source.open))
         publish(store, pack)
     finally:
         pack.unlink(missing_ok=True)
 
 
-def with_images_here(rows: pl.DataFrame, data: DataRef, store: Store) -> pl.DataFrame:
-    """Return rows of an index with paths that exist on this machine; where one does not, all images come from the shared place.
+def with_images_here(rows: pl.DataFrame, data: DataRef, store: Store) -> tuple[pl.DataFrame, Open]:
+    """Return rows of an index whose paths can be opened on this machine, and the function that opens them.
 
-    Raises
-    ------
-    StoreError
-        If the shared place has not all of them, or there is no room for them here.
+    If one image cannot be opened here, all images come from the shared place.
     """
-    if store.shared is None or all(map(_is_file, rows["path"])):
-        return rows
-    folder = store.exchanged(data.hash) / IMAGES
+    source = parse_source(data.source).source
+    if store.shared is None or all(map(source.is_available, rows["path"])):
+        return rows, source.open
+    folder = store.shared_data(data.hash) / IMAGES
     _unpack(data, folder, store)
-    return rows.with_columns(path=pl.concat_str(pl.lit(f"{folder}/"), "id"))
+    return rows.with_columns(path=pl.concat_str(pl.lit(f"{folder}/"), "id")), open_file
 
 
-def _is_file(path: str) -> bool:
-    return Path(path).is_file()
-
-
-def _write_pack(rows: pl.DataFrame, path: Path) -> None:
+def _write_pack(rows: pl.DataFrame, open_image: Open, path: Path) -> None:
     with tarfile.open(path, "w") as pack:
-        for name, image in rows.select("id", "path").iter_rows():
+        for name, location in rows.select("id", "path").iter_rows():
             entry = tarfile.TarInfo(name)
             try:
-                entry.size = Path(image).stat().st_size
-                with Path(image).open("rb") as stream:
-                    pack.addfile(entry, stream)
-            except FileNotFoundError as error:
-                raise DataError(f"{image} can no longer be read ({error.strerror}); ingest again.") from error
+                with open_image(location) as stream:
+                    content = stream.read()
+            except OSError as error:
+                raise DataError(f"{location} can no longer be read ({error.strerror or error}); ingest again.") from error
+            entry.size = len(content)
+            pack.addfile(entry, BytesIO(content))
 
 
 def _unpack(data: DataRef, folder: Path, store: Store) -> None:
@@ -92,17 +82,17 @@ def _unpack(data: DataRef, folder: Path, store: Store) -> None:
         if folder.is_dir():
             return
         pack = folder.with_name(PACK)
-        log.info("%s: fetching %s images, which this machine does not see", data.name, f"{data.images:,}")
+        log.info("%s: fetching %s images, which are not on this machine", data.name, f"{data.images:,}")
 
         def write(temporary: Path) -> None:
-            with opened(store, pack, urgent=True) as stream:
+            with open_shared(store, pack, urgent=True) as stream:
                 if stream is None:
-                    raise missing(store, pack)
+                    raise missing_error(store, pack)
                 found = _unpacked(stream, temporary, data.name)
             if found != data.images:
                 raise _damaged(data.name, f"it holds {found} of {data.images} images")
 
-        write_beside(folder, write)
+        write_atomically(folder, write)
 
 
 def _unpacked(stream: IO[bytes], folder: Path, name: str) -> int:
@@ -113,7 +103,7 @@ def _unpacked(stream: IO[bytes], folder: Path, name: str) -> int:
             for entry in pack:
                 content = pack.extractfile(entry)
                 if not _ID.fullmatch(entry.name) or content is None:
-                    raise _damaged(name, "it holds what is no image")
+                    raise _damaged(name, f"{entry.name!r} is not an image")
                 image = content.read()
                 if hashlib.sha256(image).hexdigest() != entry.name:
                     raise _damaged(name, f"image {entry.name[:12]} was changed")

@@ -1,9 +1,13 @@
-"""Any image file as the RGB picture a person would see: the one place that opens images, used again at extraction.
+"""Read any image file as the RGB picture a person would see. Ingestion and extraction both open images here.
 
 Worker processes import this module, so it needs Pillow and NumPy only.
 """
 
+import hashlib
 import logging
+import stat
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,27 +18,51 @@ from itm.core.errors import DataError
 
 log = logging.getLogger(__name__)
 
+Open = Callable[[str], BinaryIO]  # opens the image at a location that a source gave
+
 # Formats of pictures. Pillow knows more, but among those are page descriptions that it hands to another program (EPS).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "TGA")
 
 
-def open_rgb(path: Path) -> Image.Image:
-    """Open an image file as 8-bit RGB, upright, on white where it is transparent, the first frame where it moves.
+def open_file(path: str) -> BinaryIO:
+    """Open a regular local file; opening a pipe would block forever.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is not a regular file.
+    """
+    local = Path(path)
+    if not stat.S_ISREG(local.stat().st_mode):
+        raise OSError("not a regular file")
+    return local.open("rb")
+
+
+def open_verified(location: str, id_: str, open_image: Open) -> Image.Image:
+    """Return the image at `location` of a source as RGB if its bytes still have the SHA-256 `id_`.
 
     Raises
     ------
     DataError
-        If the file cannot be read or is not a whole image.
+        If it cannot be read, changed after it was ingested, or is not a whole image.
     """
     try:
-        with path.open("rb") as stream:
-            return read_rgb(stream)
+        with open_image(location) as stream:
+            content = stream.read()
+    except OSError as error:
+        raise DataError(f"{location} can no longer be read ({error}); ingest again.") from error
+    if hashlib.sha256(content).hexdigest() != id_:
+        raise DataError(f"{location} changed after it was ingested; ingest again.")
+    try:
+        return read_rgb(BytesIO(content))
     except Exception as error:  # decoders raise nearly anything on damaged bytes
-        raise DataError(f"{path}: cannot be opened as an image ({error}); mend or remove it and ingest again.") from error
+        raise DataError(f"{location}: cannot be opened as an image ({error}); repair or remove it and ingest again.") from error
 
 
 def read_rgb(stream: BinaryIO) -> Image.Image:
-    """Read an image as `open_rgb` does; what Pillow raises passes through.
+    """Read an image as 8-bit RGB, upright, on white where it is transparent, the first frame of an animation.
+
+    Errors of Pillow pass through.
 
     Raises
     ------
@@ -79,9 +107,8 @@ def _from_grey(values: np.ndarray) -> Image.Image:
 def _eight_bits(values: np.ndarray, floating: bool) -> np.ndarray:
     """Scale numbers without a declared range to 0..255.
 
-    The rule: the smallest usual range that holds all values (0..1 for floating point only, 0..255, 0..65535)
-    is taken as theirs.
-    Where none does, the image's own smallest and largest value become black and white. Values that are not finite are black.
+    The range is the smallest of 0..1 (floating point only), 0..255 and 0..65535 that holds all values. If none does, the
+    smallest value of the image becomes black and the largest white. Values that are not finite become black.
     """
     finite = np.isfinite(values)
     low, high = (float(values[finite].min()), float(values[finite].max())) if finite.any() else (0.0, 0.0)
@@ -93,6 +120,6 @@ def _eight_bits(values: np.ndarray, floating: bool) -> np.ndarray:
 
 
 def _from_cmyk(image: Image.Image) -> Image.Image:
-    """Convert inks to light; Pillow takes every JPEG of four inks as inverted, which only those with Adobe's mark are."""
+    """Convert CMYK to RGB. Pillow inverts every CMYK JPEG, but only those with Adobe's marker are stored inverted."""
     plain = image.info.get("adobe") is None and image.format == "JPEG"
     return (ImageChops.invert(image) if plain else image).convert("RGB")

@@ -1,11 +1,11 @@
-"""One row of an index on its way: named by the source, looked at by the checks, placed by the splits."""
+"""The rows of an index: a source lists them, checks complete or reject them, splits are assigned last."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from itm.core.types import SplitName
 
-Kind = Literal[
+Rejection = Literal[
     "conflicting labels",
     "duplicate",
     "duplicate in another split",
@@ -13,6 +13,7 @@ Kind = Literal[
     "missing",
     "not an image",
     "outside the folder",
+    "target",
     "too large",
     "truncated or damaged",
     "unreadable",
@@ -21,43 +22,43 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An image: `path` as the source was written, `relative` below the source's root; a `kind` means that it is set aside."""
+    """An image with its target. An image with a `rejection` is not used."""
 
-    path: str
-    relative: str
-    class_name: str
+    path: str  # where the source finds the image
+    relative: str  # path below the root of the source
+    target: str  # text that the source gives; after reading, the canonical form of the task kind
     split: SplitName | None = None
-    id: str | None = None
+    group: str | None = None  # such as a patient, an object or a video; an image without one is its own group
+    stratum: int = 0  # of the target
+    id: str | None = None  # SHA-256 of the bytes
     width: int | None = None
     height: int | None = None
-    kind: Kind | None = None
+    rejection: Rejection | None = None
     reason: str | None = None
 
     @property
     def ok(self) -> bool:
         """Whether the image is used."""
-        return self.kind is None
+        return self.rejection is None
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """Where the row stands in the index; a table may name a path more than once."""
-        return self.path, self.class_name, self.split or ""
+        """The sort key of the row in the index; a table may name a path more than once."""
+        return self.path, self.target, self.split or ""
 
-    def set_aside(self, kind: Kind, reason: str) -> "Row":
-        """Return the row as one that is not used, and why."""
-        return replace(self, kind=kind, reason=reason)
+    def reject(self, rejection: Rejection, reason: str) -> "Row":
+        return replace(self, rejection=rejection, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a source holds before any image is opened; `classes` also names those without a file."""
+    """All images of a source, before any is opened."""
 
     rows: tuple[Row, ...]
-    classes: tuple[str, ...]
+    names: tuple[str, ...] = ()  # targets that the source names, including those without an image
 
     @property
     def has_splits(self) -> bool:
-        """Whether the source says itself which image is for training and which for evaluation."""
         return any(row.split for row in self.rows)
 
 
@@ -70,12 +71,3 @@ SPLIT_NAMES: dict[str, SplitName] = {
     "test": "test",
     "testing": "test",
 }
-
-
-def as_text(path: str) -> str | None:
-    """Return a path that can be stored as text, or None where the file system gave bytes that are not UTF-8."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return None
-    return path

@@ -1,7 +1,7 @@
-"""Cuts each class into train, val and test by the images' bytes alone: no name, order or platform changes a split."""
+"""Split each stratum into train, val and test by a hash of the images; names, order and platform have no effect."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import floor
@@ -12,35 +12,50 @@ from itm.data.rows import Row
 
 Name = TypeVar("Name", bound=str)
 _SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+SPLITS = 1  # raise it when a change here puts an image into another split
 
 
 def assign_splits(rows: Iterable[Row], shares: Mapping[SplitName, float], seed: int) -> list[Row]:
-    """Give every usable image a split, class by class; the order within a class is that of a seeded hash of the id."""
-    by_class: dict[str, list[Row]] = defaultdict(list)
+    """Assign a split to every usable image, without dividing a group.
+
+    The groups of a stratum are ordered by a seeded hash of their name, and each split gets its share of them. An image without
+    a group is a group of its own, named by its id. A group belongs to the stratum of most of its images.
+    """
+    groups: dict[tuple[str, bool], list[Row]] = defaultdict(list)
     placed: list[Row] = []
     for row in rows:
         if row.ok:
-            by_class[row.class_name].append(row)
+            groups[row.group or row.id or "", row.group is not None].append(row)
         else:
             placed.append(row)
-    for members in by_class.values():
-        members.sort(key=lambda row: shuffled(seed, row.id or ""))
-        counts = split_counts(len(members), shares)
+    strata: dict[int, list[tuple[str, bool]]] = defaultdict(list)
+    for key, members in groups.items():
+        strata[_stratum(members)].append(key)
+    for keys in strata.values():
+        keys.sort(key=lambda key: shuffled(seed, key[0]))
+        counts = split_counts(len(keys), shares)
         names = [split for split in _SPLITS for _ in range(counts[split])]
-        placed += [replace(row, split=split) for row, split in zip(members, names, strict=True)]
+        for key, split in zip(keys, names, strict=True):
+            placed += [replace(row, split=split) for row in groups[key]]
     return sorted(placed, key=lambda row: row.place)
 
 
-def split_counts(images: int, shares: Mapping[SplitName, float]) -> dict[SplitName, int]:
-    """Share out the images of one class: train gets at least one, and so does every split with a share where there are enough.
+def _stratum(members: list[Row]) -> int:
+    """Return the most frequent stratum; of several, the lowest."""
+    counts = Counter(row.stratum for row in members)
+    return min(counts, key=lambda stratum: (-counts[stratum], stratum))
+
+
+def split_counts(groups: int, shares: Mapping[SplitName, float]) -> dict[SplitName, int]:
+    """Return the number of groups per split. Train gets at least one, and so do the others with a share if there are enough.
 
     >>> split_counts(4, {"train": 0.9, "val": 0.05, "test": 0.05})
     {'train': 2, 'val': 1, 'test': 1}
     """
-    counts = largest_remainder(images, {split: shares.get(split, 0.0) for split in _SPLITS})
+    counts = largest_remainder(groups, {split: shares.get(split, 0.0) for split in _SPLITS})
     wanted: list[SplitName] = [split for split in _SPLITS if shares.get(split, 0.0) > 0]
-    for split in wanted if images >= len(wanted) else wanted[:1]:
-        if counts[split] == 0 and images > 0:
+    for split in wanted if groups >= len(wanted) else wanted[:1]:
+        if counts[split] == 0 and groups > 0:
             largest = max(_SPLITS, key=lambda other: counts[other])
             counts[largest] -= 1
             counts[split] += 1
@@ -48,7 +63,7 @@ def split_counts(images: int, shares: Mapping[SplitName, float]) -> dict[SplitNa
 
 
 def largest_remainder(total: int, shares: Mapping[Name, float]) -> dict[Name, int]:
-    """Share out `total` in whole numbers, what is left over by the largest remainders, ties in the order of `shares`."""
+    """Divide `total` in proportion to `shares` by the largest remainder method; ties go in the order of `shares`."""
     exact = {name: total * share / sum(shares.values()) for name, share in shares.items()}
     counts = {name: floor(value + 1e-9) for name, value in exact.items()}
     neediest = sorted(exact, key=lambda name: round(counts[name] - exact[name], 9))
@@ -58,5 +73,5 @@ def largest_remainder(total: int, shares: Mapping[Name, float]) -> dict[Name, in
 
 
 def shuffled(seed: int, text: str) -> str:
-    """Return a sort key that looks random but depends on the seed and the text alone."""
+    """Return a pseudo-random sort key of a text."""
     return hashlib.sha256(f"{seed}:{text}".encode()).hexdigest()

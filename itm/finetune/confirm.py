@@ -1,11 +1,10 @@
-"""Whether the first of a ranking stays first when the next ones are fine-tuned too.
+"""Confirmation of a ranking: are its first models still in the same order after fine-tuning?
 
-The pick is the model of the best validation accuracy; test images are only reported, so that their accuracy stays an honest
-forecast.
+The pick is the model with the best validation accuracy. Test accuracy is only reported, so it remains an unbiased estimate.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -13,13 +12,52 @@ from itm.core.errors import ParamsError
 from itm.core.params import Params
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.sections import FinetuneParams
-from itm.core.types import DataRef, ModelRef
-from itm.finetune.records import Candidate, Confirmed, Finetuned, Run
+from itm.core.types import Outcome, Run
 from itm.run.plan import Plan
+from itm.run.stages import Pair
 from itm.store.files import write_json
 from itm.store.layout import Store
 
 NOISE = 1.96  # standard errors of a difference that chance exceeds once in twenty times
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A ranked model that was fine-tuned to confirm the ranking: means over seeds, or the reason of a failure.
+
+    `val_error` is the standard error of the validation accuracy, over images and seeds; `test_sd` the spread over seeds.
+    """
+
+    model: str
+    rank: int
+    score: float
+    seeds: int = 0
+    learning_rate: float | None = None
+    val_accuracy: float | None = None
+    val_error: float | None = None
+    test_accuracy: float | None = None
+    test_sd: float | None = None
+    head_test_accuracy: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """Comparison of the first models of a ranking after fine-tuning on one data set.
+
+    `pick` has the best validation accuracy. It is compared with `other`: the `first` of the ranking, or the next best if
+    that is the pick. `lead` and `noise` are shares of validation images. A lead within noise may be chance.
+    """
+
+    data: str
+    rank_by: str
+    candidates: tuple[Candidate, ...]
+    first: str
+    pick: str | None = None
+    other: str | None = None
+    lead: float | None = None
+    noise: float | None = None
+    within_noise: bool | None = None
 
 
 def params_of_first(params: Params, ranking: Ranking, first: int) -> Params:
@@ -44,40 +82,39 @@ def first_of(data: DataRanking, first: int) -> list[RankedModel]:
     return [row for row in data.rows if row.rank is not None and row.rank <= first]
 
 
-def pairs_of_first(planned: Plan, ranking: Ranking, first: int) -> list[tuple[ModelRef, DataRef]]:
+def pairs_of_first(planned: Plan, ranking: Ranking, first: int) -> tuple[Pair, ...]:
     """Return the pairs to fine-tune, in the order of the ranking."""
     models = {model.name: model for model in planned.models}
     data_sets = {data.name: data for data in planned.data_sets}
-    return [
+    return tuple(
         (models[row.model], data_sets[own.data])
         for own in ranking.data_sets
         for row in first_of(own, first)
         if row.model in models and own.data in data_sets
-    ]
+    )
 
 
-def confirm(ranking: Ranking, finetuned: Iterable[Finetuned]) -> tuple[Confirmed, ...]:
-    """Return for every data set that has fine-tuned models what became of the ranking's first."""
+def confirm(ranking: Ranking, finetuned: Iterable[Outcome]) -> tuple[Confirmed, ...]:
+    """Compare the fine-tuned models of every data set that has some."""
     pairs = {(pair.data, pair.model): pair for pair in finetuned}
     found = []
     for data in ranking.data_sets:
         rows = [row for row in data.rows if (data.data, row.model) in pairs and row.estimate]
         candidates = [_candidate(row, pairs[data.data, row.model]) for row in rows]
         if candidates:
-            found.append(_confirmed(data.data, ranking.rank_by, candidates))
+            found.append(_confirmed(data.data, data.rank_by, candidates))
     return tuple(found)
 
 
 def write_confirmed(confirmed: Sequence[Confirmed], store: Store) -> None:
-    """Write confirmed.json beside ranking.json."""
     write_json(store.confirmed, {"version": 1, "data_sets": [asdict(one) for one in confirmed]})
 
 
-def _candidate(row: RankedModel, pair: Finetuned) -> Candidate:
+def _candidate(row: RankedModel, pair: Outcome) -> Candidate:
     assert row.estimate is not None
     assert row.rank is not None
-    if pair.failure:
-        return Candidate(row.model, row.rank, row.estimate.value, reason=f"{pair.failure.step}: {pair.failure.reason}")
+    if pair.failures:
+        return Candidate(row.model, row.rank, row.estimate.value, reason=pair.reason)
     full, head = ([run for run in pair.runs if run.protocol == name] for name in ("full", "head"))
     tests = [run.test_accuracy for run in full]
     return Candidate(
@@ -95,20 +132,18 @@ def _candidate(row: RankedModel, pair: Finetuned) -> Candidate:
 
 
 def _error(runs: Sequence[Run]) -> float:
-    """Return the standard error of a mean validation accuracy: which images there are, and which seeds."""
+    """Return the standard error of a mean validation accuracy, over images and seeds."""
     accuracies = np.array([run.val_accuracy for run in runs])
-    share = (accuracies.mean() * runs[0].val_images + 1) / (runs[0].val_images + 2)  # of all right, too, another draw may miss
+    share = (accuracies.mean() * runs[0].val_images + 1) / (runs[0].val_images + 2)  # not 0 or 1, even if all are right
     images = share * (1 - share) / runs[0].val_images
     seeds = accuracies.var(ddof=1) / len(runs) if len(runs) > 1 else 0.0
     return float(np.sqrt(images + seeds))
 
 
 def _confirmed(data: str, rank_by: str, candidates: list[Candidate]) -> Confirmed:
-    """Return the pick and how it compares with the ranking's first, or, where that is the pick, with the next best."""
     first = min(candidates, key=lambda row: row.rank)
-    done = sorted(
-        (row for row in candidates if row.val_accuracy is not None), key=lambda row: (-(row.val_accuracy or 0), row.rank)
-    )
+    done = [row for row in candidates if row.val_accuracy is not None]
+    done.sort(key=lambda row: (-(row.val_accuracy or 0), row.rank))
     if not done:
         return Confirmed(data, rank_by, tuple(candidates), first.model)
     pick, rest = done[0], done[1:]

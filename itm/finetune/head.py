@@ -1,7 +1,6 @@
-"""A linear head on fixed embeddings: what fine-tuning starts from, and the protocol `head` by itself.
+"""A linear head on fixed embeddings: the start of full fine-tuning, and the whole of the protocol `head`.
 
-All choices of learning rate and weight decay are trained side by side, as lanes of one tensor, with the gradient of the
-cross-entropy written out.
+All combinations of learning rate and weight decay are trained together, as lanes of one tensor.
 """
 
 import math
@@ -9,22 +8,23 @@ from dataclasses import dataclass
 
 import torch
 
-from itm.core.types import SplitName
+from itm.core.types import SplitName, TargetSpec
+from itm.kinds import get_kind
 
 Tensor = torch.Tensor
-Embedded = dict[SplitName, tuple[Tensor, Tensor]]  # embeddings [n, d] and labels [n] of each split
+Embedded = dict[SplitName, tuple[Tensor, Tensor]]  # embeddings [n, d] and encoded targets [n] of each split
 
-HEAD = 2  # raise it when a change here changes heads
+HEAD = 3  # raise it when a change here changes heads
 LEARNING_RATES = (3e-3, 1e-2)
 WEIGHT_DECAYS = (0.0, 0.3, 1.0, 3.0)  # the decoupled one, which AdamW multiplies by the learning rate
 STEPS = 250
 BATCH = 64
-FLOOR = 1e-6  # of a standard deviation: a dimension that never varies stays at zero
+FLOOR = 1e-6  # of a standard deviation, for dimensions that do not vary
 
 
 @dataclass(frozen=True)
-class Judged:
-    """How a model does on the images of a split: share that is right, mean cross-entropy in nats."""
+class Evaluation:
+    """The main metric of the task kind and the mean training loss on the images of a split."""
 
     accuracy: float
     loss: float
@@ -32,53 +32,54 @@ class Judged:
 
 @dataclass(frozen=True)
 class Head:
-    """The head that was best on validation: weight [classes, width] and bias [classes] for raw embeddings."""
+    """The head that was best on validation: weight [outputs, width] and bias [outputs] for raw embeddings."""
 
     weight: Tensor
     bias: Tensor
     learning_rate: float
     weight_decay: float
-    judged: dict[SplitName, Judged]
-
-    @property
-    def steps(self) -> int:
-        """Return how many steps it was trained."""
-        return STEPS
+    evaluations: dict[SplitName, Evaluation]
 
 
-def train_head(embedded: Embedded, classes: int, seed: int) -> Head:
-    """Train linear heads on standardised embeddings and return the one best on validation (accuracy, then loss).
+def train_head(embedded: Embedded, target: TargetSpec, seed: int) -> Head:
+    """Train linear heads on standardised embeddings and return the one best on validation (main metric, then loss).
 
     The standardisation is folded into its weight and bias. AdamW (Loshchilov and Hutter, ICLR 2019), cosine to zero.
     """
-    train, labels = embedded["train"]
+    train, targets = embedded["train"]
     mean, deviation = train.mean(dim=0), train.std(dim=0, correction=0).clamp_min(FLOOR)
     lanes = [(rate, decay) for rate in LEARNING_RATES for decay in WEIGHT_DECAYS]
-    weights, biases = _trained((train - mean) / deviation, labels, classes, lanes, seed)
+    weights, biases = _trained((train - mean) / deviation, targets, target, lanes, seed)
     weights = weights / deviation
     biases = biases - (weights @ mean)
     found = {
-        split: [judge(x @ weight.T + bias, y) for weight, bias in zip(weights, biases, strict=True)]
+        split: [evaluate(x @ weight.T + bias, y, target) for weight, bias in zip(weights, biases, strict=True)]
         for split, (x, y) in embedded.items()
     }
     best = min(range(len(lanes)), key=lambda lane: (-found["val"][lane].accuracy, found["val"][lane].loss))
-    judged = {split: values[best] for split, values in found.items()}
-    return Head(weights[best].float(), biases[best].float(), *lanes[best], judged)
+    evaluations = {split: values[best] for split, values in found.items()}
+    return Head(weights[best].float(), biases[best].float(), *lanes[best], evaluations)
 
 
-def judge(logits: Tensor, labels: Tensor) -> Judged:
-    """Return accuracy and loss of logits [n, classes]."""
-    loss = torch.nn.functional.cross_entropy(logits.double(), labels)
-    return Judged(float((logits.argmax(dim=1) == labels).double().mean()), float(loss))
+def evaluate(outputs: Tensor, targets: Tensor, target: TargetSpec) -> Evaluation:
+    """Return the main metric and the loss of outputs [n, outputs] for encoded targets [n]."""
+    kind = get_kind(target.kind)
+    predicted = kind.predictions(outputs)
+    value = kind.main_metric.value(predicted.cpu().numpy(), targets.cpu().numpy())
+    return Evaluation(value, float(kind.loss(outputs.double(), targets)))
 
 
-def _trained(x: Tensor, labels: Tensor, classes: int, lanes: list[tuple[float, float]], seed: int) -> tuple[Tensor, Tensor]:
-    """Return weights [lanes, classes, width] and biases [lanes, classes] for standardised x [n, width]."""
+def _trained(
+    x: Tensor, targets: Tensor, target: TargetSpec, lanes: list[tuple[float, float]], seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return weights [lanes, outputs, width] and biases [lanes, outputs] for standardised x [n, width]."""
+    kind = get_kind(target.kind)
+    outputs = kind.head(x.shape[1], target).out_features
     generator = torch.Generator().manual_seed(seed)
     n, width = x.shape
-    drawn = torch.randn(classes, width, generator=generator).mul_(0.01 / math.sqrt(width)).to(x)
+    drawn = torch.randn(outputs, width, generator=generator).mul_(0.01 / math.sqrt(width)).to(x)
     weights = drawn.repeat(len(lanes), 1, 1)
-    biases = x.new_zeros(len(lanes), classes)
+    biases = x.new_zeros(len(lanes), outputs)
     gradients = torch.empty_like(weights), torch.empty_like(biases)
     groups = []
     for lane, (rate, decay) in enumerate(lanes):
@@ -92,10 +93,9 @@ def _trained(x: Tensor, labels: Tensor, classes: int, lanes: list[tuple[float, f
         if len(order) < min(BATCH, n):
             order = torch.randperm(n, generator=generator)
         rows, order = order[:BATCH].to(x.device), order[BATCH:]
-        batch, targets = x[rows], labels[rows]
-        error = torch.softmax(batch @ weights.transpose(1, 2) + biases[:, None], dim=2)  # p, then p - one_hot: dL / dlogits
-        error[:, torch.arange(len(rows), device=x.device), targets] -= 1
-        error /= len(rows)
+        batch, found = x[rows], targets[rows]
+        output = (batch @ weights.transpose(1, 2) + biases[:, None]).requires_grad_()
+        (error,) = torch.autograd.grad(torch.stack([kind.loss(lane, found) for lane in output]).sum(), output)
         torch.matmul(error.transpose(1, 2), batch, out=gradients[0])
         torch.sum(error, dim=1, out=gradients[1])
         optimiser.step()

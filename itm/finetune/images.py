@@ -1,14 +1,14 @@
 """The images of a data set, decoded once into bytes and cropped a batch at a time on the device.
 
-Validation and test images, and training images wherever they are judged, are exactly what the model saw at extraction. What is
-trained on comes from a canvas a little larger than the model's input, which a random crop is taken from.
+Images of all splits are evaluated exactly as at extraction. Training uses random crops of a canvas a little larger than the
+input of the model.
 """
 
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -16,15 +16,17 @@ import torch
 from torch.nn import functional
 
 from itm.core.errors import DataError
-from itm.core.keys import file_hash
-from itm.core.types import SplitName
-from itm.data.pixels import open_rgb
+from itm.core.types import DataRef, SplitName
+from itm.data.pack import with_images_here
+from itm.data.pixels import Open, open_verified
+from itm.kinds import get_kind
+from itm.store.layout import Store
 from itm.zoo import facts as zoo_facts
 
 Tensor = torch.Tensor
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
-LARGER = 1.15  # sides of the canvas over those of the input: a crop is then hardly ever enlarged
-JUDGED = {"cpu": 16, "cuda": 256}  # images a batch where nothing is learnt
+LARGER = 1.15  # sides of the canvas over those of the input, so that crops are rarely enlarged
+EVALUATION_BATCH = {"cpu": 16, "cuda": 256}  # images per batch
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,17 @@ class Images:
     std: Tensor
     device: torch.device
 
-    def judged(self, split: SplitName) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, split: SplitName) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield inputs [b, 3, height, width] and labels [b] of a split, in order."""
         part = self.splits[split]
-        size = JUDGED.get(self.device.type, 128)
+        size = EVALUATION_BATCH.get(self.device.type, 128)
         for images, labels in zip(part.images.split(size), part.labels.split(size), strict=True):
             yield self._normalised(images.to(self.device).float()), labels.to(self.device)
 
     def cropped(self, rows: Tensor, smallest: float, mirror: bool, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return random crops [b, 3, height, width] of training images and their labels [b].
 
-        A crop keeps a share of the canvas between `smallest` and all of it, and its proportions; it lies anywhere.
+        A crop is a share of the area of the canvas between `smallest` and 1, with the same proportions, at a random place.
         """
         drawn = torch.rand(4, len(rows), generator=generator)
         share = math.sqrt(smallest) + (1 - math.sqrt(smallest)) * drawn[0]  # of a side
@@ -76,7 +78,7 @@ class Images:
         return images.sub_(self.mean).div_(self.std).contiguous(memory_format=torch.channels_last)
 
 
-def read_images(table: pl.DataFrame, name: str, config: dict[str, Any], device: torch.device) -> Images:
+def read_images(table: pl.DataFrame, data: DataRef, config: dict[str, Any], device: torch.device, store: Store) -> Images:
     """Decode the usable images of an index by a model's preprocessing `config`.
 
     Raises
@@ -84,11 +86,12 @@ def read_images(table: pl.DataFrame, name: str, config: dict[str, Any], device: 
     DataError
         If a split has no image, or an image changed since it was ingested.
     """
-    usable = table.filter(pl.col("status") == "ok")
+    name, targets = data.name, partial(get_kind(data.target.kind).encode, spec=data.target)
+    usable, open_image = with_images_here(table.filter(pl.col("status") == "ok"), data, store)
     rows = {split: usable.filter(pl.col("split") == split) for split in SPLITS}
     if missing := [split for split in SPLITS if rows[split].is_empty()]:
         raise DataError(
-            f"{name} has no {' and no '.join(missing)} images; fine-tuning learns from train, chooses on val and is judged on "
+            f"{name} has no {' and no '.join(missing)} images; fine-tuning learns from train, chooses on val and is tested on "
             "test, so give each a share in data.splits."
         )
     height, width = config["input_size"][-2:]
@@ -96,24 +99,19 @@ def read_images(table: pl.DataFrame, name: str, config: dict[str, Any], device: 
     canvas = plain | {"input_size": [3, math.ceil(LARGER * height), math.ceil(LARGER * width)], "crop_pct": 1.0}
     parts, canvases = {}, torch.empty(0)
     for split, own in rows.items():
-        decoded = _decoded(own, (plain, canvas) if split == "train" else (plain,))
-        parts[split] = Part(decoded[0], torch.from_numpy(own["label"].to_numpy().copy()))
+        decoded = _decoded(own, open_image, (plain, canvas) if split == "train" else (plain,))
+        parts[split] = Part(decoded[0], torch.from_numpy(targets(own["target"].to_list())))
         canvases = decoded[1] if split == "train" else canvases
     mean, std = (255 * torch.tensor(config[word]).view(1, 3, 1, 1).to(device) for word in ("mean", "std"))
     return Images(parts, canvases, (height, width), mean, std, device)
 
 
-def _decoded(rows: pl.DataFrame, configs: tuple[dict[str, Any], ...]) -> list[Tensor]:
-    """Return the images [n, 3, height, width] of all rows as each of the configurations wants them."""
-    transforms = [zoo_facts.transform(config) for config in configs]
+def _decoded(rows: pl.DataFrame, open_image: Open, configs: tuple[dict[str, Any], ...]) -> list[Tensor]:
+    """Return the images [n, 3, height, width] of all rows, preprocessed by each of the configurations."""
+    transforms = [zoo_facts.create_transform(config) for config in configs]
 
     def decode(path: str, id_: str) -> list[Tensor]:
-        try:
-            if file_hash(Path(path)) != id_:
-                raise DataError(f"{path} changed after it was ingested; ingest again.")
-            image = open_rgb(Path(path))
-        except OSError as error:
-            raise DataError(f"{path} can no longer be read ({error}); ingest again.") from error
+        image = open_verified(path, id_, open_image)
         return [transform(image) for transform in transforms]
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # decoders release the lock of the interpreter

@@ -1,106 +1,105 @@
-"""Fine-tuning of many pairs, one after another, with no orchestrator; a flow that fans them out calls the same steps."""
+"""Fine-tuning of many pairs: the zoo on all data sets, or the first models of a ranking."""
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from itm.core.errors import ItmError
 from itm.core.params import Params
 from itm.core.rankings import Ranking
-from itm.core.secrets import told
-from itm.core.types import DataRef, Failure, ModelRef
-from itm.features.devices import share_cores
-from itm.finetune.confirm import confirm, pairs_of_first, params_of_first, write_confirmed
-from itm.finetune.line import line
-from itm.finetune.records import Confirmed, Finetuned
-from itm.finetune.runs import finetune
-from itm.finetune.table import failed, log_below_head, write_runs
+from itm.core.types import Outcome
+from itm.finetune.confirm import Confirmed, confirm, pairs_of_first, params_of_first, write_confirmed
+from itm.finetune.runs import cached_runs, finetune
+from itm.finetune.table import line, log_below_head, write_runs
+from itm.run.engine import execute
+from itm.run.executors import Executor, executor
 from itm.run.plan import Plan, plan
-from itm.store.hash_cache import remembered
+from itm.run.stages import Job, PairKey, Stage
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
 log = logging.getLogger(__name__)
 
-Pairs = Sequence[tuple[ModelRef, DataRef]]
+Result = tuple[tuple[Outcome, ...], tuple[Confirmed, ...]]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is to be fine-tuned: the zoo on all data sets, or the `first` models of a ranking."""
+class FinetuneStage(Stage):
+    name: ClassVar[str] = "finetune"
+    on_device: ClassVar[bool] = True
+
+    def compute(self, jobs: Sequence[Job], params: Params, store: Store) -> list[Outcome]:
+        return [
+            replace(job.outcome, runs=finetune(job.model, job.data, params.finetune, params.extract, store)) for job in jobs
+        ]
+
+    def find_cached(self, jobs: Sequence[Job], params: Params, store: Store) -> dict[PairKey, Outcome]:
+        found: dict[PairKey, Outcome] = {}
+        for job in jobs:
+            try:
+                runs = cached_runs(job.model, job.data, params.finetune, params.extract, store)
+            except (ItmError, OSError) as error:  # `compute` raises it again
+                log.debug("%s on %s cannot be looked up: %s", *job.key, error)
+                continue
+            if runs:
+                found[job.key] = replace(job.outcome, runs=runs)
+        return found
+
+    def log_result(self, outcome: Outcome) -> None:
+        log.info("%s", line(outcome))
+
+
+FINETUNE = FinetuneStage()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to fine-tune: the zoo on all data sets, or the `first` models of `ranking`."""
 
     params: Params
     ranking: Ranking | None = None
     first: int = 0
 
-    def pairs(self, planned: Plan) -> Pairs:
-        """Return the pairs to fine-tune."""
-        return pairs_of_first(planned, self.ranking, self.first) if self.ranking else planned.pairs
+    def narrow(self, whole: Plan) -> Plan:
+        chosen = whole.through(FINETUNE)
+        return replace(chosen, pairs=pairs_of_first(whole, self.ranking, self.first)) if self.ranking else chosen
 
 
-def asked(params: Params, store: Store, first: int | None = None) -> Asked:
-    """Return what `first` asks for: that many models of the ranking in `store`, or, without it, all that `params` names.
-
-    Raises
-    ------
-    ParamsError
-        If `first` is less than 1, or no model is ranked.
-    StoreError
-        If there is no ranking in `store`.
-    """
+def request(params: Params, store: Store, first: int | None = None) -> Request:
+    """Return the request for the `first` models of the ranking in `store`, or for all that `params` name if None."""
     if first is None:
-        return Asked(params)
+        return Request(params)
     ranking = read_ranking(store)
-    return Asked(params_of_first(params, ranking, first), ranking, first)
+    return Request(params_of_first(params, ranking, first), ranking, first)
 
 
-def finetune_pair(model: ModelRef, data: DataRef, params: Params, store: Store) -> Finetuned:
-    """Fine-tune one pair; whatever goes wrong is in what is returned."""
-    try:
-        return Finetuned(data.name, model.name, finetune(model, data, params.finetune, params.extract, store))
-    except Exception as error:  # whatever it is, it does not stop the other pairs
-        if not isinstance(error, ItmError):
-            log.error("%s on %s", model.name, data.name, exc_info=True)
-        return failed(data.name, Failure(data.name, model.name, "finetune", told(error)))
+def run(params: Params, store: Store, first: int | None = None, runner: Executor | None = None) -> Result:
+    """Fine-tune the zoo on every data set, or the `first` models of the ranking in `store`."""
+    chosen = request(params, store, first)
+    planned = chosen.narrow(plan(chosen.params, store))
+    outcomes = execute(planned, runner or executor(params.runner), store, chosen.params)
+    return conclude(chosen, planned, outcomes, store)
 
 
-def conclude(
-    chosen: Asked, planned: Plan, finetuned: Iterable[Finetuned], store: Store
-) -> tuple[tuple[Finetuned, ...], tuple[Confirmed, ...]]:
-    """Write the table of runs and, for a ranking, confirmed.json; say how often full fine-tuning lost to the head.
+def conclude(chosen: Request, planned: Plan, outcomes: Iterable[Outcome], store: Store) -> Result:
+    """Write the table of runs and, for a ranking, confirmed.json. Log how often full fine-tuning is below the head.
 
-    Returns every pair, with the models and data sets that failed before any was begun, and what was confirmed.
+    Returns the outcomes, preceded by the models and data sets that failed before any pair, and the confirmations.
     """
-    early = [] if chosen.ranking else _early_failures(planned)
-    everything = (*early, *finetuned)
+    everything = tuple(outcomes) if chosen.ranking else (*_early_failures(planned), *outcomes)
     log_below_head(write_runs(everything, store))
-    confirmed = confirm(chosen.ranking, everything) if chosen.ranking else ()
-    if chosen.ranking:
-        write_confirmed(confirmed, store)
+    if not chosen.ranking:
+        return everything, ()
+    confirmed = confirm(chosen.ranking, everything)
+    write_confirmed(confirmed, store)
     return everything, confirmed
 
 
-def _early_failures(planned: Plan) -> list[Finetuned]:
-    models = [failed(data.name, failure) for data in planned.data_sets for failure in planned.failed_models]
-    return models + [failed(failure.data, failure) for failure in planned.failed_data]
-
-
-def run(params: Params, store: Store, first: int | None = None) -> tuple[tuple[Finetuned, ...], tuple[Confirmed, ...]]:
-    """Fine-tune the zoo on every data set, or the `first` models of the ranking in `store`.
-
-    Raises
-    ------
-    ParamsError
-        If the parameters are wrong as a whole.
-    StoreError
-        If there is no ranking to confirm.
-    """
-    share_cores(1)
-    chosen = asked(params, store, first)
-    with remembered(store):
-        planned = plan(chosen.params, store)
-    finetuned = []
-    for model, data in chosen.pairs(planned):
-        finetuned.append(finetune_pair(model, data, chosen.params, store))
-        log.info("%s", line(finetuned[-1]))
-    return conclude(chosen, planned, finetuned, store)
+def _early_failures(planned: Plan) -> list[Outcome]:
+    models = [
+        Outcome(data.name, failure.model, failures=(failure,))
+        for data in planned.data_sets
+        for failure in planned.failed_models
+    ]
+    return models + [Outcome(failure.data, "", failures=(failure,)) for failure in planned.failed_data]

@@ -1,9 +1,8 @@
-"""All fine-tuning runs of one (model, data) pair, each kept under its content key, so that a killed pair goes on where it was.
+"""All fine-tuning runs of one (model, data) pair. Each is stored under its content key, so that an interrupted pair resumes.
 
 The protocol `full` follows Kumar et al., "Fine-tuning can distort pretrained features and underperform out-of-distribution",
-ICLR 2022: a linear head is trained on the fixed embeddings first, and all weights from there. A random head would send large
-gradients through the backbone until it fits; from a fitted head few steps suffice, and what the checkpoint knows is not ruined
-on the way.
+ICLR 2022: a linear head is trained on the fixed embeddings first, and all weights from there. The gradients of a random head
+would change the backbone before the head fits; a fitted head needs few steps and keeps what the checkpoint has learned.
 """
 
 import logging
@@ -11,26 +10,25 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from itm.core.errors import ModelError, StoreError
+from itm.core.errors import DataError, ModelError, StoreError
 from itm.core.keys import content_key
 from itm.core.sections import ExtractParams, FinetuneParams
-from itm.core.types import DataRef, ModelRef, Protocol, Resume, SplitName
+from itm.core.types import DataRef, ModelRef, Protocol, Run, SplitName
 from itm.data.index import read_index
 from itm.features.devices import device, leased
+from itm.features.extractors import Extractor
+from itm.features.identity import package_versions
 from itm.finetune import head as heads
-from itm.finetune.head import Head, Judged, train_head
+from itm.finetune.head import Evaluation, Head, train_head
 from itm.finetune.images import SPLITS, Images, read_images
-from itm.finetune.records import Run
 from itm.finetune.training import Training
-from itm.store.files import read_json, write_json
 from itm.store.layout import Store
-from itm.zoo import facts as zoo_facts
+from itm.store.mirror import local_store
+from itm.store.records import RecordStore
 from itm.zoo import load
 
 log = logging.getLogger(__name__)
@@ -38,77 +36,87 @@ log = logging.getLogger(__name__)
 Values = dict[str, Any]  # of a run, as they are stored
 
 FINETUNER = 2  # raise it when a change here changes accuracies
-PACKAGES = ("pillow", "timm", "torch", "torchvision")
-LASTING = ("model", "weights", "data", "run")  # what "never" asks of runs from another version
 RECIPE = ("batch_size", "warmup", "weight_decay", "crop", "mirror", "batch_norm", "precision")
 
 
 def finetune(model: ModelRef, data: DataRef, params: FinetuneParams, extract: ExtractParams, store: Store) -> tuple[Run, ...]:
-    """Return the fine-tuning runs of `model` on `data`, one a protocol and seed, computing what is not stored.
+    """Return the fine-tuning runs of `model` on `data`, one per protocol and seed, computing those that are not stored.
 
-    Learns from the training images, chooses on the validation images, and judges on the test images. Device and resume are
-    those of `extract`.
+    Weights are trained on the training images, chosen on the validation images, and tested on the test images. `extract`
+    gives device and resume.
 
     Raises
     ------
     DataError
-        If the data has no training, validation or test images, or one of them changed since it was ingested.
+        If the task is not classification, a split has no images, or an image changed since it was ingested.
     ModelError
         If the model cannot be built, runs out of memory, or no learning rate keeps the loss finite.
-    ParamsError
-        If there is no such device.
     StoreError
-        If a run cannot be written, or is not there and `extract.resume` is "only-cache".
+        If a run is missing and `extract.resume` is "only-cache".
     """
+    if data.target.kind != "classification":
+        raise DataError(f"{data.name}: fine-tuning supports classification, and this is {data.target.kind}.")
     with ExitStack() as held:
-        return _Pair(model, data, params, extract, store, held).runs()  # and its memory is free before the device is
+        # the pair must not outlive this call: its memory is freed before the device is released
+        return _Pair(model, data, params, extract, local_store(store), held).runs()
+
+
+def cached_runs(
+    model: ModelRef, data: DataRef, params: FinetuneParams, extract: ExtractParams, store: Store
+) -> tuple[Run, ...] | None:
+    """Return the fine-tuning runs of a pair if all are stored and `extract.resume` allows their use, else None."""
+    if extract.resume == "always":
+        return None
+    try:
+        return finetune(model, data, params, extract.model_copy(update={"resume": "only-cache"}), store)
+    except StoreError:
+        return None
 
 
 def learning_rates(params: FinetuneParams, train_images: int, classes: int) -> tuple[float, ...]:
-    """Return the learning rates to search; lower ones where a class has few training images."""
+    """Return the learning rates to search. They are lower if classes have few training images."""
     few = train_images < params.few_images * classes
     return tuple(float(f"{rate / (params.few_images_divisor if few else 1):.6g}") for rate in params.learning_rates)
 
 
 class _Pair:
-    """One model on one data set; a device is `held`, images are read and the model is built when a run is missing, and once."""
+    """One model on one data set. The device, the images and the model are only used if a run is missing."""
 
     def __init__(
         self, model: ModelRef, data: DataRef, params: FinetuneParams, extract: ExtractParams, store: Store, held: ExitStack
     ) -> None:
         self.model, self.data, self.params, self.resume, self.store = model, data, params, extract.resume, store
-        self.held, self.target = held, device(extract.device)
-        self.table = read_index(data)
-        self.config = zoo_facts.preprocessing_without_weights(model)
+        self.held, self.target, self.records = held, device(extract.device), RecordStore(store)
+        extractor, self.table = Extractor(model), read_index(data, store)
+        self.config = extractor.preprocessing
         self.title = f"{model.name} on {data.name}"
         usable = self.table.filter(status="ok")
         self.counts = {split: len(usable.filter(split=split)) for split in SPLITS}
-        self.rates = learning_rates(params, self.counts["train"], len(data.classes))
+        self.rates = learning_rates(params, self.counts["train"], len(data.target.names))
         self.identity = load.definition(model) | {
             "finetuner": FINETUNER,
             "head": heads.HEAD,
             "model": model.name,
-            "weights": load.weights_hash(model),
+            "weights": extractor.weights,
             "preprocessing": self.config,
             "data": data.hash,
             "device": self.target.type,
             "precision": params.precision,
-            "packages": {name: version(name) for name in PACKAGES},
+            "packages": package_versions(),
         }
         self.starts: dict[int, Head] = {}
 
     def runs(self) -> tuple[Run, ...]:
-        """Return one run a protocol and seed."""
         seeds = [self.params.seed + number for number in range(self.params.seeds)]
         return tuple(self._run(protocol, seed) for protocol in self.params.protocols for seed in seeds)
 
     def _run(self, protocol: Protocol, seed: int) -> Run:
-        decides: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         if protocol == "full":
-            names = ("steps", "evaluations", "patience", "seed")  # the first seed searches for all
-            decides = self._recipe(*names) | {"search_steps": self.params.search, "learning_rates": self.rates}
+            names = ("steps", "evaluations", "patience", "seed")  # the search uses only the first seed
+            options = self._recipe(*names) | {"search_steps": self.params.search, "learning_rates": self.rates}
         made = {"full": self._full, "head": self._head}[protocol]
-        stored, cached = self._stored_or_made(f"{protocol}-{seed}", decides, lambda: made(seed))
+        stored, cached = self._stored_or_made(f"{protocol}-{seed}", options, lambda: made(seed))
         return Run(
             data=self.data.name,
             data_hash=self.data.hash,
@@ -131,22 +139,22 @@ class _Pair:
 
     @cached_property
     def _images(self) -> Images:
-        return read_images(self.table, self.data.name, self.config, self._device)
+        return read_images(self.table, self.data, self.config, self._device, self.store)
 
     @cached_property
     def _training(self) -> Training:
-        images = self._images  # what is wrong with them is found before the model is built
-        return Training(load.build(self.model), images, len(self.data.classes), self.params, self.title)
+        images = self._images  # read before the model is built, so that errors in them cost less
+        return Training(load.build(self.model), images, self.data.target, self.params, self.title)
 
     def _start(self, seed: int) -> Head:
         """Return the head that full fine-tuning starts from."""
         if seed not in self.starts:
-            self.starts[seed] = train_head(self._training.embedded_at_start, len(self.data.classes), seed)
+            self.starts[seed] = train_head(self._training.embedded_at_start, self.data.target, seed)
         return self.starts[seed]
 
     def _head(self, seed: int) -> Values:
-        head = train_head(self._training.embedded, len(self.data.classes), seed)
-        return _values(head.learning_rate, head.weight_decay, (head.steps, head.steps), 0.0, head.judged)
+        head = train_head(self._training.embedded, self.data.target, seed)
+        return _values(head.learning_rate, head.weight_decay, (heads.STEPS, heads.STEPS), 0.0, head.evaluations)
 
     def _full(self, seed: int) -> Values:
         params, training, rate = self.params, self._training, self._rate
@@ -155,17 +163,17 @@ class _Pair:
             raise ModelError(
                 f"{self.title}: the loss of seed {seed} stopped being finite at learning rate {rate:g}; add lower ones."
             )
-        judged: dict[SplitName, Judged] = {
-            "train": training.judge("train", trained.state),
+        evaluations: dict[SplitName, Evaluation] = {
+            "train": training.evaluate("train", trained.state),
             "val": trained.val,
-            "test": training.judge("test", trained.state),
+            "test": training.evaluate("test", trained.state),
         }
         steps = (trained.steps, trained.best_step)
-        return _values(rate, params.weight_decay, steps, trained.images_per_second, judged)
+        return _values(rate, params.weight_decay, steps, trained.images_per_second, evaluations)
 
     @cached_property
     def _rate(self) -> float:
-        """Return the learning rate whose short run, from the head of the first seed, was best on validation."""
+        """Return the learning rate whose short run, from the head of the first seed, is best on validation."""
         found = {rate: self._searched(rate) for rate in self.rates}
         finite = {rate: values for rate, values in found.items() if values["val_loss"] is not None}
         if not finite:
@@ -186,52 +194,36 @@ class _Pair:
     def _recipe(self, *more: str) -> dict[str, Any]:
         return self.params.model_dump(mode="json", include={*RECIPE, *more})
 
-    def _stored_or_made(self, run: str, decides: dict[str, Any], made: Callable[[], Values]) -> tuple[Values, bool]:
-        """Return what is stored of a run, or compute and store it; and whether it was stored."""
-        identity = self.identity | {"run": run, "decides": decides}
-        key = content_key(identity)
+    def _stored_or_made(self, run: str, options: dict[str, Any], made: Callable[[], Values]) -> tuple[Values, bool]:
+        """Return the values of a run, computed and stored if missing, and whether they were stored before."""
+        key = content_key(self.identity | {"run": run, "decides": options})
         path = self.store.finetuning(self.data.name, self.model.name, run, key)
-        if self.resume != "always" and (found := _stored(path, identity, key, self.resume)):
+        if self.resume != "always" and (found := self.records.get(path, key)):
             return found, True
         if self.resume == "only-cache":
             raise StoreError(f"{self.title}: run {run} is not stored and resume is 'only-cache'; use 'only-missing'.")
-        log.debug("%s: computing %s on %s", self.title, run, self._device)  # to wait for a device is no part of its seconds
+        log.debug("%s: computing %s on %s", self.title, run, self._device)  # waiting for a device does not count
         started = time.perf_counter()
         values = made()
         values["seconds"] = round(time.perf_counter() - started, 2)
-        write_json(path, {"key": key, "identity": identity, "values": values})
+        self.records.put(path, key, values)
         log.debug("%s: %s %s", self.title, run, values)
         return values, False
 
 
-def _stored(path: Path, identity: dict[str, Any], key: str, resume: Resume) -> Values | None:
-    """Return the stored values of this identity; with "never", else the newest of another version with the same inputs."""
-    versions = path.parent.glob(f"{path.name.removesuffix(f'-{key[:16]}.json')}-*.json") if resume == "never" else ()
-    for candidate in [path, *sorted(versions, key=lambda version: version.stat().st_mtime, reverse=True)]:
-        if not candidate.exists():
-            continue
-        try:
-            stored = read_json(candidate)
-            known, values = stored["identity"], dict(stored["values"])
-        except (StoreError, KeyError, TypeError, ValueError) as error:
-            log.warning("%s is damaged (%s); computing it again", candidate, error)
-            continue
-        if stored["key"] == key or (resume == "never" and all(known.get(name) == identity[name] for name in LASTING)):
-            return values
-    return None
-
-
-def _values(rate: float, decay: float, steps: tuple[int, int], speed: float, judged: dict[SplitName, Judged]) -> Values:
-    """Return what is stored of a finished run; `steps` are those taken and the best."""
+def _values(
+    rate: float, decay: float, steps: tuple[int, int], speed: float, evaluations: dict[SplitName, Evaluation]
+) -> Values:
+    """Return the stored values of a finished run; `steps` are the number of steps and the best step."""
     return {
         "learning_rate": rate,
         "weight_decay": decay,
         "steps": steps[0],
         "best_step": steps[1],
-        "train_accuracy": judged["train"].accuracy,
-        "val_accuracy": judged["val"].accuracy,
-        "val_loss": judged["val"].loss,
-        "test_accuracy": judged["test"].accuracy,
-        "test_loss": judged["test"].loss,
+        "train_accuracy": evaluations["train"].accuracy,
+        "val_accuracy": evaluations["val"].accuracy,
+        "val_loss": evaluations["val"].loss,
+        "test_accuracy": evaluations["test"].accuracy,
+        "test_loss": evaluations["test"].loss,
         "images_per_second": round(speed, 1),
     }

@@ -1,4 +1,4 @@
-"""Fine-tuning runs as a table, a row a run and a row a failure, and what it says of each pair."""
+"""Fine-tuning runs as a table with one row per run and one per failure, and their summary per pair."""
 
 import logging
 from collections.abc import Iterable
@@ -7,42 +7,54 @@ from typing import Any
 
 import polars as pl
 
-from itm.core.types import Failure
-from itm.finetune.records import Finetuned, Run
+from itm.core.types import Outcome, Run
 from itm.store.files import write_table
 from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
 
-LOST = 0.01  # of accuracy: less below the head may be chance
+LOST = 0.01  # accuracy; a smaller loss may be chance
 _TYPES: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64}
 COLUMNS = [field for field in fields(Run) if field.name != "cached"]
 SCHEMA: dict[str, type[pl.DataType]] = {column.name: _TYPES.get(column.type, pl.String) for column in COLUMNS}
 SCHEMA |= {"status": pl.String, "reason": pl.String}
 
 
-def runs_table(finetuned: Iterable[Finetuned]) -> pl.DataFrame:
-    """Return a row a run, and a row with a reason a pair that failed."""
+def line(pair: Outcome) -> str:
+    """Return the accuracies of a pair in one line, or why it failed."""
+    name = f"{pair.model} on {pair.data}"
+    if pair.failures:
+        return f"{name}: failed at {pair.reason}"
+    parts = []
+    for protocol in dict.fromkeys(run.protocol for run in pair.runs):
+        own = [run for run in pair.runs if run.protocol == protocol]
+        accuracies = " ".join(f"{100 * run.test_accuracy:.1f}" for run in own)
+        parts.append(f"{protocol} {accuracies} % at {own[0].learning_rate:g}")
+    seconds = sum(run.seconds for run in pair.runs)
+    cached = all(run.cached for run in pair.runs)
+    return f"{name}: {', '.join(parts)} ({'cached' if cached else f'{seconds:.0f} s'})"
+
+
+def runs_table(pairs: Iterable[Outcome]) -> pl.DataFrame:
+    """Return one row per run, and one row with its reason per failure."""
     rows = []
-    for pair in finetuned:
+    for pair in pairs:
         rows += [asdict(run) | {"status": "ok"} for run in pair.runs]
-        if pair.failure:
-            failed = {"status": "failed", "reason": f"{pair.failure.step}: {pair.failure.reason}"}
-            rows.append({"data": pair.data, "model": pair.model} | failed)
+        known = {"data": pair.data, "model": pair.model, "status": "failed"}
+        rows += [known | {"reason": f"{failure.step}: {failure.reason}"} for failure in pair.failures]
     for row in rows:
         row.pop("cached", None)
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("data", "model", "protocol", "seed")
 
 
-def write_runs(finetuned: Iterable[Finetuned], store: Store) -> pl.DataFrame:
-    """Write the table of runs and return it."""
-    table = runs_table(finetuned)
+def write_runs(pairs: Iterable[Outcome], store: Store) -> pl.DataFrame:
+    table = runs_table(pairs)
     write_table(store.finetuned, table)
     return table
 
 
 def means(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return a row a data set, model and protocol: means over seeds, and the spread of the test accuracy (sd; null for one)."""
+    """Return one row per data set, model and protocol: means over seeds, and the standard deviation of the test accuracy."""
     return (
         runs.filter(pl.col("status") == "ok")
         .group_by("data", "model", "protocol", maintain_order=True)
@@ -58,11 +70,11 @@ def means(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def below_head(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return the pairs that have both protocols, by how much test accuracy full fine-tuning loses to the head, worst first.
+    """Return the pairs with both protocols, sorted by how much test accuracy full fine-tuning loses against the head.
 
-    Columns `data`, `model`, `full`, `head`, `lost`, and `below`, which says whether that is more than a point. Full
-    fine-tuning starts from the head, so where many pairs are below it, its learning rates or steps are wrong: one pair in ten
-    is usual. The share is ``below_head(runs)["below"].mean()``.
+    The columns are `data`, `model`, `full`, `head`, `lost`, and `below`: whether it loses more than one point. Full
+    fine-tuning starts from the head. If it is often below the head, its learning rates or steps are wrong: one pair in ten is
+    usual. The share is ``below_head(runs)["below"].mean()``.
     """
     pairs = means(runs).select("data", "model", "protocol", "test_accuracy")
     full, head = (pairs.filter(protocol=name).drop("protocol").rename({"test_accuracy": name}) for name in ("full", "head"))
@@ -75,7 +87,7 @@ def below_head(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def log_below_head(runs: pl.DataFrame, worst: int = 5) -> None:
-    """Log the share of pairs that full fine-tuning left below the head, and the worst of them."""
+    """Log the share of pairs whose full fine-tuning is below the head, and the worst of them."""
     pairs = below_head(runs)
     if pairs.is_empty():
         return
@@ -85,8 +97,3 @@ def log_below_head(runs: pl.DataFrame, worst: int = 5) -> None:
     log.log(level, text, len(below), len(pairs))
     for row in below.head(worst).iter_rows(named=True):
         log.log(level, "  %(model)s on %(data)s: full %(full).3f, head %(head).3f", row)
-
-
-def failed(data: str, failure: Failure) -> Finetuned:
-    """Return what a failure of a pair, or of a model before it met any data, is on a data set."""
-    return Finetuned(data, failure.model, (), failure)

@@ -1,7 +1,6 @@
 """Full fine-tuning of one model: all weights by AdamW, from a head that was trained on the fixed embeddings first."""
 
 import copy
-import logging
 import math
 import time
 from collections.abc import Iterator
@@ -10,15 +9,13 @@ from itertools import islice
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from itm.core.errors import ModelError
 from itm.core.sections import FinetuneParams
-from itm.core.types import SplitName
-from itm.finetune.head import Embedded, Head, Judged, judge, train_head
+from itm.core.types import SplitName, TargetSpec
+from itm.finetune.head import Embedded, Evaluation, Head, evaluate, train_head
 from itm.finetune.images import SPLITS, Images
-
-log = logging.getLogger(__name__)
+from itm.kinds import get_kind
 
 Tensor = torch.Tensor
 CLIP = 1.0  # the longest gradient of a step
@@ -29,21 +26,21 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run came to on the validation images, at its best step, and the state it had there."""
+    """The best evaluation of a training run on the validation images, and the state of the model at that step."""
 
     best_step: int
     steps: int
-    val: Judged
+    val: Evaluation
     state: dict[str, Tensor]
     images_per_second: float
 
 
-class Classifier(nn.Module):
-    """A model's embeddings with a new linear head; works for every model that embeddings can be extracted from."""
+class Network(nn.Module):
+    """A backbone with a new linear head. It works for every model with the embedding interface of timm."""
 
-    def __init__(self, backbone: nn.Module, width: int, classes: int) -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
         super().__init__()
-        self.backbone, self.head = backbone, nn.Linear(width, classes)
+        self.backbone, self.head = backbone, head
 
     def embed(self, images: Tensor) -> Tensor:
         """Return the embeddings [b, width] of inputs [b, 3, height, width]."""
@@ -52,12 +49,12 @@ class Classifier(nn.Module):
         return embedding
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits [b, classes] of inputs [b, 3, height, width]."""
-        logits: Tensor = self.head(self.embed(images))
-        return logits
+        """Return the outputs [b, outputs] of inputs [b, 3, height, width]."""
+        outputs: Tensor = self.head(self.embed(images))
+        return outputs
 
     def learn(self, freeze_statistics: bool) -> None:
-        """Go to training mode, but without dropout, which only slows short runs, and with fixed statistics where asked."""
+        """Go to training mode without dropout, which only slows short runs, and with fixed batch statistics if requested."""
         self.train()
         for module in self.modules():
             if type(module).__name__ in DROPS or (freeze_statistics and isinstance(module, BatchNorm)):
@@ -67,32 +64,33 @@ class Classifier(nn.Module):
 class Training:
     """One model on one data set; every run starts from the checkpoint again."""
 
-    def __init__(self, backbone: nn.Module, images: Images, classes: int, params: FinetuneParams, title: str) -> None:
-        self.images, self.params, self.title = images, params, title
+    def __init__(self, backbone: nn.Module, images: Images, target: TargetSpec, params: FinetuneParams, title: str) -> None:
+        self.images, self.target, self.params, self.title = images, target, params, title
+        self.kind = get_kind(target.kind)
         device = images.device
         backbone.requires_grad_(True).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = Classifier(backbone, 1, 1)  # the width is known with the embeddings
+        self.model = Network(backbone, nn.Linear(1, 1))  # the width is known once there are embeddings
         self.embedded = self._embed()
         width = self.embedded["train"][0].shape[1]
-        self.model.head = nn.Linear(width, classes, device=device)
+        self.model.head = self.kind.head(width, target).to(device)
         self.start, self.embedded_at_start = copy.deepcopy(backbone.state_dict()), self.embedded
         self.freezes = params.batch_norm == "frozen" or (params.batch_norm == "auto" and self.batch_size < SMALL_BATCH)
         if not self.freezes and self._adapt_statistics():
             adapted = self._embed()
-            self.freezes = params.batch_norm == "auto" and self._are_worse(adapted, classes)
+            self.freezes = params.batch_norm == "auto" and self._are_worse(adapted)
             if not self.freezes:
                 self.start, self.embedded_at_start = copy.deepcopy(backbone.state_dict()), adapted
 
     @property
     def batch_size(self) -> int:
-        """Return how many images a step learns from: all, where they are fewer than asked for."""
+        """Return the number of images of a step: all, if there are fewer than `params.batch_size`."""
         return min(self.params.batch_size, len(self.images.splits["train"]))
 
     def _adapt_statistics(self) -> bool:
-        """Replace the statistics of batch norm by those of one epoch of random crops, and say whether there were any.
+        """Replace the statistics of batch norm by those of one epoch of random crops, and return whether there are any.
 
         Training normalises by the statistics of each batch. On images unlike those of the checkpoint, a head that was fitted
-        to its statistics would be wrong from the first step on, and small learning rates could never mend that.
+        to its statistics is wrong from the first step, and small learning rates cannot correct that.
         """
         layers = [module for module in self.model.modules() if isinstance(module, BatchNorm) and module.track_running_stats]
         before = [layer.momentum for layer in layers]
@@ -109,19 +107,18 @@ class Training:
             layer.momentum = momentum
         return bool(layers)
 
-    def _are_worse(self, adapted: Embedded, classes: int) -> bool:
-        """Say whether a head does worse on embeddings by the statistics of the data than by those of the checkpoint."""
-        heads = (train_head(embedded, classes, self.params.seed) for embedded in (self.embedded, adapted))
-        fixed, moved = (head.judged["val"] for head in heads)
+    def _are_worse(self, adapted: Embedded) -> bool:
+        """Return whether a head is worse on embeddings by the statistics of the data than by those of the checkpoint."""
+        heads = (train_head(embedded, self.target, self.params.seed) for embedded in (self.embedded, adapted))
+        fixed, moved = (head.evaluations["val"] for head in heads)
         return (moved.accuracy, -moved.loss) <= (fixed.accuracy, -fixed.loss)
 
     def _embed(self) -> Embedded:
-        """Return the embeddings and the labels of all splits."""
         found: Embedded = {}
         self.model.eval()
         with torch.inference_mode(), self._autocast():
             for split in SPLITS:
-                batches = [(self.model.embed(images).float(), labels) for images, labels in self.images.judged(split)]
+                batches = [(self.model.embed(images).float(), labels) for images, labels in self.images.batches(split)]
                 embedding = torch.cat([values for values, _ in batches])
                 if embedding.ndim != 2 or not embedding.isfinite().all():
                     raise ModelError(f"{self.title}: embeddings are not finite numbers [images, width]; try precision fp32.")
@@ -129,13 +126,13 @@ class Training:
         return {split: (values.clone(), labels.clone()) for split, (values, labels) in found.items()}
 
     def fit(self, head: Head, learning_rate: float, steps: int, evaluations: int, seed: int) -> Trained | None:
-        """Train for `steps`, warming up and then along a cosine to zero; None if the loss stops being finite.
+        """Train for `steps` with warm-up and cosine decay; return None if the loss stops being finite.
 
-        The state kept is the one best on validation (accuracy, then loss); training stops early after `patience` evaluations
-        without a better one. Everything random comes from `seed`.
+        The result has the best state on validation (accuracy, then loss). Training stops early after `patience` evaluations
+        without a better one.
         """
         with torch.random.fork_rng([self.images.device] if self.images.device.type == "cuda" else []):
-            torch.manual_seed(seed)  # for models that draw by themselves, as those of others may
+            torch.manual_seed(seed)  # for models with random operations
             return self._fit(head, learning_rate, steps, evaluations, seed)
 
     def _fit(self, head: Head, learning_rate: float, steps: int, evaluations: int, seed: int) -> Trained | None:
@@ -148,7 +145,7 @@ class Training:
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share(step, steps, params.warmup))
         generator = torch.Generator().manual_seed(seed)
         batches = self._batches(generator)
-        judged_at = {round(steps * (number + 1) / evaluations) for number in range(evaluations)}
+        evaluated_at = {round(steps * (number + 1) / evaluations) for number in range(evaluations)}
         best: Trained | None = None
         without_better, trained, seconds = 0, 0, 0.0
         for step in range(1, steps + 1):
@@ -159,9 +156,9 @@ class Training:
             trained, seconds = trained + len(rows), seconds + time.perf_counter() - started
             if not finite:
                 return None
-            if step not in judged_at:
+            if step not in evaluated_at:
                 continue
-            found = self.judge("val")
+            found = self.evaluate("val")
             if not math.isfinite(found.loss):
                 return None
             if best is None or (found.accuracy, -found.loss) > (best.val.accuracy, -best.val.loss):
@@ -173,27 +170,27 @@ class Training:
         assert best is not None
         return Trained(best.best_step, step, best.val, best.state, trained / seconds)
 
-    def judge(self, split: SplitName, state: dict[str, Tensor] | None = None) -> Judged:
-        """Return how the model does on a split, in `state` or as it is."""
+    def evaluate(self, split: SplitName, state: dict[str, Tensor] | None = None) -> Evaluation:
+        """Evaluate the model on a split, in `state` or as it is."""
         if state is not None:
             self.model.load_state_dict(state)
         self.model.eval()
         with torch.inference_mode(), self._autocast():
-            found = [(self.model(images).float(), labels) for images, labels in self.images.judged(split)]
-        return judge(torch.cat([logits for logits, _ in found]), torch.cat([labels for _, labels in found]))
+            found = [(self.model(images).float(), labels) for images, labels in self.images.batches(split)]
+        return evaluate(torch.cat([outputs for outputs, _ in found]), torch.cat([targets for _, targets in found]), self.target)
 
     def _autocast(self) -> torch.autocast:
-        """Return the context of half precision, which pays on a GPU."""
+        """Return the context of half precision. By default it is used on a GPU."""
         wanted, kind = self.params.precision, self.images.device.type
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=wanted == "bf16" or (wanted == "auto" and kind == "cuda"))
 
     def _step(self, rows: Tensor, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> bool:
-        """Take one step on training images `rows`, and say whether its loss is finite."""
+        """Take one step on training images `rows`, and return whether its loss and gradient are finite."""
         params = self.params
         self.model.learn(freeze_statistics=self.freezes)
         images, labels = self.images.cropped(rows, params.crop, params.mirror, generator)
         with self._autocast():
-            loss = functional.cross_entropy(self.model(images), labels)
+            loss = self.kind.loss(self.model(images), labels)
         optimiser.zero_grad()
         loss.backward()
         length = nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
@@ -207,7 +204,7 @@ class Training:
             yield from torch.randperm(count, generator=generator)[: count // size * size].split(size)
 
     def _groups(self) -> list[dict[str, object]]:
-        """Return the weights in two groups: biases and scales, which have one dimension, do not decay."""
+        """Return the parameters in two groups. Biases and scales, which have one dimension, do not decay."""
         parameters = list(self.model.parameters())
         return [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.params.weight_decay},
@@ -216,7 +213,7 @@ class Training:
 
 
 def _share(step: int, steps: int, warmup: float) -> float:
-    """Return the share of the learning rate at a step: a line up to all of it, then a cosine to zero."""
+    """Return the factor of the learning rate at a step: linear warm-up to 1, then a cosine to zero."""
     rising = round(warmup * steps)
     if step < rising:
         return (step + 1) / (rising + 1)

@@ -1,4 +1,4 @@
-"""Fine-tuned models in a terminal: the means of all pairs, and what became of the first of a ranking."""
+"""Fine-tuned models in a terminal: the means of all pairs, and whether they confirm a ranking."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,14 @@ import polars as pl
 from rich.console import Console
 from rich.text import Text
 
-from itm.finetune.line import line
-from itm.finetune.records import Confirmed, Finetuned
+from itm.core.types import Outcome
+from itm.finetune.confirm import Confirmed
+from itm.finetune.table import line
 from itm.report.terminal import plain_table, print_whole
 
 
-def print_means(means: pl.DataFrame, failed: Iterable[Finetuned], console: Console) -> None:
-    """Print a line a pair and protocol, the best on test first, and below them the failures."""
+def print_means(means: pl.DataFrame, failed: Iterable[Outcome], console: Console) -> None:
+    """Print one line per pair and protocol, best test accuracy first, with the failures below."""
     lines = plain_table()
     for heading in ("data", "model", "protocol", "val", "test", "sd", "learning rate", "runs", "s"):
         left = heading in ("data", "model", "protocol")
@@ -31,31 +32,25 @@ def print_means(means: pl.DataFrame, failed: Iterable[Finetuned], console: Conso
 
 
 def percent(share: float | None) -> str:
-    """Write a share of images in per cent."""
     return "-" if share is None else f"{100 * share:.1f}"
 
 
 def sentence(confirmed: Confirmed) -> str:
-    """Say whether the ranking's first is the pick, and whether its lead over the next could be chance."""
-    if confirmed.pick is None:
-        return f"For {confirmed.data}, no fine-tuning came to an end."
-    chance = "within noise" if confirmed.within_noise else "beyond noise"
-    lead = f"For {confirmed.data}, fine-tuning picks {confirmed.pick}"
-    if confirmed.pick == confirmed.first:
-        rest = f", the first by {confirmed.rank_by}"
-        if confirmed.other is not None:
-            rest += f"; its lead over {confirmed.other} on val ({_points(confirmed)}) is {chance}"
+    """Return whether fine-tuning confirms the first model of a ranking, and whether the lead may be chance."""
+    first, pick = confirmed.first, confirmed.pick
+    if pick is None:
+        return f"For {confirmed.data}, no fine-tuning finished."
+    if pick == first:
+        text = f"For {confirmed.data}, fine-tuning picks {pick}, which is also the first model by {confirmed.rank_by}."
     elif confirmed.other is None:
-        rest = f"; {confirmed.first}, the first by {confirmed.rank_by}, failed"
+        return f"For {confirmed.data}, fine-tuning picks {pick}. {first}, the first model by {confirmed.rank_by}, failed."
     else:
-        rest = (
-            f", not the first by {confirmed.rank_by}; its lead over {confirmed.first} on val ({_points(confirmed)}) is {chance}"
-        )
-    return f"{lead}{rest}."
+        text = f"For {confirmed.data}, fine-tuning picks {pick} instead of {first}, the first model by {confirmed.rank_by}."
+    return f"{text} {_lead(confirmed)}" if confirmed.other is not None else text
 
 
 def print_confirmed(confirmed: Iterable[Confirmed], console: Console) -> None:
-    """Print a line a fine-tuned model and the answer, one table a data set."""
+    """Print one table per data set, with one line per fine-tuned model, and the answer."""
     for one in confirmed:
         lines = plain_table(title=Text(f"{one.data}: fine-tuned, %"))
         for heading in ("rank", "model", one.rank_by, "val", "test", "test, head only", "learning rate"):
@@ -72,5 +67,7 @@ def print_confirmed(confirmed: Iterable[Confirmed], console: Console) -> None:
         console.print(Text(sentence(one), "bold"), soft_wrap=True)
 
 
-def _points(confirmed: Confirmed) -> str:
-    return f"{100 * (confirmed.lead or 0):.1f} points, chance alone up to {100 * (confirmed.noise or 0):.1f}"
+def _lead(confirmed: Confirmed) -> str:
+    lead, noise = (f"{100 * (value or 0):.1f} points" for value in (confirmed.lead, confirmed.noise))
+    chance = "may be chance" if confirmed.within_noise else "is more than chance"
+    return f"Its validation accuracy is {lead} above that of {confirmed.other}, which {chance} (up to {noise})."

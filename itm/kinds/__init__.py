@@ -6,6 +6,7 @@ from itm.kinds.classification import Classification
 from itm.kinds.metrics import Metric
 
 KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(),)}
+METRICS: dict[str, Metric] = {metric.name: metric for kind in KINDS.values() for metric in kind.metrics}
 
 
 def get_kind(name: str) -> TaskKind:
@@ -21,4 +22,4 @@ def get_kind(name: str) -> TaskKind:
     return KINDS[name]
 
 
-__all__ = ["KINDS", "Metric", "TaskKind", "get_kind"]
+__all__ = ["KINDS", "METRICS", "Metric", "TaskKind", "get_kind"]

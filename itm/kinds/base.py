@@ -16,37 +16,20 @@ from itm.kinds.metrics import Metric
 if TYPE_CHECKING:
     import torch
 
-Level = Literal["image", "patch"]
-
 
 class TaskKind(ABC):
     """A kind of task: how its targets are read, split, predicted and measured.
 
-    Attributes
-    ----------
-    name
-        What `?task=` of a source and the records call it.
-    level
-        Whether a target belongs to an image or to a patch of one.
-    metrics
-        The first is the main one.
-    target_column
-        The column of an index that holds the target, unless the source names another.
-    rank_by
-        Scores to rank by, the preferred one first; `score.rank_by: auto` takes the first that is computed.
-    baseline_label
-        What the baseline does, as the subject of a sentence.
-    held_out_meaning
-        What a held-out score of this kind means, in one sentence for the reader of a report.
+    `rank_by` names scores to rank by, the preferred one first: `score.rank_by: auto` takes the first that is computed.
     """
 
-    name: ClassVar[str]
-    level: ClassVar[Level] = "image"
-    metrics: ClassVar[tuple[Metric, ...]]
-    target_column: ClassVar[str]
+    name: ClassVar[str]  # in `?task=` of a source and in records
+    level: ClassVar[Literal["image", "patch"]] = "image"  # whether a target belongs to an image or to a patch of one
+    metrics: ClassVar[tuple[Metric, ...]]  # the main one first
+    target_column: ClassVar[str]  # of a table of images, if the source names no other
     rank_by: ClassVar[tuple[str, ...]]
-    baseline_label: ClassVar[str]
-    held_out_meaning: ClassVar[str]
+    baseline_label: ClassVar[str]  # what the baseline does, as the subject of a sentence
+    held_out_meaning: ClassVar[str]  # what a held-out score means, in one sentence for the reader of a report
 
     @property
     def main_metric(self) -> Metric:
@@ -108,12 +91,28 @@ class TaskKind(ABC):
         return np.zeros(len(targets), dtype=np.int64)
 
     def canonical(self, targets: np.ndarray) -> np.ndarray:
-        """Return targets of rows in their final order, free of whatever the naming of targets decides."""
+        """Return targets of rows in their final order, independent of how the targets are named."""
+        return targets
+
+    def renumber(self, targets: np.ndarray) -> np.ndarray:
+        """Return targets of a part of the rows of a sample, with no number left for a class that has no row in it."""
         return targets
 
     def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:  # noqa: ARG002
-        """Return a sentence on the first model that its score does not tell, or nothing.
+        """Return a sentence that completes the score of the first model of a ranking, or nothing.
 
-        `measured` are its metrics, `metric` is the one that its score is, if it is one.
+        `measured` has the metrics of the model. `metric` is the one that the ranking is by, if it is by a metric.
         """
         return ""
+
+
+def number_by_first_appearance(values: np.ndarray) -> np.ndarray:
+    """Return for each of `values` [n] its number [n]: equal values share one, and numbers count from 0 as values first appear.
+
+    >>> number_by_first_appearance(np.array([7, 3, 7, 5]))
+    array([0, 1, 0, 2])
+    """
+    distinct, first, numbers = np.unique(values, return_index=True, return_inverse=True)
+    rank = np.empty(len(distinct), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(distinct))
+    return np.asarray(rank[numbers])

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from itm.core.errors import DataError
-from itm.core.text import counted, fixed
+from itm.core.text import format_fixed, pluralize
 from itm.core.types import TargetSpec
-from itm.kinds.base import TaskKind
+from itm.kinds.base import TaskKind, number_by_first_appearance
 from itm.kinds.metrics import ACCURACY, BALANCED_ACCURACY, Metric
 
 if TYPE_CHECKING:
@@ -29,22 +29,18 @@ class Classification(TaskKind):
     held_out_meaning: ClassVar[str] = "The share of images whose class a small classifier predicts correctly"
 
     def read(self, text: str) -> str:
-        """Return the class name."""
         if not text:
             raise DataError("no label")
         return text
 
     def specify(self, texts: Iterable[str]) -> TargetSpec:
-        """Return the classes in alphabetical order."""
         return TargetSpec(self.name, tuple(sorted(set(texts))))
 
     def encode(self, texts: Sequence[str], spec: TargetSpec) -> np.ndarray:
-        """Return class numbers [n]."""
         numbers = {name: number for number, name in enumerate(spec.names)}
         return np.array([numbers[text] for text in texts], dtype=np.int64)
 
     def check(self, targets: np.ndarray, spec: TargetSpec, splits: Sequence[str | None]) -> list[str]:
-        """Return what is wrong: one class only, classes with fewer than two images, or classes that train lacks."""
         if len(spec.names) == 1:
             return [f"there is only one class, {spec.names[0]!r}; a ranking needs two or more"]
         usable = Counter(targets.tolist())
@@ -55,26 +51,22 @@ class Classification(TaskKind):
                 f"add images or remove the class{'es' if several else ''}"
             ]
         trained = {target for target, split in zip(targets.tolist(), splits, strict=True) if split == "train"}
-        if trained and (unknown := [repr(name) for number, name in enumerate(spec.names) if number not in trained]):
+        if any(splits) and (unknown := [repr(name) for number, name in enumerate(spec.names) if number not in trained]):
             return [
                 f"val or test has classes that train lacks: {', '.join(unknown)}; add images of them to train or remove them"
             ]
         return []
 
     def strata(self, targets: np.ndarray) -> np.ndarray:
-        """Return the classes."""
         return targets
 
     def describe(self, spec: TargetSpec) -> str:
-        """Return the number of classes."""
-        return counted(len(spec.names), "class")
+        return pluralize(len(spec.names), "class")
 
     def baseline(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        """Return the most frequent class of `train` for every row of `test`."""
         return np.full(len(test), np.bincount(train).argmax())
 
     def head(self, width: int, spec: TargetSpec) -> "torch.nn.Linear":
-        """Return one output per class."""
         from torch import nn  # heavy, and ingestion does not need it
 
         return nn.Linear(width, len(spec.names))
@@ -86,11 +78,9 @@ class Classification(TaskKind):
         return functional.cross_entropy(output, target)
 
     def predictions(self, output: "torch.Tensor") -> "torch.Tensor":
-        """Return the class with the highest output."""
         return output.argmax(dim=-1)
 
     def problem(self, targets: np.ndarray) -> str:
-        """Return what is wrong: class numbers that are not integers, or a single class."""
         if targets.dtype.kind not in "iu":
             return f"labels are of type {targets.dtype}; class numbers must be integers."
         if (targets == targets[0]).all():
@@ -98,15 +88,15 @@ class Classification(TaskKind):
         return ""
 
     def labels(self, targets: np.ndarray) -> np.ndarray:
-        """Return the class numbers."""
         return targets
 
     def canonical(self, targets: np.ndarray) -> np.ndarray:
-        """Number the classes from 0 in the order in which they first appear, so that their names decide nothing."""
-        values, first, numbers = np.unique(targets, return_index=True, return_inverse=True)
-        rank = np.empty(len(values), dtype=np.int64)
-        rank[np.argsort(first)] = np.arange(len(values))
-        return np.asarray(rank[numbers])
+        """Number the classes from 0 in the order in which they first appear: their names must not change a score."""
+        return number_by_first_appearance(targets)
+
+    def renumber(self, targets: np.ndarray) -> np.ndarray:
+        """Number the classes that have rows from 0, in their present order."""
+        return np.asarray(np.unique(targets, return_inverse=True)[1])
 
     def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:
         """Return both accuracies, unless the ranking is by accuracy and they hardly differ."""
@@ -115,4 +105,4 @@ class Classification(TaskKind):
         plain, balanced = measured["accuracy"], measured["balanced_accuracy"]
         if metric == "accuracy" and abs(plain - balanced) <= max(standard_error, SMALL_DIFFERENCE):
             return ""
-        return f"The first has an accuracy of {fixed(plain, 3)} and a balanced accuracy of {fixed(balanced, 3)}."
+        return f"The first has an accuracy of {format_fixed(plain, 3)} and a balanced accuracy of {format_fixed(balanced, 3)}."

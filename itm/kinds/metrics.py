@@ -21,6 +21,19 @@ class Metric:
     highest: float = np.inf
 
 
+def describe_range(lowest: float, highest: float) -> str:
+    """Return bounds of a number in words.
+
+    >>> describe_range(0, 1), describe_range(-np.inf, 1), describe_range(0, np.inf), describe_range(-np.inf, np.inf)
+    ('0 to 1', 'at most 1', '0 or more', 'any number')
+    """
+    if np.isinf([lowest, highest]).all():
+        return "any number"
+    if np.isinf([lowest, highest]).any():
+        return f"at most {highest:g}" if np.isinf(lowest) else f"{lowest:g} or more"
+    return f"{lowest:g} to {highest:g}"
+
+
 def accuracy(predicted: np.ndarray, actual: np.ndarray) -> float:
     """Return the share of rows whose class number is right, from 0 to 1."""
     return float((predicted == actual).mean())

@@ -1,43 +1,41 @@
-"""Some models of one data set: what is read of their feature files, and how a score of several of them is computed."""
+"""Models of one data set that are scored together, and their samples."""
 
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from itm.core.sections import ScoreParams
 from itm.core.types import Features
-from itm.scores import Evaluation, Sample, Source, Splitting, canonical, computed, evaluate_together, get
-from itm.store.feature_file import read_embeddings, read_logits
+from itm.scores import Evaluation, ModelInfo, Sample, Splitting, canonical, evaluate_together, expand, get
+from itm.store.feature_file import read_embeddings, read_groups, read_logits
 from itm.zoo.imagenet import imagenet_top1
 
-Evaluated = tuple[Evaluation, float] | Exception  # with the seconds it took
+Evaluated = tuple[Evaluation, float] | Exception  # with the run time in seconds
 
 
 def splitting(params: ScoreParams) -> Splitting:
-    """Return how the parameters have rows split."""
-    return Splitting(params.splitting, params.folds, params.seeds, params.seed)
+    """Return how the parameters split rows into folds."""
+    return Splitting(params.splitting, params.folds, params.repeats, params.seed)
 
 
 def single(params: ScoreParams) -> list[str]:
-    """Return the names of the scores to compute of each model by itself."""
-    return [name for name in computed(params.names) if get(name).sampling != "pooled"]
+    """Return the names of the scores that are computed for each model by itself."""
+    return [name for name in expand(params.names) if get(name).sampling != "pooled"]
 
 
 class Batch:
-    """Models with what was read of each; scores of one model share what they compute of its rows until it is forgotten."""
+    """Models with their samples; scores of one model share what they compute of its rows until it is forgotten."""
 
     def __init__(self, models: Sequence[Features], params: ScoreParams, device: str) -> None:
         self.models, self.params, self.device = models, params, device
-        self._needs = {need for name in single(params) for need in get(name).needs}
+        self._needs = {need for name in single(params) for need in get(name).info.needs}
         self._samples: dict[int, Sample | Exception] = {}
 
     def forget(self, number: int) -> None:
-        """Let go of what was read and computed of a model."""
+        """Release what was read and computed of a model."""
         self._samples.pop(number, None)
 
     def evaluate(self, name: str, numbers: list[int]) -> dict[int, Evaluated]:
-        """Return a score of the models with these numbers, those of the same rows together, or what stands in its way."""
+        """Return a score of the models with these numbers, or the error; models with the same rows are computed together."""
         results: dict[int, Evaluated] = {}
         samples: dict[int, Sample] = {}
         for number in numbers:
@@ -47,8 +45,7 @@ class Batch:
             else:
                 results[number] = read
         while rest := [number for number in samples if number not in results]:
-            labels = samples[rest[0]].labels
-            alike = [number for number in rest if np.array_equal(samples[number].labels, labels)]
+            alike = [number for number in rest if samples[number].has_rows_of(samples[rest[0]])]
             started = time.perf_counter()
             try:
                 evaluated: Sequence[Evaluation | Exception] = evaluate_together(
@@ -58,9 +55,9 @@ class Batch:
                     splitting=splitting(self.params),
                     device=self.device,
                 )
-            except Exception as error:  # the linear algebra of others has errors of its own
+            except Exception as error:  # libraries of linear algebra raise errors of their own
                 evaluated = [error.with_traceback(None) if len(alike) > 1 else error]
-            if len(evaluated) < len(alike):  # out of the except, since the error holds on to what did not fit into memory
+            if len(evaluated) < len(alike):  # outside of the except clause: the error refers to what did not fit into memory
                 for number in alike:
                     results |= self.evaluate(name, [number])
                 continue
@@ -78,13 +75,13 @@ class Batch:
         return self._samples[number]
 
     def _read(self, features: Features) -> Sample:
-        embeddings, labels, ids = read_embeddings(features.path)
+        embeddings, targets, ids = read_embeddings(features.path)
         facts = features.facts
-        known = Source(
+        model = ModelInfo(
             logits=read_logits(features.path) if "logits" in self._needs else None,
             parameters=facts.parameters,
             gmacs=facts.gmacs,
             imagenet_top1=imagenet_top1(features.model),
             identity=features.model,
         )
-        return canonical(embeddings, labels, ids, known)
+        return canonical(embeddings, targets, ids, model, features.kind, read_groups(features.path))

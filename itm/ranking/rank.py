@@ -1,4 +1,4 @@
-"""Scores to a ranking: order, 95 % intervals, groups that cannot be told apart, and failures last with their reason."""
+"""From scores to a ranking: order, 95 % intervals, tie groups, and failures at the end."""
 
 import platform
 from collections.abc import Iterable
@@ -9,26 +9,29 @@ from typing import Any
 import polars as pl
 
 from itm import scores as registry
+from itm.core.errors import ParamsError
 from itm.core.params import Params
-from itm.core.rankings import DataRanking, RankedModel, Ranking, ScoreFacts
+from itm.core.rankings import DataRanking, MetricFacts, RankedModel, Ranking, ScoreFacts
 from itm.core.sections import ScoreParams
 from itm.core.types import DataRef, Failure, Outcome
-from itm.features import extract
+from itm.features import identity
+from itm.kinds import METRICS, get_kind
 from itm.ranking import scoring
 from itm.ranking.batch import splitting
 from itm.ranking.intervals import cannot_be_told_apart, estimate, standard_error
 
-DETAILS = ("accuracy", "balanced_accuracy", "control", "majority_rate")
+AUTO = "auto"
+RANKING = 1  # raise it when a change of order, intervals, ties or records changes a ranking
 SCHEMA = {
     "data": pl.String,
     "data_hash": pl.String,
     "model": pl.String,
     "weights": pl.String,
     "score": pl.String,
-    "draw": pl.Int64,
+    "fold": pl.Int64,
     "value": pl.Float64,
     "standard_error": pl.Float64,
-    **dict.fromkeys(DETAILS, pl.Float64),
+    "metric": pl.String,
     "status": pl.String,
     "step": pl.String,
     "reason": pl.String,
@@ -36,73 +39,122 @@ SCHEMA = {
 
 
 def rank_data(data: DataRef, outcomes: Iterable[Outcome], params: ScoreParams, reason: str | None = None) -> DataRanking:
-    """Rank the models of one data set by the score that `params` names."""
-    sampling = registry.get(params.rank_by).sampling
-    share = splitting(params).judged_over_learnt
-    rows = [_row(outcome, params.rank_by, share) for outcome in outcomes]
-    ranked = sorted((r for r in rows if r.estimate), key=lambda r: (-_value(r), r.model))
-    failed = sorted((r for r in rows if not r.estimate), key=lambda r: r.model)
+    """Rank the models of one data set by the score that `params` or the task kind names."""
+    kind, rank_by = get_kind(data.target.kind), _score_to_rank_by(params, data.target.kind)
+    sampling = registry.get(rank_by).sampling
+    share = splitting(params).test_over_train
+    outcomes = list(outcomes)
+    rows = [_row(outcome, rank_by, share) for outcome in outcomes]
+    ranked = sorted(((row.estimate, row) for row in rows if row.estimate), key=lambda pair: (-pair[0].value, pair[1].model))
+    failed = sorted((row for row in rows if not row.estimate), key=lambda row: row.model)
     placed: list[RankedModel] = []
     leader, group = None, 0
-    for place, row in enumerate(ranked, start=1):
-        assert row.estimate is not None
-        if leader is None or not cannot_be_told_apart(sampling, leader, row.estimate, share):
-            leader, group = row.estimate, group + 1
-        first = placed[0].estimate if placed else None
-        tied = first is not None and cannot_be_told_apart(sampling, first, row.estimate, share)
+    for place, (own, row) in enumerate(ranked, start=1):
+        if leader is None or not cannot_be_told_apart(sampling, leader, own, share):
+            leader, group = own, group + 1
+        tied = place > 1 and cannot_be_told_apart(sampling, ranked[0][0], own, share)
         placed.append(replace(row, rank=place, tie_group=group, tied_with_first=tied))
+    metrics = (score.metric for outcome in outcomes for score in outcome.scores if score.score == rank_by)
     return DataRanking(
         data=data.name,
         source=data.source,
         hash=data.hash,
         images=data.images,
-        classes=data.classes,
-        set_aside=data.set_aside,
+        target=data.target,
+        metric=MetricFacts(kind.main_metric.name, kind.main_metric.label, kind.main_metric.higher_is_better),
+        rank_by=rank_by,
         rows=(*placed, *failed),
+        score_metric=next(metrics, None),
+        groups=data.groups,
+        rejected=data.rejected,
         reason=reason,
     )
 
 
+def scores_for(params: ScoreParams, kind: str) -> tuple[str, ...]:
+    """Return the names of the scores that `params` names and that are defined for a task kind."""
+    return tuple(name for name in registry.expand(params.names) if kind in registry.get(name).info.kinds)
+
+
+def _score_to_rank_by(params: ScoreParams, kind: str) -> str:
+    """Return the score that `params.rank_by` names; `auto` is the first of the kind's own choices that is computed."""
+    names = scores_for(params, kind)
+    if params.rank_by == AUTO:
+        for name in (*get_kind(kind).rank_by, *names):
+            if name in names:
+                return name
+    elif params.rank_by in names:
+        return params.rank_by
+    known = [name for name in registry.names() if kind in registry.get(name).info.kinds]
+    named = ", ".join(params.names) if params.rank_by == AUTO else params.rank_by
+    raise ParamsError(f"{named}: not defined for {kind}; take one of {', '.join(known)}.")
+
+
 def ranking(data_sets: Iterable[DataRanking], params: Params) -> Ranking:
-    """Put data sets together with what the scores mean and where everything comes from."""
-    described = [registry.get(name) for name in registry.computed(params.score.names)]
+    """Return the rankings of all data sets with what the scores mean and where everything comes from."""
+    data_sets = tuple(data_sets)
+    scores = dict.fromkeys(name for data in data_sets for name in scores_for(params.score, data.target.kind))
+    versions = {name: registry.get(name).info.version for name in scores}
     return Ranking(
-        rank_by=params.score.rank_by,
-        data_sets=tuple(data_sets),
-        scores=tuple(ScoreFacts(d.name, d.summary, d.meaning, d.value_range, d.paper) for d in described),
+        data_sets=data_sets,
+        scores=tuple(_facts(name, dict.fromkeys(data.target.kind for data in data_sets)) for name in scores),
         provenance={
             "params": params.model_dump(mode="json", include={"data", "zoo", "extract", "score"}),
-            "packages": {name: version(name) for name in sorted({"itm-rank", *extract.PACKAGES, *scoring.PACKAGES})},
-            "versions": {"extractor": extract.EXTRACTOR, "scores": scoring.SCORES, "python": platform.python_version()},
+            "packages": {name: version(name) for name in sorted({"itm-rank", *identity.PACKAGES, *scoring.PACKAGES})},
+            "versions": {"extractor": identity.EXTRACTOR, "scores": versions, "python": platform.python_version()},
         },
     )
 
 
-def scores_table(data_sets: Iterable[DataRef], outcomes: Iterable[Outcome], params: ScoreParams) -> pl.DataFrame:
-    """Return the long table: a row a value (draw is null) and a row a draw, failures as rows with step and reason.
+def _facts(name: str, kinds: Iterable[str]) -> ScoreFacts:
+    score = registry.get(name)
+    info, held = score.info, [get_kind(kind) for kind in kinds if kind in score.info.kinds]
+    ranges = " or ".join(dict.fromkeys(map(score.value_range, held)))
+    return ScoreFacts(info.name, info.summary, info.meaning, ranges, info.paper, info.kinds)
 
-    The row of a value carries its standard error and those of the `DETAILS` that the score has.
+
+def scores_table(data_sets: Iterable[DataRef], outcomes: Iterable[Outcome], params: ScoreParams) -> pl.DataFrame:
+    """Return the long table: one row per value (fold is null), one per value of a fold, and one per failure with its reason.
+
+    The row of a value has its standard error, the name of the metric that it is the mean of, and the details of the score, each
+    in a column of its own.
     """
     hashes = {data.name: data.hash for data in data_sets}
-    share = splitting(params).judged_over_learnt
+    outcomes = list(outcomes)
+    details = _detail_names(outcomes)
+    schema = _schema(details)
+    share = splitting(params).test_over_train
     rows: list[dict[str, Any]] = []
     for outcome in outcomes:
         for score in outcome.scores:
             known = {"data": score.data, "data_hash": score.data_hash, "model": score.model, "weights": score.weights}
             known |= {"score": score.score, "status": "ok"}
-            error = standard_error(registry.get(score.score).sampling, score.draws, share)
-            details = {name: score.details.get(name) for name in DETAILS}
-            rows.append(known | {"draw": None, "value": score.value, "standard_error": error} | details)
-            rows += [known | {"draw": draw, "value": value} for draw, value in enumerate(score.draws)]
+            error = standard_error(registry.get(score.score).sampling, score.fold_values, share)
+            own = {"standard_error": error, "metric": score.metric} | {name: score.details.get(name) for name in details}
+            rows.append(known | {"fold": None, "value": score.value} | own)
+            rows += [known | {"fold": fold, "value": value} for fold, value in enumerate(score.fold_values)]
         for failure in outcome.failures:
             known = {"data": outcome.data, "data_hash": hashes.get(outcome.data, ""), "model": outcome.model}
             rows.append(known | {"status": "failed", "step": failure.step, "reason": failure.reason})
-    table = pl.DataFrame(rows, schema=SCHEMA, orient="row") if rows else pl.DataFrame(schema=SCHEMA)
-    return table.sort("data", "model", "score", "step", "draw", nulls_last=False)
+    table = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
+    return table.sort("data", "model", "score", "step", "fold", nulls_last=False)
 
 
-def _row(outcome: Outcome, rank_by: str, judged_over_learnt: float) -> RankedModel:
-    estimates = {score.score: estimate(score, judged_over_learnt) for score in outcome.scores}
+def _detail_names(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return the names of all details, the metrics first and in the order of their kinds."""
+    found = {name for outcome in outcomes for score in outcome.scores for name in score.details}
+    return [*(name for name in METRICS if name in found), *sorted(found - METRICS.keys())]
+
+
+def _schema(details: Iterable[str]) -> dict[str, Any]:
+    """Return the schema of the long table, the columns of the details after the one that names the metric."""
+    columns = list(SCHEMA.items())
+    place = list(SCHEMA).index("metric") + 1
+    return dict([*columns[:place], *((name, pl.Float64) for name in details), *columns[place:]])
+
+
+def _row(outcome: Outcome, rank_by: str, test_over_train: float) -> RankedModel:
+    estimates = {score.score: estimate(score, test_over_train) for score in outcome.scores}
     chosen = estimates.get(rank_by)
     features = outcome.features
     return RankedModel(
@@ -117,11 +169,6 @@ def _row(outcome: Outcome, rank_by: str, judged_over_learnt: float) -> RankedMod
     )
 
 
-def _value(row: RankedModel) -> float:
-    assert row.estimate is not None
-    return row.estimate.value
-
-
 def failed_outcome(data: str, model: str, step: str, reason: str) -> Outcome:
-    """Return the outcome of a pair that gave nothing."""
+    """Return the outcome of a model and data set without any score."""
     return Outcome(data, model, None, (), (Failure(data, model, step, reason),))

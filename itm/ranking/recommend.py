@@ -1,4 +1,4 @@
-"""Which model users are told to take, which changes only when a winner is better beyond noise, or when it is told to."""
+"""The recommended model of each data set. It changes only if a winner is clearly better, or if the parameters say so."""
 
 import logging
 
@@ -11,10 +11,9 @@ log = logging.getLogger(__name__)
 
 
 def recommend(data: DataRanking, held: str | None, within_noise: bool) -> str | None:
-    """Return the model to recommend for a data set where `held` was recommended before.
+    """Return the model to recommend for a data set; `held` was recommended before.
 
-    The winner takes the place of one that the paired 95 % interval cannot tell from it only if `within_noise` says so; where
-    nothing could be ranked, nothing better than `held` is known.
+    If the winner is tied with `held`, it is recommended only with `within_noise`. If nothing could be ranked, `held` stays.
     """
     winner = next((row for row in data.rows if row.rank == 1), None)
     if winner is None:
@@ -26,18 +25,18 @@ def recommend(data: DataRanking, held: str | None, within_noise: bool) -> str | 
 
 
 def read_recommended(store: Store) -> dict[str, str]:
-    """Return the recommended model of each data set; a record that cannot be read is told of and counts as none."""
+    """Return the recommended model of each data set; a record that cannot be read is logged and ignored."""
     if not store.recommended.exists():
         return {}
     try:
         return {str(data): str(model) for data, model in dict(read_json(store.recommended)).items()}
     except (StoreError, TypeError, ValueError) as error:
-        log.warning("what was recommended before is not known: %s", error)
+        log.warning("the recommended models cannot be read: %s", error)
         return {}
 
 
 def update_recommended(ranking: Ranking, store: Store, within_noise: bool) -> dict[str, str]:
-    """Write and return the recommended model of each data set, those that this ranking does not hold as they were."""
+    """Write and return the recommended model of each data set; those of data sets outside of this ranking stay."""
     held = read_recommended(store)
     found = {data.data: recommend(data, held.get(data.data), within_noise) for data in ranking.data_sets}
     now = held | {data: model for data, model in found.items() if model}

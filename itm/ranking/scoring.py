@@ -1,7 +1,7 @@
-"""All scores of feature files, each kept under its content key."""
+"""The scores of feature files, each cached under its content key."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -9,29 +9,30 @@ from typing import Any
 
 from itm.core.errors import ItmError, ScoreError, StoreError
 from itm.core.keys import content_key
-from itm.core.secrets import told
+from itm.core.secrets import error_message
 from itm.core.sections import ScoreParams
-from itm.core.types import Failure, Features, Resume, Score
+from itm.core.types import Failure, Features, Resume, ScoreValue
 from itm.ranking.batch import Batch, single, splitting
-from itm.scores import Evaluation, check_options, get
-from itm.store.files import read_json, write_json
+from itm.scores import Evaluation, get, make
 from itm.store.layout import Store
-from itm.store.mirror import fetch, here, located, publish
+from itm.store.mirror import local_store, with_local_file
+from itm.store.records import RecordStore
 
 log = logging.getLogger(__name__)
 
-SCORES = 3  # raise it when a change of a score changes its values
 PACKAGES = ("numpy", "scikit-learn", "scipy", "torch")
-DIGITS = 10  # the digits after these depend on how many threads took part in a sum
+DIGITS = 10  # the digits after these depend on the number of threads that took part in a sum
 
 
-Scored = tuple[tuple[Score, ...], tuple[Failure, ...]]
-Found = Score | Exception
+Scored = tuple[tuple[ScoreValue, ...], tuple[Failure, ...]]
+Found = ScoreValue | Exception
+Identity = dict[str, Any]
+Identities = Mapping[str, Identity | Exception]  # of each score, what its values depend on, or the error in its options
 
 
 @dataclass(frozen=True)
 class _Missing:
-    """A score that is not stored yet."""
+    """A score that is not cached."""
 
     path: Path
     key: str
@@ -44,9 +45,9 @@ def score(
     resume: Resume = "only-missing",
     device: str = "cpu",
 ) -> Scored:
-    """Return the scores of one pair, and a failure for each that is undefined on it or cannot be stored.
+    """Return the scores of one pair, and a failure for each that is undefined or cannot be stored.
 
-    Scores that can use an accelerator compute on `device`; what is stored is taken wherever it was computed.
+    Scores that can use an accelerator compute on `device`; cached scores are taken wherever they were computed.
     """
     return score_together([features], params, store, resume, device)[0]
 
@@ -58,20 +59,21 @@ def score_together(
     resume: Resume = "only-missing",
     device: str = "cpu",
 ) -> list[Scored]:
-    """Return for several models of one data set what `score` returns for each of them, computed in one program where it can be.
+    """Return for several models of one data set what `score` returns for each, computed in one program where possible.
 
-    What of their embeddings is not mapped from a file is held in memory together, and what scores share one model at a time.
+    Embeddings that are not memory-mapped are held for all models at once; what scores share is held for one model at a time.
     """
-    store = here(store)
-    asked = identities(params)
-    names = list(asked)
+    store = local_store(store)
+    identified = identities(params)
+    names = list(identified)
     found = [
-        {name: _stored_or_missing(name, own, features, store, resume) for name, own in asked.items()} for features in models
+        {name: _cached_or_missing(name, own, features, store, resume) for name, own in _of_kind(identified, features).items()}
+        for features in models
     ]
     batch = Batch(_brought(models, found, store), params, device)
     for name in names:
-        if get(name).batched:
-            _compute(name, found, batch, list(range(len(models))), store)
+        if get(name).together:
+            _compute(name, found, batch, range(len(models)), store)
     for number in range(len(models)):
         for name in names:
             _compute(name, found, batch, [number], store)
@@ -79,28 +81,35 @@ def score_together(
     return [_scored(features, results) for features, results in zip(models, found, strict=True)]
 
 
-def identities(params: ScoreParams) -> dict[str, "dict[str, Any] | Exception"]:
-    """Return all that could change each score but the features it is of, or why its options cannot be taken."""
+def identities(params: ScoreParams) -> Identities:
+    """Return for each score all that could change its value except the features, or the error in its options.
+
+    The version is that of the score itself: raising it invalidates the cached values of this score and no other.
+    """
     packages = {package: version(package) for package in PACKAGES}
-    dealt = asdict(splitting(params))
-    found: dict[str, dict[str, Any] | Exception] = {}
+    folds = asdict(splitting(params))
+    found: dict[str, Identity | Exception] = {}
     for name in single(params):
         try:
-            options = asdict(check_options(name, params.options.get(name)))
-        except Exception as error:  # whatever it is, the other scores stand all the same
+            options = make(name, params.options.get(name)).options.model_dump()
+        except Exception as error:  # the other scores do not depend on it
             found[name] = error
         else:
-            found[name] = {"scores": SCORES, "score": name, "options": options, "splitting": dealt, "packages": packages}
+            own = {"score": name, "version": get(name).info.version, "options": options}
+            found[name] = own | {"splitting": folds, "packages": packages}
     return found
 
 
-def all_stored(
-    features: Features, asked: dict[str, "dict[str, Any] | Exception"], store: Store, resume: Resume
-) -> Scored | None:
-    """Return the scores of one pair if every one of those that `identities` told is stored."""
+def _of_kind(identified: Identities, features: Features) -> Identities:
+    """Return the part of `identified` with the scores that are defined for the task kind of these features."""
+    return {name: own for name, own in identified.items() if features.kind in get(name).info.kinds}
+
+
+def all_stored(features: Features, identified: Identities, store: Store, resume: Resume) -> Scored | None:
+    """Return the scores of one pair if every one in `identified` that is defined for its task kind is cached."""
     found: dict[str, Found | _Missing] = {}
-    for name, own in asked.items():
-        one = _stored_or_missing(name, own, features, store, resume)
+    for name, own in _of_kind(identified, features).items():
+        one = _cached_or_missing(name, own, features, store, resume)
         if isinstance(one, _Missing) or (isinstance(one, Exception) and not isinstance(one, ScoreError)):
             return None
         found[name] = one
@@ -112,99 +121,80 @@ def _scored(features: Features, results: dict[str, "Found | _Missing"]) -> Score
     for name, one in results.items():
         if isinstance(one, Exception):
             trace = None if isinstance(one, ItmError) else one
-            log.error("%s of %s on %s: %s", name, features.model, features.data, told(one), exc_info=trace)
-            failures.append(Failure(features.data, features.model, f"score {name}", told(one)))
-    return tuple(one for one in results.values() if isinstance(one, Score)), tuple(failures)
+            log.error("%s of %s on %s: %s", name, features.model, features.data, error_message(one), exc_info=trace)
+            failures.append(Failure(features.data, features.model, f"score {name}", error_message(one)))
+    return tuple(one for one in results.values() if isinstance(one, ScoreValue)), tuple(failures)
 
 
-def _stored_or_missing(
-    name: str,
-    identity: dict[str, Any] | Exception,
-    features: Features,
-    store: Store,
-    resume: Resume,
+def _cached_or_missing(
+    name: str, identity: Identity | Exception, features: Features, store: Store, resume: Resume
 ) -> "Found | _Missing":
     if isinstance(identity, Exception):
         return identity
     try:
-        identity = identity | {"features": features.key}
+        identity = identity | {"features": features.key, "kind": features.kind}
         path = store.score(features.data, features.model, name, key := content_key(identity))
-        kept = _stored(path, key) if resume != "always" and fetch(store, path) else None
+        kept = RecordStore(store).get(path, key) if resume != "always" else None
         if kept is not None:
             return ScoreError(kept["undefined"]) if "undefined" in kept else _record(features, name, kept, cached=True)
         if resume == "only-cache":
             raise StoreError("is not stored and resume is 'only-cache'; use 'only-missing'.")
         return _Missing(path, key)
-    except Exception as error:  # whatever it is, the other scores and models stand all the same
+    except Exception as error:  # the other scores and models do not depend on it
         return error
 
 
 def _brought(models: Sequence[Features], found: list[dict[str, "Found | _Missing"]], store: Store) -> list[Features]:
-    """Return models with the paths of their files on this machine; what cannot be had fails missing scores."""
+    """Return models with the paths of their files on this machine; a file that cannot be fetched fails its missing scores."""
     kept = list(models)
     for number, results in enumerate(found):
         if lacking := [name for name, one in results.items() if isinstance(one, _Missing)]:
             try:
-                kept[number] = located(kept[number], store)
+                kept[number] = with_local_file(kept[number], store)
             except StoreError as error:
                 results.update(dict.fromkeys(lacking, error))
     return kept
 
 
-def _compute(name: str, found: list[dict[str, "Found | _Missing"]], batch: Batch, numbers: list[int], store: Store) -> None:
-    """Put a score, or what stands in its way, in the place of each that is missing, and store it."""
-    wanted = {number: one for number in numbers if isinstance(one := found[number][name], _Missing)}
+def _compute(name: str, found: list[dict[str, "Found | _Missing"]], batch: Batch, numbers: Iterable[int], store: Store) -> None:
+    """Replace a score that is missing for these models by its value or its error, and cache it."""
+    wanted = {number: one for number in numbers if isinstance(one := found[number].get(name), _Missing)}
+    records = RecordStore(store)
     for number, result in batch.evaluate(name, list(wanted)).items():
         try:
             if isinstance(result, ScoreError):  # it would be undefined the next time too
-                _keep(wanted[number], {"undefined": str(result)}, store)
+                records.put(wanted[number].path, wanted[number].key, {"undefined": str(result)})
             if isinstance(result, Exception):
                 raise result
             kept = _plain(*result)
-            _keep(wanted[number], kept, store)
+            records.put(wanted[number].path, wanted[number].key, kept)
             found[number][name] = _record(batch.models[number], name, kept, cached=False)
         except Exception as error:
             found[number][name] = error
 
 
-def _record(features: Features, name: str, stored: dict[str, Any], cached: bool) -> Score:
-    return Score(
+def _record(features: Features, name: str, stored: dict[str, Any], cached: bool) -> ScoreValue:
+    return ScoreValue(
         data=features.data,
         data_hash=features.data_hash,
         model=features.model,
         weights=features.weights,
         score=name,
         value=stored["value"],
-        draws=tuple(stored["draws"]),
+        fold_values=tuple(stored["fold_values"]),
         seconds=stored["seconds"],
         cached=cached,
         details=stored["details"],
+        metric=stored["metric"],
     )
-
-
-def _keep(missing: _Missing, result: dict[str, Any], store: Store) -> None:
-    described = result | {"key": missing.key}
-    write_json(missing.path, described | {"checksum": content_key(described)})
-    publish(store, missing.path)
-
-
-def _stored(path: Path, key: str) -> dict[str, Any] | None:
-    """Return what `_keep` wrote; one whose bytes changed is told of and counts as none."""
-    try:
-        kept: dict[str, Any] = read_json(path)
-        if kept.pop("checksum") != content_key(kept):
-            raise ValueError("its checksum does not match")
-    except (StoreError, AttributeError, KeyError, TypeError, ValueError) as error:
-        log.warning("%s is damaged (%s); computing it again", path, error)
-        return None
-    return kept if kept["key"] == key else None
 
 
 def _plain(result: Evaluation, seconds: float) -> dict[str, Any]:
     return {
         "value": _rounded(result.value),
-        "draws": [_rounded(value) for value in result.draws],
+        "fold_values": [_rounded(value) for value in result.fold_values],
         "details": {detail: _rounded(value) for detail, value in result.details.items()},
+        "metric": result.metric,
         "seconds": round(seconds, 3),
     }
 

@@ -1,4 +1,4 @@
-"""Draws how the ranks of the first models on a data set changed from refresh to refresh."""
+"""A chart of the ranks of the first models on a data set over past refreshes."""
 
 from collections.abc import Sequence
 
@@ -10,31 +10,24 @@ from itm.refresh.records import Refresh, Standing
 from itm.report.figures import MARKERS, THEME, WIDTH, short, style
 
 MOST_MODELS = 10
-MOST_REFRESHES = 30  # a month of nights; with many more, neither lines nor dates can be told apart
+MOST_REFRESHES = 30  # about a month; more make lines and dates illegible
 MOST_DATES = 8
-BELOW = 2  # ranks shown below the last model's, for lines that come from there
+BELOW = 2  # ranks shown below that of the last model, for lines that come from there
 OTHERS = ("group-1", "group-2", "group-3", "muted")
 
 
 def drawable(history: Sequence[Refresh], data: str) -> bool:
-    """Say whether a data set was ranked in two of the refreshes that would be drawn, the last one among them."""
+    """Return whether a data set was ranked in the last refresh and in another one that would be drawn."""
     found = [_standing(refresh, data) for refresh in history[-MOST_REFRESHES:]]
     ranked = [standing is not None and standing.winner is not None for standing in found]
     return sum(ranked) > 1 and ranked[-1]
 
 
 def bump_figure(history: Sequence[Refresh], data: str) -> Figure:
-    """Draw the rank of the first models by the last refresh, and of the recommended one, a line each over all refreshes.
+    """Draw one line per model: the first models on `data` in the last refresh of `history`, and the recommended one.
 
-    A gap is a refresh in which the model failed or was not there. A ring is around the model recommended at that time; lines
-    that leave the picture come from ranks below it.
-
-    Parameters
-    ----------
-    history
-        Refreshes in their order, the last of which ranked `data`; the newest `MOST_REFRESHES` are drawn.
-    data
-        The name of the data set.
+    A line has a gap if the model failed or was missing. A ring marks the model that was recommended at that time. Lines that
+    leave the figure come from lower ranks.
     """
     shown = history[-MOST_REFRESHES:]
     standings = [_standing(refresh, data) for refresh in shown]
@@ -55,8 +48,8 @@ def bump_figure(history: Sequence[Refresh], data: str) -> Figure:
         known = [_ranks(standing) for standing in standings]
         for number, model in enumerate(models):
             ranks = np.array([ranks.get(model, np.nan) for ranks in known])
-            told = [place for place, one in enumerate(standings) if one is not None and one.recommended == model]
-            _line(axes, number, ranks, told, model == now.recommended)
+            rings = [place for place, one in enumerate(standings) if one is not None and one.recommended == model]
+            _line(axes, number, ranks, rings, model == now.recommended)
             _label(axes, len(shown) - 1, last[model], lowest, model, model == now.recommended)
         _dates(axes, shown)
         axes.set_yticks(range(1, lowest + 1))
@@ -72,7 +65,7 @@ def _ranks(standing: Standing | None) -> dict[str, int]:
     return {place.model: place.rank for place in standing.places if place.rank is not None} if standing else {}
 
 
-def _line(axes: Axes, number: int, ranks: np.ndarray, told: list[int], recommended: bool) -> None:
+def _line(axes: Axes, number: int, ranks: np.ndarray, rings: list[int], recommended: bool) -> None:
     colour = THEME["group-0"] if recommended else THEME[OTHERS[number % len(OTHERS)]]
     size = 5 if len(ranks) <= 20 else 3
     axes.plot(
@@ -87,7 +80,7 @@ def _line(axes: Axes, number: int, ranks: np.ndarray, told: list[int], recommend
         solid_capstyle="round",
     )
     ring = {"s": (size + 6) ** 2, "facecolors": "none", "edgecolors": colour, "linewidths": 1.4, "zorder": 5}
-    axes.scatter(told, ranks[told], **ring)  # type: ignore[arg-type]
+    axes.scatter(rings, ranks[rings], **ring)  # type: ignore[arg-type]
 
 
 def _label(axes: Axes, place: int, rank: int, lowest: int, model: str, recommended: bool) -> None:
@@ -106,7 +99,7 @@ def _label(axes: Axes, place: int, rank: int, lowest: int, model: str, recommend
 
 
 def _dates(axes: Axes, shown: Sequence[Refresh]) -> None:
-    """Write days below the refreshes, as many as there is room for, the last among them."""
+    """Write at most `MOST_DATES` days below the refreshes, always including the last."""
     step = -(-len(shown) // MOST_DATES)
     places = range(len(shown) - 1, -1, -step)
     axes.set_xticks(places, [_day(shown[place])[5:] for place in places])

@@ -1,4 +1,4 @@
-"""What a new ranking changes: which models came, went, moved or failed, and whether a new winner is more than noise."""
+"""Compare a ranking with the last refresh: new, gone, moved and failed models, and whether a new winner is clearly better."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,61 +8,49 @@ from itm import scores as registry
 from itm.core.keys import content_key
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.sections import ScoreParams
-from itm.core.text import counted, listed
+from itm.core.text import join_names, pluralize
 from itm.ranking.batch import splitting
 from itm.ranking.intervals import half_width
 from itm.refresh.records import DataChange, Lead, Move, Refresh, Standing, Verdict
 
-NAMED = 5  # models whose weights changed that are named; the others are counted
-DECIDES_NOTHING = {
+NAMED = 5  # models with changed weights; the others are counted
+NO_EFFECT = {  # options that change no value
     "data": ("sets",),
     "extract": ("batch_size", "decode_workers", "resume", "device"),
     "score": ("names", "rank_by"),
 }
-GONE = "the data set is no longer among those that are refreshed"
-NOTHING_BEFORE = "nothing was ranked on it the last time"
+GONE = "the data set is no longer refreshed"
+OPTIONS_CHANGED = "options of the data, the embeddings or the scores changed"
+NOTHING_BEFORE = "nothing was ranked in the last refresh"
 
 
 def options_key(ranking: Ranking) -> str:
-    """Return the key of the options that decide values: what a refresh keeps as `params`.
+    """Return the content key of the options that change values; a refresh records it as `params`.
 
-    Which data sets and models there are, which scores beside the one ranked by, and how fast all is computed are not among
-    them, since they change no value.
+    The names of data sets, models and further scores, and options of speed, change no value.
     """
     params = ranking.provenance.get("params", {})
-    deciding = {
+    options = {
         section: {name: value for name, value in params.get(section, {}).items() if name not in left_out}
-        for section, left_out in DECIDES_NOTHING.items()
+        for section, left_out in NO_EFFECT.items()
     }
-    return content_key(deciding)
+    return content_key(options)
 
 
 def compare(ranking: Ranking, params: ScoreParams, recommended: dict[str, str], last: Refresh | None) -> tuple[DataChange, ...]:
-    """Return what changed on every data set of `ranking`, then on those that `last` held and `ranking` does not.
+    """Return the changes on every data set of `ranking`, then those on the data sets that only `last` has.
 
-    Parameters
-    ----------
-    ranking
-        The new ranking, with the draws of its scores.
-    params
-        The parameters of its scores, which say how draws become an interval.
-    recommended
-        What is recommended for each data set from now on.
-    last
-        The refresh to compare with; nothing where there was none.
-
-    Notes
-    -----
-    `lead` is computed from the draws of `ranking` alone, over what was recommended before or, where that is the winner or is
-    no longer ranked, over the winner before. `moved` holds ranks among the models that both rankings rank, so that a new model
-    moves none of those below it. `failed` models were ranked before, or are here for the first time; the record of the refresh
-    has their reasons. Where nothing was ranked before, or is ranked now, no model is listed as new or failed.
+    `recommended` has the recommended model of each data set from now on. `lead` compares the winner with the model that was
+    recommended before, or with the winner before if that model is the winner or is no longer ranked; it uses only the values of
+    `ranking`. `moved` has ranks among the models that both rankings rank, so a new model does not move the models below it.
+    `failed` models were ranked before or are new. If nothing was ranked before, or nothing is ranked now, no model is listed as
+    new or failed.
     """
     before = {standing.data: standing for standing in last.standings} if last else {}
-    why = tuple(_causes_of_all(ranking, last)) if last else ()
-    held = {data.data for data in ranking.data_sets}
+    why = (OPTIONS_CHANGED,) if last and options_key(ranking) != last.params else ()
+    ranked = {data.data for data in ranking.data_sets}
     found = [_change(data, params, recommended.get(data.data), before.get(data.data), why) for data in ranking.data_sets]
-    return (*found, *(_gone(standing, recommended) for name, standing in before.items() if name not in held))
+    return (*found, *(_gone(standing, recommended) for name, standing in before.items() if name not in ranked))
 
 
 def _change(
@@ -72,7 +60,7 @@ def _change(
     winner = next((row for row in rows.values() if row.rank == 1), None)
     winner_before, recommended_before = (before.winner, before.recommended) if before else (None, None)
     others = [rows[name] for name in (recommended_before, winner_before) if name in rows and name != (winner and winner.model)]
-    lead = _lead(winner, others[0], params) if winner and others else None
+    lead = _lead(winner, others[0], data.rank_by, params) if winner and others else None
     new, gone, moved, failed = _models(data, before)
     return DataChange(
         data=data.data,
@@ -86,7 +74,7 @@ def _change(
         gone=gone,
         moved=moved,
         failed=failed,
-        causes=(*why, *_causes(data, before, params, bool(new or gone))) if before else tuple(_reason(data)),
+        causes=(*why, *_causes(data, before, bool(new or gone))) if before else tuple(_reason(data)),
     )
 
 
@@ -105,12 +93,12 @@ def _verdict(winner: RankedModel | None, before: str | None, lead: Lead | None) 
     return "within noise" if lead and lead.low <= 0 else "winner changed"
 
 
-def _lead(winner: RankedModel, other: RankedModel, params: ScoreParams) -> Lead:
-    """Return the winner's lead; draws pair up, since they are on the same rows."""
+def _lead(winner: RankedModel, other: RankedModel, rank_by: str, params: ScoreParams) -> Lead:
+    """Return the lead of the winner. Its interval is from differences on the same rows."""
     assert winner.estimate
     assert other.estimate
-    differences = np.subtract(winner.estimate.draws, other.estimate.draws).tolist()
-    half = half_width(registry.get(params.rank_by).sampling, differences, splitting(params).judged_over_learnt)
+    differences = np.subtract(winner.estimate.fold_values, other.estimate.fold_values).tolist()
+    half = half_width(registry.get(rank_by).sampling, differences, splitting(params).test_over_train)
     difference = winner.estimate.value - other.estimate.value
     return Lead(winner.model, other.model, difference, difference - half, difference + half)
 
@@ -137,36 +125,31 @@ def _models(
     )
 
 
-def _causes_of_all(ranking: Ranking, last: Refresh) -> Iterator[str]:
-    if ranking.rank_by != last.rank_by:
-        yield f"ranked by {ranking.rank_by}, before by {last.rank_by}"
-    if options_key(ranking) != last.params:
-        yield "options of the data, the embeddings or the scores changed"
-
-
-def _causes(data: DataRanking, before: Standing, params: ScoreParams, other_pool: bool) -> Iterator[str]:
+def _causes(data: DataRanking, before: Standing, other_pool: bool) -> Iterator[str]:
     yield from _reason(data)
+    if data.rank_by != before.rank_by:
+        yield f"ranked by {data.rank_by} instead of {before.rank_by}"
     if not data.reason and before.winner is None:
         yield NOTHING_BEFORE
     if data.hash and before.hash and data.hash != before.hash:
         if data.images == before.images:
-            yield f"images, classes or splits changed, {counted(data.images, 'image')} as before"
+            yield f"images, targets, groups or splits changed ({pluralize(data.images, 'image')}, as before)"
         else:
             more = "more" if data.images > before.images else "fewer"
-            yield f"{counted(abs(data.images - before.images), 'image')} {more}, {data.images:,} now"
+            yield f"{pluralize(abs(data.images - before.images), 'image')} {more} ({data.images:,} now)"
     if changed := list(_other_weights(data.rows, before)):
-        yield f"weights of {listed(changed, NAMED)} changed"
-    if other_pool and registry.get(params.rank_by).sampling == "pooled":
-        yield f"{params.rank_by} is stretched over the models ranked together, and these changed"
+        yield f"weights of {join_names(changed, NAMED)} changed"
+    if other_pool and registry.get(data.rank_by).sampling == "pooled":
+        yield f"{data.rank_by} depends on all models that are ranked, and these changed"
 
 
 def _reason(data: DataRanking) -> Iterator[str]:
-    """Yield why nothing could be ranked."""
+    """Yield the reason why nothing could be ranked."""
     if data.reason:
         yield data.reason
     elif data.rows and not any(row.rank for row in data.rows):
         failures = "; ".join(f"{failure.step}: {failure.reason}" for failure in data.rows[0].failures)
-        yield f"no model could be ranked, as {data.rows[0].model}: {failures}"
+        yield f"no model could be ranked; {data.rows[0].model} failed at {failures}"
 
 
 def _other_weights(rows: Iterable[RankedModel], before: Standing) -> Iterator[str]:

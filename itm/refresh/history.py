@@ -1,56 +1,44 @@
-"""The history of refreshes: a numbered folder each, whose record is the last thing written into it."""
+"""The history of refreshes: one numbered folder per refresh. Its record is written last."""
 
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from itm.core.errors import StoreError
-from itm.core.keys import content_key
 from itm.core.rankings import DataRanking, RankedModel
 from itm.refresh.records import Place, Refresh, Standing
-from itm.store.files import read_json, write_json
 from itm.store.layout import Store
+from itm.store.records import RecordStore
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # raise it when the records change
 RECORD = "refresh.json"
+RECORDS = RecordStore()  # not exchanged: every machine numbers its own refreshes
 
 
 def standing(data: DataRanking, recommended: str | None) -> Standing:
-    """Return a data set's ranking in short."""
-    return Standing(data.data, data.hash, data.images, tuple(map(_place, data.rows)), recommended, data.reason)
+    """Return the summary of a ranking for the history."""
+    return Standing(data.data, data.hash, data.images, tuple(map(_place, data.rows)), data.rank_by, recommended, data.reason)
 
 
 def write_refresh(refresh: Refresh, store: Store) -> Path:
     """Write the record of a refresh and return its folder."""
     folder = store.refresh(refresh.number)
-    described = {"version": VERSION} | asdict(refresh)
-    write_json(folder / RECORD, described | {"checksum": content_key(described)})
+    RECORDS.put(folder / RECORD, _key(refresh.number), asdict(refresh))
     return folder
 
 
 def read_history(store: Store, last: int | None = None) -> list[Refresh]:
-    """Return the refreshes so far in their order, or the `last` of them; one that cannot be read is told of and left out."""
-    found: list[Refresh] = []
-    for number in sorted(_numbers(store), reverse=True):
-        path = store.refresh(number) / RECORD
-        if last is not None and len(found) == last:
-            break
-        if not path.exists():  # it was killed, or goes on now
-            continue
-        try:
-            found.append(_read(path))
-        except StoreError as error:
-            log.warning("left out of the history: %s", error)
-    return found[::-1]
+    """Return the refreshes so far, or the `last` of them, oldest first. Damaged records are logged and skipped."""
+    found = (_read(number, store) for number in sorted(_numbers(store), reverse=True))
+    return list(islice(filter(None, found), last))[::-1]
 
 
 def next_number(store: Store) -> int:
-    """Return the number of the next refresh, above all that began before."""
+    """Return the number of the next refresh, above those of all refreshes that started."""
     return 1 + max(_numbers(store), default=0)
 
 
@@ -61,16 +49,21 @@ def _numbers(store: Store) -> Iterator[int]:
             yield int(path.name)
 
 
-def _read(path: Path) -> Refresh:
-    described = read_json(path)
+def _read(number: int, store: Store) -> Refresh | None:
+    """Return one refresh, or None if it was interrupted, still runs, or its record is damaged."""
+    path = store.refresh(number) / RECORD
+    payload = RECORDS.get(path, _key(number))
+    if payload is None:
+        return None
     try:
-        checksum, version = described.pop("checksum"), described["version"]
-        if checksum != content_key(described) or version != VERSION:
-            raise ValueError("its checksum does not match, or it is of another version")
-        described.pop("version")
-        return TypeAdapter(Refresh).validate_python(described)
-    except (AttributeError, KeyError, TypeError, ValueError, ValidationError) as error:
-        raise StoreError(f"{path}: is damaged or from another version ({error}).") from error
+        return TypeAdapter(Refresh).validate_python(payload)
+    except ValidationError as error:
+        log.warning("%s: is from another version (%s). It counts as missing.", path, error)
+        return None
+
+
+def _key(number: int) -> str:
+    return f"refresh {number}"
 
 
 def _place(row: RankedModel) -> Place:

@@ -1,4 +1,4 @@
-"""One refresh of a store at a time: the second waits for the first, or says who is at work."""
+"""The lock of a refresh: only one refresh of a store runs at a time."""
 
 import logging
 import os
@@ -16,42 +16,38 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def at_work(store: Store, wait: float) -> Iterator[None]:
-    """Hold the store for one refresh; the lock of one that is killed is free at once.
+def refresh_lock(store: Store, wait: float) -> Iterator[None]:
+    """Lock the store for one refresh. The lock of a killed process is released at once.
 
     Raises
     ------
     StoreError
-        If another refresh is still at work after `wait` seconds, or the store cannot be written.
+        If another refresh still runs after `wait` seconds, or the store cannot be written.
     """
     path = store.results / "refresh.lock"
-    lock = FileLock(path)
+    lock, holder = FileLock(path), path.with_suffix(".holder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            log.warning("another refresh of %s is at work (%s); waiting up to %g s for its end", store.root, _who(store), wait)
+            log.warning("another refresh of %s is running (%s); waiting up to %g s", store.root, _read(holder), wait)
             lock.acquire(timeout=wait)
     except Timeout:
         raise StoreError(
-            f"{store.root}: another refresh is still at work after {wait:g} s ({_who(store)}); raise refresh.wait or try later."
+            f"{store.root}: another refresh still runs after {wait:g} s ({_read(holder)}); raise refresh.wait or try later."
         ) from None
     except OSError as error:
         raise StoreError(f"{store.root}: cannot be written ({error.strerror}); change `store` in params.") from error
     try:
-        _holder(store).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:
         lock.release()
 
 
-def _holder(store: Store) -> Path:
-    return store.results / "refresh.holder"
-
-
-def _who(store: Store) -> str:
+def _read(holder: Path) -> str:
     try:
-        return _holder(store).read_text()
+        return holder.read_text()
     except OSError:
-        return "nobody knows which process"
+        return "unknown process"

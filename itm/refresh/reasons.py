@@ -1,9 +1,8 @@
-"""Why a pair would be computed again: in what its identity differs from that of what is stored."""
+"""Why a pair would be computed again: how its identity differs from what is stored."""
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.metadata import version
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,13 @@ from itm.core.errors import ItmError, StoreError
 from itm.core.params import Params
 from itm.core.types import DataRef, Features, ModelRef
 from itm.features.devices import device
-from itm.features.extract import describe, identity
+from itm.features.extractors import Extractor
+from itm.features.identity import Identity, package_versions
 from itm.ranking import scoring
 from itm.refresh.records import Refresh
-from itm.run.lookup import look_up, names
-from itm.run.plan import Plan
+from itm.run.plan import Plan, find_cached
+from itm.run.stages import pair_key
+from itm.scores import get
 from itm.store.feature_file import read_description
 from itm.store.files import read_json
 from itm.store.layout import Store, file_name
@@ -31,13 +32,15 @@ WORDS = {
     "arguments": "arguments changed",
 }
 NO_WEIGHTS = "its weights are not on this machine yet"
+OTHER_VERSION = "its stored embeddings are of another version"
 
 
 class Reasons:
-    """Tells why pairs are stale; what is the same for many of them is found once."""
+    """Gives the reasons why pairs are stale. Intermediate results are kept for all pairs."""
 
     def __init__(self, planned: Plan, params: Params, store: Store, last: Refresh | None) -> None:
-        self.planned, self.params, self.store, self.found = planned, params, store, look_up(planned, params, store)
+        self.params, self.store, self.end = params, store, len(planned.stages)
+        self.cached = find_cached(planned, params, store)
         self.target = device(params.extract.device)
         self.failed = {
             (place.model, standing.data): place.reason
@@ -45,42 +48,41 @@ class Reasons:
             for place in standing.places
             if place.reason
         }
-        self._described: dict[str, dict[str, Any] | str] = {}
+        self._extractors: dict[str, Extractor] = {}
         self._newest: dict[str, dict[str, Path]] = {}
-        self._asked, self._last = scoring.identities(params.score), provenance(store)
+        self._identities, self._last = scoring.identities(params.score), provenance(store)
         self._changes: dict[str, tuple[str, ...]] = {}
 
+    def is_complete(self, model: ModelRef, data: DataRef) -> bool:
+        """Return whether all of a pair is stored."""
+        return self.cached[pair_key(model, data)][0] == self.end
+
     def of(self, model: ModelRef, data: DataRef) -> str:
-        """Return why a pair would be computed."""
         if self.params.extract.resume == "always":
             return "extract.resume is 'always'"
-        features = self.found.features.get(names(model, data))
+        features = self.cached[pair_key(model, data)][1].features
         return self._of_scores(model, data, features) if features else self._of_features(model, data)
 
     def _of_features(self, model: ModelRef, data: DataRef) -> str:
-        described = self._describe(model)
-        if isinstance(described, str):
-            return described
+        extractor = self._extractors.setdefault(model.name, Extractor(model))
+        try:
+            now = extractor.identity(data, self.params.score.splits, self.params.extract, self.target)
+        except (ItmError, OSError) as error:
+            downloaded = model.pretrained and model.checkpoint is None
+            return NO_WEIGHTS if downloaded else f"cannot be used: {error}"
         path = self._versions(data.name).get(file_name(model.name))
-        failed = self.failed.get(names(model, data))
         if path is None:
+            failed = self.failed.get(pair_key(model, data))
             return f"failed last time: {failed}" if failed else "new"
         try:
-            _, before = read_description(path)
+            _, stored = read_description(path)
         except StoreError:
             return "its stored embeddings are damaged"
-        now = identity(described, data, self.params.score.splits, self.params.extract, self.target)
-        changed = ", ".join(dict.fromkeys(_differences(before, now)))
-        return changed or "its stored embeddings are of another version"
-
-    def _describe(self, model: ModelRef) -> dict[str, Any] | str:
-        if model.name not in self._described:
-            try:
-                self._described[model.name] = describe(model)
-            except (ItmError, OSError) as error:
-                downloaded = model.pretrained and model.checkpoint is None
-                self._described[model.name] = NO_WEIGHTS if downloaded else f"cannot be used: {error}"
-        return self._described[model.name]
+        try:
+            before = Identity.read(stored)
+        except StoreError:
+            return OTHER_VERSION
+        return ", ".join(dict.fromkeys(_differences(before, now))) or OTHER_VERSION
 
     def _versions(self, data: str) -> Mapping[str, Path]:
         """Return the newest feature file of each model on a data set, by the model's name in files."""
@@ -92,10 +94,10 @@ class Reasons:
         return self._newest[data]
 
     def _of_scores(self, model: ModelRef, data: DataRef, features: Features) -> str:
-        if failed := self.failed.get(names(model, data)):
+        if failed := self.failed.get(pair_key(model, data)):
             return f"failed last time: {failed}"
         causes: dict[str, None] = {}
-        for name, own in self._asked.items():
+        for name, own in self._identities.items():
             if scoring.all_stored(features, {name: own}, self.store, self.params.extract.resume) is None:
                 before = self._has_scores(data.name, model.name, name)
                 causes |= dict.fromkeys(self._score_changes(name) if before else (f"score {name} is new",))
@@ -111,16 +113,16 @@ class Reasons:
         return self._changes[name]
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Yield in words in what two identities of embeddings differ."""
-    for name in now:
-        old, new = before.get(name), now[name]
+def _differences(before: Identity, now: Identity) -> Iterator[str]:
+    """Yield how two identities differ, in words."""
+    for field in fields(Identity):
+        old, new = getattr(before, field.name), getattr(now, field.name)
         if old == new:
             continue
-        if name == "packages":
-            yield from _packages(old or {}, new)
+        if field.name == "packages":
+            yield from _packages(old, new)
         else:
-            yield WORDS.get(name, f"{name} {_plain(old)} -> {_plain(new)}")
+            yield WORDS.get(field.name, f"{field.name} {_plain(old)} -> {_plain(new)}")
 
 
 def _packages(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
@@ -130,11 +132,11 @@ def _packages(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str
 
 
 def _plain(value: Any) -> str:
-    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def provenance(store: Store) -> dict[str, Any]:
-    """Return where the last ranking comes from; it may say why its scores are no longer those that are asked for."""
+    """Return the provenance of the last ranking, or nothing if it cannot be read."""
     try:
         return dict(read_json(store.ranking)["provenance"])
     except (StoreError, KeyError, TypeError, ValueError):
@@ -142,19 +144,15 @@ def provenance(store: Store) -> dict[str, Any]:
 
 
 def _score_differences(name: str, params: Params, last: Mapping[str, Any]) -> Iterator[str]:
-    """Yield in words in what a score differs from what the last ranking asked for."""
+    """Yield how a score differs from that of the last ranking, in words."""
     before, now = last.get("params", {}).get("score", {}), params.score
     if before and before.get("options", {}).get(name) != now.options.get(name):
         yield f"scores: options of {name} changed"
-    for setting in ("splitting", "folds", "seeds", "seed"):
+    for setting in ("splitting", "folds", "repeats", "seed"):
         if setting in before and before[setting] != getattr(now, setting):
             yield f"scores: {setting} {before[setting]} -> {getattr(now, setting)}"
-    if (old := last.get("versions", {}).get("scores", scoring.SCORES)) != scoring.SCORES:
-        yield f"scores: version {old} -> {scoring.SCORES}"
+    new, versions = get(name).info.version, last.get("versions", {}).get("scores", {})
+    if isinstance(versions, dict) and (old := versions.get(name, new)) != new:
+        yield f"scores: version of {name} {old} -> {new}"
     if known := last.get("packages"):
-        yield from (f"scores: {change}" for change in _packages(known, _versions()))
-
-
-@cache
-def _versions() -> dict[str, str]:
-    return {package: version(package) for package in scoring.PACKAGES}
+        yield from (f"scores: {change}" for change in _packages(known, package_versions(scoring.PACKAGES)))

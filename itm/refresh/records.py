@@ -1,4 +1,4 @@
-"""The frozen records of a refresh: small enough that hundreds of them can be read for a plot."""
+"""The records of a refresh. They are small, so hundreds of them can be read for a plot."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +10,7 @@ Verdict = Literal["first ranking", "same winner", "within noise", "winner change
 
 @dataclass(frozen=True, slots=True)  # a month of nights holds hundreds of thousands of them
 class Place:
-    """Where one model stood on one data set; a failed model has no rank but a reason."""
+    """The rank of a model on a data set. A failed model has a reason instead of a rank."""
 
     model: str
     weights: str | None
@@ -24,38 +24,41 @@ class Place:
 
 @dataclass(frozen=True)
 class Standing:
-    """The ranking of one data set in short, and the model that users are told to take."""
+    """The summary of the ranking of a data set, and the recommended model."""
 
     data: str
     hash: str
     images: int
     places: tuple[Place, ...]
+    rank_by: str
     recommended: str | None
     reason: str | None = None
 
     @property
     def winner(self) -> str | None:
-        """Return the model that is ranked first."""
         return next((place.model for place in self.places if place.rank == 1), None)
 
 
 @dataclass(frozen=True)
 class Refresh:
-    """One entry of the history. `number` orders it, since clocks jump; `steps` are seconds by the wall."""
+    """One entry of the history. Entries are sorted by `number`, since clocks jump. `steps` are wall-clock seconds."""
 
     number: int
     started: str
-    rank_by: str
     params: str
     standings: tuple[Standing, ...]
     work: Work = field(default_factory=Work)
     steps: dict[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
+    def places(self, data: str) -> dict[str, Place]:
+        """Return the places on a data set by model."""
+        return {place.model: place for standing in self.standings if standing.data == data for place in standing.places}
+
 
 @dataclass(frozen=True)
 class Lead:
-    """By how much the score of one model is above that of another, with the 95 % interval of the paired difference."""
+    """The difference between the scores of two models, with the 95 % interval of the paired difference."""
 
     model: str
     over: str
@@ -66,8 +69,6 @@ class Lead:
 
 @dataclass(frozen=True)
 class Move:
-    """A model whose rank changed."""
-
     model: str
     before: int
     now: int
@@ -75,10 +76,10 @@ class Move:
 
 @dataclass(frozen=True)
 class DataChange:
-    """What changed on one data set since the last refresh, and why that is or is no news.
+    """What changed on one data set since the last refresh.
 
-    `lead` is of the winner over the winner before it, or over what was recommended; `recommended_before` differs from
-    `recommended` only where a lead is beyond noise, where the former is no longer ranked, or where it was asked for.
+    `lead` is of the winner over the winner before it, or over the recommended model. `recommended_before` differs from
+    `recommended` only if a lead is beyond noise, if the former is no longer ranked, or by request (`refresh.within_noise`).
     """
 
     data: str
@@ -96,5 +97,5 @@ class DataChange:
 
     @property
     def is_news(self) -> bool:
-        """Say whether someone should be told: another model is recommended than before."""
+        """Return whether another model is recommended than before."""
         return self.recommended_before is not None and self.recommended != self.recommended_before

@@ -1,4 +1,4 @@
-"""What the next refresh would compute, and why: told from what is stored, without computing or writing anything."""
+"""What the next refresh would compute, and why. Nothing is computed, fetched or written."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,79 +6,62 @@ from dataclasses import dataclass, replace
 
 import huggingface_hub
 
-from itm.core.errors import ItmError
 from itm.core.params import Params
-from itm.core.types import DataRef
-from itm.data.changed import indexed, looks_changed
-from itm.data.ingest_all import short_name
+from itm.data.index import describe_changes
+from itm.data.ingest import short_name
 from itm.refresh.reasons import Reasons, provenance
 from itm.refresh.records import Refresh
-from itm.run.limits import first_models
-from itm.run.lookup import Names, names
-from itm.run.plan import Plan, check
-from itm.store.hash_cache import recall
+from itm.run.plan import NEVER_READ, plan
+from itm.run.stages import PairKey, pair_key
 from itm.store.layout import Store
-from itm.zoo.resolve import resolve
 
-NO_INDEX = "images were never read"
 ALL = "all data sets"
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why some pairs are stale, or left out; a pair is a model and a data set."""
+    """The reason why some pairs are stale or left out."""
 
     text: str
-    pairs: tuple[Names, ...]
+    pairs: tuple[PairKey, ...]
 
 
 @dataclass(frozen=True)
 class Stale:
-    """Of how many `pairs` which are stale, which `left_out` since they cannot be ranked, and what looks changed of the data.
+    """The stale pairs by cause, the most common first, and the data sets that look changed."""
 
-    The commonest cause comes first. What looks changed is told by the name of a data set.
-    """
-
-    pairs: int
+    pairs: int  # all, stale or not
     causes: tuple[Cause, ...]
-    left_out: tuple[Cause, ...]
-    data: dict[str, str]
+    left_out: tuple[Cause, ...]  # pairs that cannot be ranked
+    data: dict[str, str]  # how a data set changed, by name
 
     @property
     def count(self) -> int:
-        """Return how many pairs are stale."""
+        """Return the number of stale pairs."""
         return sum(len(cause.pairs) for cause in self.causes)
 
 
 def find_stale(params: Params, store: Store, last: Refresh | None) -> Stale:
-    """Return what the next refresh would compute, `last` being the refresh before it.
+    """Return what the next refresh would compute; `last` is the refresh before it.
 
-    Weight files are read where they are new or look changed since a run hashed them, every index is, and of feature files only
-    the footers. Data sets are taken as their indexes have them, and only what lies in this store counts, since nothing is
-    fetched.
-
-    Raises
-    ------
-    ParamsError
-        If the parameters are wrong as a whole.
+    Weight files are read if they are new or look changed since a run hashed them. Every index is read, and the footers of
+    feature files. Data sets are taken from their indexes. Only files of this store count, since nothing is fetched.
     """
-    check(params)
     store = replace(store, shared=None)
-    recall(store)
     with _offline():
-        planned, unread = _planned(params, store)
+        planned = plan(params, store, offline=True)
         why = Reasons(planned, params, store, last)
-        needed = {names(*pair): pair for pair in planned.pairs}
-        reasons = {name: why.of(*pair) for name, pair in needed.items() if name not in why.found.outcomes}
-    reasons |= {(model.name, data): NO_INDEX for data in unread for model in planned.models}
+        reasons = {pair_key(*pair): why.of(*pair) for pair in planned.pairs if not why.is_complete(*pair)}
+    unread = [failure.data for failure in planned.failed_data]
+    reasons |= {(model.name, data): NEVER_READ for data in unread for model in planned.models}
     every = [*(data.name for data in planned.data_sets), *unread]
     left_out = {(one.model, data): f"{one.step}: {one.reason}" for one in planned.failed_models for data in every}
-    pairs = len(needed) + len(unread) * len(planned.models)
-    return Stale(pairs, _grouped(reasons), _grouped(left_out), dict(_looks(params, unread, store)))
+    pairs = len(planned.pairs) + len(unread) * len(planned.models)
+    return Stale(pairs, _grouped(reasons), _grouped(left_out), dict(_changes(params, unread, store)))
 
 
-def _grouped(reasons: Mapping[Names, str]) -> tuple[Cause, ...]:
-    grouped: dict[str, list[Names]] = {}
+def _grouped(reasons: Mapping[PairKey, str]) -> tuple[Cause, ...]:
+    grouped: dict[str, list[PairKey]] = {}
     for name, text in reasons.items():
         grouped.setdefault(text, []).append(name)
     causes = (Cause(text, tuple(pairs)) for text, pairs in grouped.items())
@@ -87,7 +70,7 @@ def _grouped(reasons: Mapping[Names, str]) -> tuple[Cause, ...]:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Keep weights from being downloaded: whoever asks what is stale does not wait for that."""
+    """Download no weights in the block."""
     before = huggingface_hub.constants.HF_HUB_OFFLINE
     huggingface_hub.constants.HF_HUB_OFFLINE = True
     try:
@@ -96,30 +79,13 @@ def _offline() -> Iterator[None]:
         huggingface_hub.constants.HF_HUB_OFFLINE = before
 
 
-def _planned(params: Params, store: Store) -> tuple[Plan, list[str]]:
-    """Return the plan as indexes have it, and the names of data sets without one."""
-    models, failed = resolve(params.zoo)
-    models, beyond = first_models(models, params.limits.max_models)
-    known = {source: _known(source, store) for source in params.data.sets}
-    found = tuple(data for data in known.values() if data)
-    unread = [short_name(source) for source, data in known.items() if data is None]
-    return Plan(found, tuple(models), (), (*failed, *beyond)), unread
-
-
-def _known(source: str, store: Store) -> DataRef | None:
-    try:
-        return indexed(source, store)
-    except ItmError:  # `looks_changed` says what is wrong with it
-        return None
-
-
-def _looks(params: Params, unread: list[str], store: Store) -> Iterator[tuple[str, str]]:
-    """Yield what looks changed of the data, by name."""
+def _changes(params: Params, unread: list[str], store: Store) -> Iterator[tuple[str, str]]:
+    """Yield the names of data sets that look changed, and how."""
     before = provenance(store).get("params", {}).get("data", {})
     now = params.data.model_dump(mode="json", exclude={"sets"})
     if changed := [name for name, value in now.items() if name in before and before[name] != value]:
         yield ALL, f"data.{', data.'.join(changed)} changed since the last ranking, so images are drawn or split anew"
     for source in params.data.sets:
-        text = looks_changed(source, params.data.max_images is not None, store)
+        text = describe_changes(source, params.data.max_images is not None, store)
         if text or short_name(source) in unread:
-            yield short_name(source), text or NO_INDEX
+            yield short_name(source), text or NEVER_READ

@@ -1,1 +1,1 @@
-"""A ranking as a terminal table, as figures and as one page, and what other views share with it."""
+"""A ranking as a terminal table, as figures and as one HTML page, and the parts that other views share."""

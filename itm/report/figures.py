@@ -1,12 +1,11 @@
-"""Draws a ranking: scores with their intervals, and scores against what a model costs.
+"""Figures of a ranking: scores with their intervals, and scores against cost.
 
-Figures are built without pyplot, so drawing needs no display and leaves no global state; every colour comes from `THEME`, which
-the page exchanges for its own in the dark.
+Figures are made without pyplot, so they need no display and leave no global state. Every colour comes from `THEME`; the page
+replaces them by its own in dark mode.
 """
 
 import io
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,22 +16,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from matplotlib.transforms import Bbox
 
 from itm.core.rankings import DataRanking, Estimate, RankedModel
-from itm.core.text import counted, decimals, fixed
-from itm.report.details import control_name, metric
+from itm.core.text import decimals, format_fixed, pluralize
+from itm.report.details import control_name
 from itm.report.wording import in_order, ranked, tie_groups
 
 Point = tuple[float, float]
-Place = tuple[Point, str, str]
 WIDTH = 8.4  # inches
-MOST_MODELS = 40  # in a figure; more make a tall picture that nobody reads to its end
-NAME_SIZE = 9  # points
-MOST_NAMES = 14  # beside the marks; with more, leaders cross and none can be followed, and the ranks in the marks do
-# Four colours that are told apart with any colour vision and carry white digits; tie groups take them in turn.
+MOST_MODELS = 40  # per figure
+# The four group colours are distinguishable with any colour vision and dark enough for white digits.
 THEME = {
     "paper": "#ffffff",
     "ink": "#1c2127",
@@ -81,23 +75,23 @@ def write_png(path: Path, figure: Figure) -> None:
         figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
-    """Draw every model's score with its 95 % interval, best on top, tie groups by colour and mark, failed models below.
+def score_bars(ranking: DataRanking) -> Figure:
+    """Draw the score of each model with its 95 % interval, best on top and failed models at the bottom.
 
-    Where there are controls, a tick shows each; a dotted line is what always naming the commonest class reaches, if it is near.
-    Of more than `MOST_MODELS`, the first are drawn.
+    Tie groups differ in colour and marker. A tick shows the control of a score, a dotted line the baseline if it is within the
+    range of the scores. Only the first `MOST_MODELS` models are drawn.
     """
     everyone = in_order(ranking.rows)
     rows = everyone[:MOST_MODELS]
     groups = tie_groups(ranking)
-    which = f", the first {len(rows)} of {counted(len(everyone), 'model')}" if len(rows) < len(everyone) else ""
+    which = f", the first {len(rows)} of {pluralize(len(everyone), 'model')}" if len(rows) < len(everyone) else ""
     scored = any(row.estimate for row in rows)
     places = decimals(row.estimate for row in rows)
     with style():
         figure = Figure(figsize=(WIDTH, 1.1 + 0.3 * max(len(rows), 2)), layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(f"{short(ranking.data)}: {rank_by} with 95 % intervals{which}")
-        axes.set_xlabel(f"{rank_by} (higher is better)" if scored else "")
+        axes.set_title(f"{short(ranking.data)}: {ranking.rank_by} with 95 % intervals{which}")
+        axes.set_xlabel(f"{ranking.rank_by} (higher is better)" if scored else "")
         axes.xaxis.set_visible(scored)
         axes.grid(axis="x")
         axes.set_axisbelow(True)
@@ -106,72 +100,80 @@ def score_bars(ranking: DataRanking, rank_by: str) -> Figure:
                 _beside(axes, place, "no score", THEME["muted"])
             else:
                 note = "" if row.tie_group is None else f"   tie group {row.tie_group}"
-                _beside(axes, place, f"{fixed(row.estimate.value, places)}{note}", _colour(_group(groups, row)))
-        placed = [(_group(groups, row), place, row.estimate) for place, row in enumerate(rows) if row.estimate]
-        for group in sorted({group for group, *_ in placed}):
-            _dots(axes, group, [(place, estimate) for own, place, estimate in placed if own == group])
+                _beside(axes, place, f"{format_fixed(row.estimate.value, places)}{note}", _colour(_group(groups, row)))
+        _draw_scores(axes, [(_group(groups, row), place, row.estimate) for place, row in enumerate(rows) if row.estimate])
         axes.set_yticks(range(len(rows)), [short(row.model) for row in rows])
         for label, row in zip(axes.get_yticklabels(), rows, strict=True):
             label.set_color(THEME["muted"] if row.rank is None else THEME["ink"])
             label.set_fontweight("bold" if row.rank == 1 else "normal")
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
-        _compare(figure, axes, replace(ranking, rows=tuple(rows)), rank_by)
+        _compare(figure, axes, replace(ranking, rows=tuple(rows)))
     return figure
 
 
-def _compare(figure: Figure, axes: Axes, ranking: DataRanking, rank_by: str) -> None:
-    """Draw what the scores are to be compared with, and a legend where there is any of it."""
+def _compare(figure: Figure, axes: Axes, ranking: DataRanking) -> None:
+    """Draw the controls and the baseline, and a legend if there are any."""
     found = [(place, row.estimate.details) for place, row in enumerate(in_order(ranking.rows)) if row.estimate]
     controls = [(details["control"], place) for place, details in found if "control" in details]
     if controls:
         style: dict[str, Any] = {"marker": "|", "s": 130, "linewidths": 1.4, "color": THEME["ink"], "zorder": 3}
-        axes.scatter(*np.transpose(controls), label=f"{control_name(rank_by)}, the control", **style)
-    rates = [details["majority_rate"] for _, details in found if "majority_rate" in details]
+        name = control_name(ranking.rank_by)
+        axes.scatter(*np.transpose(controls), label="control" if name == "control" else f"control ({name})", **style)
+    rates = [details["baseline"] for _, details in found if "baseline" in details]
     low, high = axes.get_xlim()
-    near = [rate for rate in rates[:1] if low <= rate <= high]  # further away, it would leave the intervals no room
-    if near and metric(ranking) == "accuracy":
-        axes.axvline(near[0], linestyle=":", linewidth=1.4, color=THEME["muted"], label="always the commonest class")
+    near = [rate for rate in rates[:1] if low <= rate <= high]  # further away, it would squeeze the intervals
+    if near and ranking.score_metric == ranking.metric.name:
+        axes.axvline(near[0], linestyle=":", linewidth=1.4, color=THEME["muted"], label="baseline")
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
 
 
-def _dots(axes: Axes, group: int, placed: list[tuple[int, Estimate]]) -> None:
-    """Draw all of one tie group; one by one takes several times as long."""
-    places, colour = [place for place, _ in placed], _colour(group)
-    lows, values, highs = zip(*((e.low, e.value, e.high) for _, e in placed), strict=True)
-    axes.hlines(places, lows, highs, colors=colour, linewidth=9, alpha=0.35)
-    axes.plot(values, places, MARKERS[group % GROUP_COLOURS], color=colour, markersize=4.5)
+def _draw_scores(axes: Axes, placed: Sequence[tuple[int, float, Estimate]], upright: bool = False) -> None:
+    """Draw scores with their intervals, given the group and the place of each.
+
+    Groups are drawn one by one. Drawing models one by one takes several times as long.
+    """
+    for group in sorted({group for group, *_ in placed}):
+        places, estimates = zip(*((place, estimate) for own, place, estimate in placed if own == group), strict=True)
+        lows, values, highs = zip(*((e.low, e.value, e.high) for e in estimates), strict=True)
+        marker, colour = MARKERS[group % GROUP_COLOURS], _colour(group)
+        if upright:
+            axes.vlines(places, lows, highs, colors=colour, linewidth=1.5)
+            axes.plot(places, values, marker, color=colour, markersize=13, zorder=3)
+        else:
+            axes.hlines(places, lows, highs, colors=colour, linewidth=9, alpha=0.35)
+            axes.plot(values, places, marker, color=colour, markersize=4.5)
 
 
 def _beside(axes: Axes, place: int, text: str, colour: str) -> None:
     axes.text(1.01, place, text, transform=axes.get_yaxis_transform(), va="center", color=colour, fontsize=9)
 
 
-def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
-    """Draw score against GMACs, or against parameters where not every model's GMACs are known; marks carry the ranks.
+def score_against_cost(ranking: DataRanking) -> Figure:
+    """Draw score against GMACs, or against parameters if the GMACs of a model are unknown. The number in a mark is the rank.
 
-    The dashed line joins the models that no cheaper one beats. Names stand where there is room, those on the line first,
-    then by rank. Of more than `MOST_MODELS`, the first are drawn, and all on the line.
+    The dashed line connects the models with a higher score than every cheaper model. Only the first `MOST_MODELS` models and
+    those on the line are drawn.
     """
     rows, groups = ranked(ranking), tie_groups(ranking)
     known = [(row, row.facts, row.estimate) for row in rows if row.facts and row.estimate]
     by_gmacs = all(facts.gmacs for _, facts, _ in known)
     cost = "GMACs per image" if by_gmacs else "million parameters"
-    left_out = f"; {counted(len(rows) - len(known), 'model')} of unknown cost left out" if len(known) < len(rows) else ""
+    left_out = f"; {pluralize(len(rows) - len(known), 'model')} of unknown cost not shown" if len(known) < len(rows) else ""
     with style():
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(f"{short(ranking.data)}: {rank_by} against {cost}")
+        axes.set_title(f"{short(ranking.data)}: {ranking.rank_by} against {cost}")
         if not known:
             axes.text(0.5, 0.5, "No model has both a score and a known cost", transform=axes.transAxes, ha="center")
             axes.set_axis_off()
             return figure
-        axes.set(xlabel=f"{cost} (log scale{left_out})", ylabel=f"{rank_by} (higher is better)", xscale="log")
+        axes.set(xlabel=f"{cost} (log scale{left_out})", ylabel=f"{ranking.rank_by} (higher is better)", xscale="log")
         axes.grid()
         axes.set_axisbelow(True)
         costs = [(facts.gmacs or 0.0) if by_gmacs else facts.parameters / 1e6 for _, facts, _ in known]
-        if min(costs) == max(costs):  # one cost has no range that could be padded
+        if min(costs) == max(costs):  # a single cost has no range to pad
             axes.set_xlim(costs[0] / 2, costs[0] * 2)
         points = [(x, estimate.value) for x, (_, _, estimate) in zip(costs, known, strict=True)]
         front = _front(points)
@@ -179,8 +181,7 @@ def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
         points, known, costs = [points[at] for at in shown], [known[at] for at in shown], [costs[at] for at in shown]
         axes.plot(*np.transpose(front), "--", color=THEME["muted"], linewidth=1, zorder=1.5)
         placed = [(_group(groups, row), x, estimate) for x, (row, _, estimate) in zip(costs, known, strict=True)]
-        for group in sorted({group for group, *_ in placed}):
-            _columns(axes, group, [(x, estimate) for own, x, estimate in placed if own == group])
+        _draw_scores(axes, placed, upright=True)
         for point, (row, *_) in zip(points, known, strict=True):
             drawn = axes.text(*point, str(row.rank), ha="center", va="center_baseline", fontsize=8, color=THEME["paper"])
             drawn.set(zorder=4, in_layout=False)
@@ -188,18 +189,7 @@ def score_against_cost(ranking: DataRanking, rank_by: str) -> Figure:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if max(costs) < 1000 * min(costs) else (1.0,)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        named = sorted(zip(points, [row.model for row, _, _ in known], strict=True), key=lambda pair: pair[0] not in front)
-        intervals = [[(x, e.low), (x, e.high)] for x, (_, _, e) in zip(costs, known, strict=True)]
-        _name_points(figure, axes, named, [front, *intervals])
     return figure
-
-
-def _columns(axes: Axes, group: int, placed: list[tuple[float, Estimate]]) -> None:
-    """Draw all of one tie group above their costs."""
-    costs, colour = [cost for cost, _ in placed], _colour(group)
-    lows, values, highs = zip(*((e.low, e.value, e.high) for _, e in placed), strict=True)
-    axes.vlines(costs, lows, highs, colors=colour, linewidth=1.5)
-    axes.plot(costs, values, MARKERS[group % GROUP_COLOURS], color=colour, markersize=13, zorder=3)
 
 
 def _front(points: list[Point]) -> list[Point]:
@@ -210,67 +200,8 @@ def _front(points: list[Point]) -> list[Point]:
     return front
 
 
-def _name_points(figure: Figure, axes: Axes, named: list[tuple[Point, str]], lines: list[list[Point]]) -> None:
-    """Write each name by its point where it covers no mark, no other name and least of the lines; without room, not at all."""
-    ConstrainedLayoutEngine().execute(figure)  # settles the layout, which the room for a name depends on
-    frame = axes.get_window_extent()
-    side = 14 * figure.dpi / 72
-    marks = axes.transData.transform([point for point, _ in named])
-    figure.set_layout_engine("none")  # it is settled, and names do not move it
-    taken = [Bbox.from_bounds(x - side / 2, y - side / 2, side, side) for x, y in marks]
-    pieces = [axes.transData.transform(piece) for line in lines for piece in itertools.pairwise(line)]
-    steps = [max(int(np.ptp(piece, axis=0).max()), 2) for piece in pieces]  # a pixel each
-    drawn = np.concatenate([np.linspace(piece[0], piece[1], count) for piece, count in zip(pieces, steps, strict=True)])
-    for (point, name), mark in zip(named[:MOST_NAMES], marks, strict=False):
-        free: list[tuple[int, int, Place, Bbox]] = []
-        size = _size(figure, short(name))
-        for order, place in enumerate(_PLACES):
-            box = _box(size, mark, place, figure.dpi / 72)
-            if frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1) and not box.count_overlaps(taken):
-                covered = np.all((drawn > box.min) & (drawn < box.max), axis=1).sum()
-                free.append((int(covered), order, place, box))
-                if not covered:  # no later place is better
-                    break
-        if free:
-            *_, (offset, horizontal, vertical), box = min(free, key=lambda found: found[:2])
-            taken.append(box)
-            leader = {"arrowstyle": "-", "color": THEME["muted"], "linewidth": 0.7} if abs(offset[1]) > 20 else None
-            style: dict[str, Any] = {"ha": horizontal, "va": vertical, "fontsize": NAME_SIZE, "zorder": 5, "arrowprops": leader}
-            axes.annotate(short(name), point, xytext=offset, textcoords="offset points", **style).set_in_layout(False)
-
-
-def _size(figure: Figure, text: str) -> Point:
-    """Return how many pixels a name takes to the right and up."""
-    drawn = figure.text(0, 0, text, fontsize=NAME_SIZE)
-    box = drawn.get_window_extent()
-    drawn.remove()
-    return box.width, box.height
-
-
-def _box(size: Point, mark: np.ndarray, place: Place, pixels: float) -> Bbox:
-    """Return what a name of some size covers at its place beside a mark; a point is so many pixels."""
-    (right, up), horizontal, vertical = place
-    x = mark[0] + right * pixels - size[0] * {"left": 0.0, "center": 0.5, "right": 1.0}[horizontal]
-    y = mark[1] + up * pixels - size[1] * {"bottom": 0.0, "center": 0.5, "top": 1.0}[vertical]
-    return Bbox.from_bounds(x, y, *size)
-
-
-# Where a name may stand: points to the right and up, and how it is aligned there; the far ones get a leader to their mark.
-_PLACES: tuple[Place, ...] = (
-    ((10, 0), "left", "center"),
-    ((-10, 0), "right", "center"),
-    ((0, 10), "center", "bottom"),
-    ((0, -10), "center", "top"),
-    ((6, 9), "left", "bottom"),
-    ((-6, 9), "right", "bottom"),
-    ((6, -9), "left", "top"),
-    ((-6, -9), "right", "top"),
-    *(((x, y), side, "center") for y in (26, -26, 44, -44) for x, side in ((14, "left"), (-14, "right"))),
-)
-
-
 def short(name: str) -> str:
-    """Shorten a name that would leave no room to draw in, such as a path; the table beside the figure has it whole."""
+    """Return a name in at most 56 characters; a longer one, such as a path, leaves no room for the figure."""
     return name if len(name) <= 56 else f"{name[:30]}…{name[-25:]}"
 
 
@@ -283,10 +214,10 @@ def _colour(group: int) -> str:
 
 
 def as_svg(figure: Figure) -> str:
-    """Return a figure as SVG whose text stays text; the same figure gives the same bytes, with no date among them."""
+    """Return a figure as SVG with its text as text and no date; the same figure gives the same bytes."""
     stream = io.StringIO()
     with style():
-        # savefig would draw twice, the first time for a layout that the second settles itself
+        # savefig would draw twice, once for the layout alone
         dpi, left_out = figure.dpi, dict.fromkeys(("Date", "Creator", "Format", "Type"))
         FigureCanvasSVG(figure).print_svg(stream, metadata=left_out)  # type: ignore[no-untyped-call]
         figure.set_dpi(dpi)

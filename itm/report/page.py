@@ -1,4 +1,4 @@
-"""A ranking as one page that opens without a network: the answer, the table, figures, failures and where it all comes from."""
+"""A ranking as one HTML page that needs no network: answer, table, details, figures, failures and provenance."""
 
 import re
 from dataclasses import dataclass, replace
@@ -9,18 +9,21 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from itm.core.rankings import DataRanking, Ranking
-from itm.report.details import drawing, scored_splits
+from itm.kinds import get_kind
+from itm.report.details import held_out, scored_splits
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.report.page_tables import Table, details_table, ranking_table
-from itm.report.wording import Answer, Shortfall, answer, contents, in_order, shortfalls, thrift
+from itm.report.wording import Answer, FailureGroup, answer, cheapest_tied, describe_data, group_failures, in_order
 from itm.store.files import write_text
 
-MOST_ROWS = 100  # a data set's models in the tables; thousands of lines make a page of many megabytes
+MOST_ROWS = 100  # per table; thousands of rows make a page of many megabytes
+REPORT = 2  # raise it when a change of the page, its figures or its style changes what is written
+GENERATOR = f"itm report {REPORT}"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as inline SVG, and how to read it."""
+    """A figure as inline SVG, and its caption."""
 
     svg: Markup
     caption: str
@@ -28,17 +31,18 @@ class Picture:
 
 @dataclass(frozen=True)
 class Panel:
-    """Everything the page says of one data set; `more` counts the models that its tables leave out."""
+    """The section of one data set; `more` counts the models that its tables leave out."""
 
     name: str
     data: DataRanking
     answer: Answer
-    thrift: str
+    cheapest: str
     contents: str
+    targets: str
     ranking: Table
     details: Table | None
     pictures: tuple[Picture, ...]
-    shortfalls: tuple[Shortfall, ...]
+    failures: tuple[FailureGroup, ...]
     more: int
 
 
@@ -46,36 +50,37 @@ def render(ranking: Ranking) -> str:
     """Return the page; the same ranking gives the same bytes."""
     panels = [_panel(data, ranking, number) for number, data in enumerate(ranking.data_sets, start=1)]
     return template("page.html").render(
-        ranking=ranking, panels=panels, theme=THEME, scored=scored_splits(ranking), drawing=drawing(ranking)
+        ranking=ranking,
+        panels=panels,
+        theme=THEME,
+        generator=GENERATOR,
+        scored=scored_splits(ranking),
+        held_out=held_out(ranking),
     )
 
 
 def write_page(ranking: Ranking, folder: Path) -> Path:
-    """Write the page to index.html in `folder` and return its path.
-
-    Raises
-    ------
-    StoreError
-        If the folder cannot be written to; an older page is then still whole.
-    """
+    """Write the page to index.html in `folder` and return its path. If this fails, an older page is unchanged."""
     return write_index(folder, render(ranking))
 
 
-def write_index(folder: Path, text: str) -> Path:
-    """Write a page to index.html in `folder` and return its path.
+def is_current(page: Path) -> bool:
+    """Return whether a page exists and is written by this version of the report."""
+    if not page.exists():
+        return False
+    with page.open(encoding="utf-8", errors="replace") as stream:
+        return f'content="{GENERATOR}"' in stream.read(1000)
 
-    Raises
-    ------
-    StoreError
-        If the folder cannot be written to; an older page is then still whole.
-    """
+
+def write_index(folder: Path, text: str) -> Path:
+    """Write a page to index.html in `folder` and return its path."""
     path = folder / "index.html"
     write_text(path, text)
     return path
 
 
 def template(name: str, package: str = "itm.report") -> Template:
-    """Return a template of `package`; it may include those of `itm.report`. Values are escaped, missing ones are errors."""
+    """Return a template of `package`, which may include those of `itm.report`. It escapes values; a missing one is an error."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("itm.report", "")]),
         autoescape=True,
@@ -93,33 +98,34 @@ def _panel(data: DataRanking, ranking: Ranking, number: int) -> Panel:
         f"data-{number}",
         data,
         answer(data),
-        thrift(data),
-        contents(data, scored_splits(ranking)),
+        cheapest_tied(data),
+        describe_data(data, scored_splits(ranking)),
+        get_kind(data.target.kind).describe(data.target),
         ranking_table(shown, ranking),
-        details_table(shown, ranking.rank_by),
-        _pictures(data, ranking.rank_by, number),
-        tuple(shortfalls(data)),
+        details_table(shown),
+        _pictures(data, number),
+        tuple(group_failures(data)),
         len(data.rows) - len(shown.rows),
     )
 
 
-def _pictures(data: DataRanking, rank_by: str, number: int) -> tuple[Picture, ...]:
+def _pictures(data: DataRanking, number: int) -> tuple[Picture, ...]:
     if not any(row.estimate for row in data.rows):
         return ()
     return (
         Picture(
-            inline(score_bars(data, rank_by), f"data-{number}-scores-", f"{rank_by} of every model on {data.data}"),
-            "A mark is a model's score and the bar behind it the 95 % interval. Models in one tie group share colour and mark.",
+            inline(score_bars(data), f"data-{number}-scores-", f"{data.rank_by} of every model on {data.data}"),
+            "Marks are scores, bars are 95 % confidence intervals. Models of one tie group share colour and marker.",
         ),
         Picture(
-            inline(score_against_cost(data, rank_by), f"data-{number}-cost-", f"{rank_by} against cost on {data.data}"),
-            "The number in a mark is the model's rank. No model on the dashed line is beaten by a cheaper one.",
+            inline(score_against_cost(data), f"data-{number}-cost-", f"{data.rank_by} against cost on {data.data}"),
+            "Numbers are ranks. The dashed line connects the models with a higher score than every cheaper model.",
         ),
     )
 
 
 def inline(figure: Figure, prefix: str, label: str) -> Markup:
-    """Make a figure part of the page: with its own identifiers, the page's colours and a label for screen readers."""
+    """Return a figure as inline SVG with identifiers of its own, the colours of the page and a label for screen readers."""
     svg = as_svg(figure)
     svg = svg[svg.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
     svg = re.sub(r'((?:\bid="|href="#|url\(#))', rf"\1{prefix}", svg)
@@ -129,5 +135,5 @@ def inline(figure: Figure, prefix: str, label: str) -> Markup:
 
 
 def _breakable(name: str) -> Markup:
-    """Let a long name break after its separators; copied text holds no sign of it."""
+    """Let a long name break after its separators, without changing the text that a reader copies."""
     return Markup(re.sub(r"([._/-])", r"\1<wbr>", name)) if re.fullmatch(r"[\w./-]*", name) else escape(name)

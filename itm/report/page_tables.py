@@ -1,18 +1,18 @@
-"""The tables of the page: the ranking with every score and cost, and what the score ranked by is made of."""
+"""The tables of the page: the ranking with every score and cost, and the details of the score that ranks."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking
-from itm.core.text import compact, decimals, fixed, interval
-from itm.report.details import METRICS, balance, commonest_class, control, control_name, controlled, detailed, digits, metric
+from itm.core.text import compact, decimals, format_fixed, interval
+from itm.report.details import baseline, control, control_name, controlled, detailed, digits, metric_labels, note
 from itm.report.figures import GROUP_COLOURS
 from itm.report.wording import in_order, status, tie_groups, tied_with_first
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: how it sorts, and in which direction a first click sorts it."""
+    """A column: its type, which decides how it sorts, and the direction of the first sort."""
 
     label: str
     kind: Literal["number", "text"] = "number"
@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows, and the value it sorts by; without a value it sorts last."""
+    """The text of a cell, and the value it sorts by; a cell without a value sorts last."""
 
     text: str
     value: float | str | None = None
@@ -34,7 +34,7 @@ _FIRST_COLUMNS = (Column("Rank", first="ascending"), Column("Model", "text", "as
 
 @dataclass(frozen=True)
 class Line:
-    """A model's line of the table."""
+    """The row of a model."""
 
     row: RankedModel
     status: str
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that can be sorted by any column, and what is said of it in words."""
+    """A table that can be sorted by any column, and sentences about it."""
 
     label: str
     columns: tuple[Column, ...]
@@ -54,15 +54,15 @@ class Table:
 
 
 def ranking_table(data: DataRanking, ranking: Ranking) -> Table:
-    """Return every model with its scores and costs."""
+    """Return the table of all models with their scores and costs."""
     others = _other_scores(data, ranking)
     places = {name: decimals(row.scores.get(name) for row in data.rows) for name in others}
-    places[ranking.rank_by] = decimals(row.estimate for row in data.rows)
+    places[data.rank_by] = decimals(row.estimate for row in data.rows)
     lines = [
         _line(
             data,
             row,
-            _score_cell(row, row.estimate, places[ranking.rank_by]),
+            _score_cell(row, row.estimate, places[data.rank_by]),
             Cell("-" if row.tie_group is None else str(row.tie_group), row.tie_group),
             *_cost_cells(row),
             *(_score_cell(row, row.scores.get(name), places[name]) for name in others),
@@ -71,7 +71,7 @@ def ranking_table(data: DataRanking, ranking: Ranking) -> Table:
     ]
     columns = (
         *_FIRST_COLUMNS,
-        Column(ranking.rank_by, note="ranked by this"),
+        Column(data.rank_by, note="ranked by this"),
         Column("Tie group", first="ascending"),
         Column("GMACs", first="ascending", note="per image"),
         Column("Parameters", first="ascending", note="million"),
@@ -81,18 +81,19 @@ def ranking_table(data: DataRanking, ranking: Ranking) -> Table:
     return Table(f"Ranking on {data.data}", columns, tuple(lines))
 
 
-def details_table(data: DataRanking, rank_by: str) -> Table | None:
-    """Return what the score ranked by is made of, or nothing where it has no details."""
+def details_table(data: DataRanking) -> Table | None:
+    """Return the table of the details of the score that ranks, or None if it has no details."""
     rows, places = detailed(data), digits(data)
     if not rows:
         return None
-    same, name = metric(data), control_name(rank_by)
-    metrics = {key: words for key, words in METRICS.items() if key != same and any(key in e.details for _, e in rows)}
+    same, name = data.score_metric, control_name(data.rank_by)
+    labels = metric_labels(data)
+    metrics = {key: words for key, words in labels.items() if key != same and any(key in e.details for _, e in rows)}
     lines = [
         _line(
             data,
             row,
-            Cell(fixed(estimate.value, places), estimate.value),
+            Cell(format_fixed(estimate.value, places), estimate.value),
             *(_compared(estimate, places) if controlled(data) else ()),
             _detail(estimate.standard_error, places + 1),
             Cell(interval(estimate, places), estimate.high - estimate.low),
@@ -102,14 +103,14 @@ def details_table(data: DataRanking, rank_by: str) -> Table | None:
     ]
     columns = (
         *_FIRST_COLUMNS,
-        Column(rank_by, note=f"held-out {METRICS[same]}" if same else ""),
+        Column(data.rank_by, note=f"held-out {labels.get(same, same)}" if same else ""),
         *((Column(name, note="the control"), Column("Difference", note="to the control")) if controlled(data) else ()),
         Column("Standard error", first="ascending"),
         Column("95 % interval", first="ascending"),
         *(Column(words.capitalize()) for words in metrics.values()),
     )
-    remarks = (commonest_class(data), balance(data), control(data, rank_by))
-    return Table(f"What {rank_by} is made of on {data.data}", columns, tuple(lines), tuple(filter(None, remarks)))
+    remarks = (baseline(data), note(data), control(data))
+    return Table(f"Details of {data.rank_by} on {data.data}", columns, tuple(lines), tuple(filter(None, remarks)))
 
 
 def _line(data: DataRanking, row: RankedModel, *cells: Cell) -> Line:
@@ -127,19 +128,19 @@ def _compared(estimate: Estimate, places: int) -> tuple[Cell, Cell]:
 
 
 def _detail(value: float | None, places: int, sign: str = "") -> Cell:
-    return Cell("-") if value is None else Cell(fixed(value, places, sign), value)
+    return Cell("-") if value is None else Cell(format_fixed(value, places, sign), value)
 
 
 def _other_scores(data: DataRanking, ranking: Ranking) -> list[str]:
-    known = [facts.name for facts in ranking.scores]
+    known = [facts.name for facts in ranking.scores if data.target.kind in facts.kinds]
     found = [name for row in data.rows for name in row.scores]
-    return [name for name in dict.fromkeys([*known, *found]) if name != ranking.rank_by]
+    return [name for name in dict.fromkeys([*known, *found]) if name != data.rank_by]
 
 
 def _score_cell(row: RankedModel, estimate: Estimate | None, places: int) -> Cell:
     if estimate is None:
         return Cell("failed" if row.status == "ranked" and row.failures else "-")
-    return Cell(fixed(estimate.value, places), estimate.value, interval(estimate, places))
+    return Cell(format_fixed(estimate.value, places), estimate.value, interval(estimate, places))
 
 
 def _cost_cells(row: RankedModel) -> tuple[Cell, ...]:

@@ -1,28 +1,28 @@
-"""A ranking in a terminal: one table a data set, then every failure with its reason in full."""
+"""A ranking in a terminal: one table per data set, with the failures below it."""
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from itm.core.rankings import DataRanking, RankedModel, Ranking
-from itm.core.text import compact, decimals, fixed, interval
-from itm.report.details import balance, commonest_class, control_name, controlled, scored_splits
-from itm.report.wording import answer, contents, in_order, shortfalls, status, thrift, tied_with_first
+from itm.core.text import compact, decimals, format_fixed, interval
+from itm.report.details import baseline, control_name, controlled, note, scored_splits
+from itm.report.terminal import plain_table
+from itm.report.wording import answer, cheapest_tied, describe_data, group_failures, in_order, status, tied_with_first
 
-NARROW = 100  # columns; below, size, speed and the control make room for the names
-LEAST = 66  # columns; below, a line is longer than the terminal is wide, since a name cut short is of no use
+NARROW = 100  # columns; a narrower terminal shows neither parameters, speed nor control
+LEAST = 66  # columns; in a narrower terminal, lines are longer than the terminal: names are never cut
 
 
 def ranking_tables(ranking: Ranking, wide: bool = True) -> list[Table]:
-    """Return one table a data set, in the order of the ranking; without `wide`, no control, and GMACs for all costs."""
+    """Return one table per data set; without `wide`, it has neither the control nor any cost but GMACs."""
     scored = scored_splits(ranking)
-    return [_table(data, ranking.rank_by, scored, wide) for data in ranking.data_sets]
+    return [_table(data, scored, wide) for data in ranking.data_sets]
 
 
 def print_ranking(ranking: Ranking, console: Console) -> None:
-    """Print every data set's table and below it its failures; into a pipe, lines are as long as their content."""
+    """Print the table and the failures of each data set. Lines that go into a pipe are as long as their content."""
     tables = ranking_tables(ranking, wide=not console.is_terminal or console.width >= NARROW)
     for number, (data, table) in enumerate(zip(ranking.data_sets, tables, strict=True)):
         if number:
@@ -35,7 +35,7 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
             console.print(table, crop=False, no_wrap=True, overflow="ignore")
         else:
             console.print(table)
-        for models, step, reason in shortfalls(data):
+        for models, step, reason in group_failures(data):
             console.print()
             _paragraph(console, Text(f"Failed{f' at {step}' if step else ''}: {', '.join(models)}", style="bold"), 0)
             _paragraph(console, Text(reason), 2)
@@ -48,23 +48,20 @@ def _paragraph(console: Console, text: Text, indent: int) -> None:
         console.print(Text(" " * indent) + text, soft_wrap=True)
 
 
-def _table(data: DataRanking, rank_by: str, scored: str, wide: bool) -> Table:
+def _table(data: DataRanking, scored: str, wide: bool) -> Table:
     control = wide and controlled(data)
-    table = Table(
-        title=Text(f"{data.data}: {contents(data, scored)}"),
-        title_justify="left",
-        title_style="bold",
-        caption=_caption(data),
-        caption_justify="left",
-        caption_style="",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    table = plain_table(title=Text(f"{data.data}: {describe_data(data, scored)}"))
+    table.title_style = "bold"
+    table.caption, table.caption_justify, table.caption_style = _caption(data), "left", ""
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("model", overflow="fold", no_wrap=False)
-    table.add_column(Text(f"{rank_by}, 95 %"), no_wrap=True)
-    for heading in (*([control_name(rank_by)] if control else []), "tie", "GMACs", *(("M par.", "img/s") if wide else ())):
+    table.add_column(Text(f"{data.rank_by}, 95 %"), no_wrap=True)
+    for heading in (
+        *([control_name(data.rank_by)] if control else []),
+        "tie",
+        "GMACs",
+        *(("M params", "img/s") if wide else ()),
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("status", no_wrap=True)
     places = decimals(row.estimate for row in data.rows)
@@ -81,8 +78,8 @@ def _cells(row: RankedModel, places: int, wide: bool, control: bool) -> list[Tex
     texts = [
         "-" if row.rank is None else str(row.rank),
         row.model,
-        f"{fixed(estimate.value, places)} {interval(estimate, places)}" if estimate else "-",
-        *(["-" if reached is None else fixed(reached, places)] if control else []),
+        f"{format_fixed(estimate.value, places)} {interval(estimate, places)}" if estimate else "-",
+        *(["-" if reached is None else format_fixed(reached, places)] if control else []),
         "-" if row.tie_group is None else str(row.tie_group),
         compact(facts.gmacs if facts else None),
         *([compact(facts.parameters / 1e6 if facts else None), compact(row.images_per_second)] if wide else []),
@@ -93,5 +90,5 @@ def _cells(row: RankedModel, places: int, wide: bool, control: bool) -> list[Tex
 
 def _caption(data: DataRanking) -> Text:
     every = max(len(data.rows), 1)
-    lines = ((str(answer(data, named=every)), thrift(data)), (commonest_class(data), balance(data)))
+    lines = ((str(answer(data, named=every)), cheapest_tied(data)), (baseline(data), note(data)))
     return Text("\n".join(" ".join(filter(None, line)) for line in lines if any(line)))

@@ -1,14 +1,15 @@
-"""Shows a ranking as a terminal table, as figures and as one page; here are the words and numbers that all three share."""
+"""Sentences about a ranking that the terminal table, the figures and the page share."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from itm.core.rankings import DataRanking, RankedModel
-from itm.core.text import compact, counted, listed
+from itm.core.text import compact, join_names, pluralize
+from itm.kinds import get_kind
 
 
 class Answer(NamedTuple):
-    """One sentence that answers the question for one data set: what leads to the pick, the pick, and what follows it."""
+    """The answer for one data set: the text before the recommended model, the model, and the text after it."""
 
     lead: str
     pick: str
@@ -18,8 +19,8 @@ class Answer(NamedTuple):
         return " ".join(part for part in (self.lead, self.pick + self.rest) if part)
 
 
-class Shortfall(NamedTuple):
-    """The models that gave no value at one step for one and the same reason."""
+class FailureGroup(NamedTuple):
+    """The models that failed at the same step for the same reason."""
 
     models: tuple[str, ...]
     step: str
@@ -27,7 +28,7 @@ class Shortfall(NamedTuple):
 
 
 def in_order(rows: Iterable[RankedModel]) -> list[RankedModel]:
-    """Return ranked rows by rank, and the failed ones last in the order given."""
+    """Return ranked rows by rank, then failed rows in the order given."""
     return sorted(rows, key=lambda row: (row.rank is None, row.rank or 0))
 
 
@@ -37,9 +38,8 @@ def ranked(ranking: DataRanking) -> list[RankedModel]:
 
 
 def tied_with_first(ranking: DataRanking) -> list[RankedModel]:
-    """Return the models that cannot be told apart from the first, without the first."""
-    rows = ranked(ranking)
-    return [row for row in rows[1:] if row.tied_with_first]
+    """Return the models that are tied with the first, without the first."""
+    return [row for row in ranked(ranking)[1:] if row.tied_with_first]
 
 
 def tie_groups(ranking: DataRanking) -> list[int]:
@@ -48,25 +48,25 @@ def tie_groups(ranking: DataRanking) -> list[int]:
 
 
 def answer(ranking: DataRanking, named: int = 3) -> Answer:
-    """Say which model to fine-tune and, naming at most `named` of them, which others would do as well."""
+    """Return which model to fine-tune, and which models are tied with it; at most `named` of them are named."""
     rows = ranked(ranking)
     if not rows:
-        reason = (ranking.reason or "every model failed, for the reasons given below.").removeprefix(f"{ranking.data}: ")
+        reason = (ranking.reason or "every model failed; the reasons are below.").removeprefix(f"{ranking.data}: ")
         return Answer(f"No model could be ranked on {ranking.data}:", "", reason)
     lead, pick, tied = f"For {ranking.data}, fine-tune", rows[0].model, [row.model for row in tied_with_first(ranking)]
     if len(tied) == len(rows) - 1 > 1:
-        lead = f"These images cannot tell the {len(rows)} models apart; for {ranking.data}, take the cheapest or"
-        return Answer(lead, pick, ", and give more images for a clearer answer.")
+        lead = f"All {len(rows)} models are tied. For {ranking.data}, fine-tune the cheapest of them or"
+        return Answer(lead, pick, ". More images give a clearer answer.")
     if tied:
-        return Answer(lead, pick, f"; {listed(tied, named)} cannot be told apart from it.")
+        return Answer(lead, pick, f". It is tied with {join_names(tied, named)}.")
     if len(rows) == 1:
         return Answer(lead, pick, ", the only model that could be ranked.")
-    told_apart = rows[0].tie_group is not None  # without tie groups nothing was tested, and nothing is claimed
-    return Answer(lead, pick, "; it is told apart from every other model." if told_apart else ".")
+    tested = rows[0].tie_group is not None  # without tie groups no difference was tested
+    return Answer(lead, pick, ". It is clearly better than every other model." if tested else ".")
 
 
-def thrift(ranking: DataRanking) -> str:
-    """Name the cheapest model among those as good as the first, where that is not the first itself; otherwise nothing."""
+def cheapest_tied(ranking: DataRanking) -> str:
+    """Return the cheapest of the models that are tied with the first, or nothing if the first is the cheapest."""
     rows = [*ranked(ranking)[:1], *tied_with_first(ranking)]
     costs = [(row.facts.gmacs, row) for row in rows if row.facts and row.facts.gmacs]
     if not costs or costs[0][1] is not rows[0]:
@@ -74,32 +74,35 @@ def thrift(ranking: DataRanking) -> str:
     (first, _), (least, cheapest) = costs[0], min(costs, key=lambda pair: pair[0])
     if least == first:
         return ""
-    return f"The cheapest of these is {cheapest.model}: {compact(least)} GMACs per image, and {compact(first)} for the first."
+    saved = f"{compact(least)} GMACs per image instead of {compact(first)}"
+    return f"The cheapest of these models is {cheapest.model}, with {saved}."
 
 
-def contents(ranking: DataRanking, scored: str = "") -> str:
-    """Say how many images and classes a data set has, which splits are scored, and how many images were set aside and why."""
+def describe_data(ranking: DataRanking, scored: str = "") -> str:
+    """Return the number of images, targets, groups and rejected images of a data set, and the splits that are scored."""
     if not ranking.images:
         return "no images could be read"
-    parts = [counted(ranking.images, "image"), counted(len(ranking.classes), "class")]
+    parts = [pluralize(ranking.images, "image"), get_kind(ranking.target.kind).describe(ranking.target)]
+    if ranking.groups:
+        parts.append(pluralize(ranking.groups, "group"))
     if scored:
         parts.append(f"scored on the splits {scored}" if " " in scored else f"scored on the split {scored}")
-    if ranking.set_aside:
-        reasons = ", ".join(f"{images:,} {reason}" for reason, images in sorted(ranking.set_aside.items()))
-        parts.append(f"{sum(ranking.set_aside.values()):,} set aside ({reasons})")
+    if ranking.rejected:
+        reasons = ", ".join(f"{images:,} {reason}" for reason, images in sorted(ranking.rejected.items()))
+        parts.append(f"{sum(ranking.rejected.values()):,} rejected ({reasons})")
     return ", ".join(parts)
 
 
-def shortfalls(ranking: DataRanking) -> list[Shortfall]:
-    """Return every failure below a data set, those with the same step and reason together; its own reason is not repeated."""
+def group_failures(ranking: DataRanking) -> list[FailureGroup]:
+    """Return the failures of all models, grouped by step and reason, without the reason of the data set itself."""
     models: dict[tuple[str, str], dict[str, None]] = {}
     for row in in_order(ranking.rows):
         for failure in row.failures:
             if failure.reason != ranking.reason:
                 models.setdefault((failure.step, failure.reason), {})[row.model] = None
-    return [Shortfall(tuple(names), step, reason) for (step, reason), names in models.items()]
+    return [FailureGroup(tuple(names), step, reason) for (step, reason), names in models.items()]
 
 
 def status(row: RankedModel) -> str:
-    """Say in one word what became of a model; a partial one has its rank, and lacks some other score."""
+    """Return "partial" for a ranked model that lacks another score, otherwise its status."""
     return "partial" if row.status == "ranked" and row.failures else row.status

@@ -1,1 +1,1 @@
-"""From data sets and a zoo to outcomes: plan, cache lookup, limits, and the run loop."""
+"""From data sets and a zoo to outcomes: plan, cache lookup, limits, stages, executors and the engine."""

@@ -10,15 +10,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from itm.core.errors import ItmError
+from itm.core.extras import EXTRAS
 from itm.core.params import Params
 
 LIBRARY = ("torch", "torchvision", "timm", "polars", "pyarrow", "scipy", "scikit-learn")
-PIPELINE = ("prefect", "mlflow", "dvc")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at."""
+    """The result of one check."""
 
     what: str
     good: bool
@@ -26,7 +26,7 @@ class Finding:
 
 
 def examine(params: Params) -> Iterator[Finding]:
-    """Look at one thing after another; a bad finding says what to do."""
+    """Yield the result of each check; a bad finding says what to do."""
     yield from _packages()
     yield _vision()
     yield _devices(params.extract.device)
@@ -36,11 +36,11 @@ def examine(params: Params) -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    for name in (*LIBRARY, *PIPELINE):
+    for name in (*LIBRARY, *EXTRAS["pipeline"]):
         try:
             yield Finding(name, True, version(name))
         except PackageNotFoundError:
-            if name in PIPELINE:
+            if name in EXTRAS["pipeline"]:
                 yield Finding(name, True, "is not installed: rankings run inline, without tracking")
             else:
                 yield Finding(name, False, "is not installed; pip install itm-rank")
@@ -51,7 +51,7 @@ def _vision() -> Finding:
         gate = importlib.import_module("itm.zoo.timm_import")
     except (ImportError, RuntimeError) as error:
         return Finding("torchvision and timm", False, f"do not load ({error}); install the torchvision that matches torch")
-    repaired = bool(gate.repaired())
+    repaired = bool(gate.is_torchvision_patched())
     return Finding("torchvision and timm", True, "load, two missing operators declared" if repaired else "load as they are")
 
 
@@ -75,10 +75,10 @@ def _store(root: Path) -> Finding:
 
 
 def _can_be_written(path: Path) -> bool:
-    """Say whether a file may be made or changed there; what exists of its folders decides."""
+    """Return whether a file can be created or changed at `path`, whose folders need not exist."""
     path = path.absolute()
-    there = next(place for place in (path, *path.parents) if place.exists())
-    return os.access(there, os.W_OK) and (there == path or there.is_dir())
+    existing = next(place for place in (path, *path.parents) if place.exists())
+    return os.access(existing, os.W_OK) and (existing == path or existing.is_dir())
 
 
 def _weights(params: Params) -> Iterator[Finding]:

@@ -1,70 +1,114 @@
-"""Which pairs of a model and a data set a ranking is made of."""
+"""Which pairs of a model and a data set a run computes, through which stages, and what is stored of them."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from itm.core.errors import ItmError
 from itm.core.params import Params
-from itm.core.types import DataRef, Failure, ModelRef
-from itm.data.ingest_all import check_names, ingest_all
+from itm.core.types import DataRef, Failure, ModelRef, Outcome
+from itm.data.index import indexed
+from itm.data.ingest import check_names, ingest_all, short_name
 from itm.features.devices import device
-from itm.run.limits import first_models
-from itm.scores import check_options, computed
+from itm.ranking.rank import AUTO
+from itm.run.stages import EXTRACT, Job, Pair, PairKey, ScoreStage, Stage
+from itm.scores import expand, make
+from itm.store.hash_cache import load_hashes, saved_hashes
 from itm.store.layout import Store
-from itm.zoo.prefetch import prefetch
+from itm.zoo.hub import prefetch
 from itm.zoo.resolve import resolve
 from itm.zoo.zoo_file import read_zoo_file
 
 log = logging.getLogger(__name__)
 
+LIMITS = "limits"  # step of the failures of pairs beyond a limit
+NEVER_READ = "images were never read"
+
 
 @dataclass(frozen=True)
 class Plan:
-    """Which pairs there are, and what failed before the first of them."""
+    """The pairs of a run, the stages that each goes through, and what failed before the first of them."""
 
     data_sets: tuple[DataRef, ...]
     models: tuple[ModelRef, ...]
+    pairs: tuple[Pair, ...]
+    stages: tuple[Stage, ...]
     failed_data: tuple[Failure, ...] = ()
     failed_models: tuple[Failure, ...] = ()
 
-    @property
-    def pairs(self) -> list[tuple[ModelRef, DataRef]]:
-        """Return every model with every data set."""
-        return [(model, data) for data in self.data_sets for model in self.models]
+    def through(self, *stages: Stage) -> "Plan":
+        return replace(self, stages=stages)
 
 
 def check(params: Params) -> None:
     """Find what is wrong with the parameters before any work is done.
 
-    Raises
-    ------
-    ParamsError
-        If no data set is named or two have the same name, the zoo file cannot be read, the device is not here, or a score or
-        one of its options is unknown.
+    It is an error if no data set is named or two have the same name, the zoo file cannot be read, the device is missing, or a
+    score or one of its options is unknown.
     """
     check_names(params.data.sets)
     if params.zoo.file:
         read_zoo_file(params.zoo.file)
     device(params.extract.device)
-    for name in {*computed(params.score.names), *params.score.options, params.score.rank_by}:
-        check_options(name, params.score.options.get(name))
+    for name in {*expand(params.score.names), *params.score.options, params.score.rank_by} - {AUTO}:
+        make(name, params.score.options.get(name))
 
 
-def plan(params: Params, store: Store) -> Plan:
-    """Check the parameters, clear away what killed runs left, resolve the zoo, fetch its weights and ingest the data.
+def plan(params: Params, store: Store, offline: bool = False) -> Plan:
+    """Resolve the zoo, fetch its weights and ingest the data. The stages are those of a ranking.
 
-    Raises
-    ------
-    ParamsError
-        If the parameters are wrong as a whole.
+    With `offline`, nothing is fetched, ingested or written: data sets are taken from their indexes.
     """
     check(params)
     found, failed = resolve(params.zoo)
-    first, beyond = first_models(found, params.limits.max_models)
-    store.make_folders()
-    store.sweep()
-    models, unfetched = prefetch(first, params.zoo)
-    failed_models = [*failed, *beyond, *unfetched]
-    for failure in failed_models:
-        log.error("%s: %s", failure.model, failure.reason)
-    data_sets, failed_data = ingest_all(params.data, store)
-    return Plan(data_sets, models, failed_data, tuple(failed_models))
+    most = params.limits.max_models or len(found)
+    reason = f"is beyond limits.max_models ({most}) of {len(found)} models; raise it, or name fewer."
+    models, beyond = tuple(found[:most]), [Failure("", model.name, LIMITS, reason) for model in found[most:]]
+    if offline:
+        load_hashes(store)
+        data_sets, failed_data = _indexed(params, store)
+        failed_models = (*failed, *beyond)
+    else:
+        store.make_folders()
+        store.remove_abandoned()
+        with saved_hashes(store):
+            models, unfetched = prefetch(models, params.zoo)
+        failed_models = (*failed, *beyond, *unfetched)
+        for failure in failed_models:
+            log.error("%s: %s", failure.model, failure.reason)
+        data_sets, failed_data = ingest_all(params.data, store)
+    pairs = tuple((model, data) for data in data_sets for model in models)
+    stages = EXTRACT, ScoreStage(params.runner.together)
+    return Plan(data_sets, models, pairs, stages, failed_data, failed_models)
+
+
+def _indexed(params: Params, store: Store) -> tuple[tuple[DataRef, ...], tuple[Failure, ...]]:
+    """Return the data sets that have an index, and a failure for each of the others."""
+    found, missing = [], []
+    for source in params.data.sets:
+        try:
+            data = indexed(source, store)
+        except ItmError:
+            data = None
+        if data:
+            found.append(data)
+        else:
+            missing.append(Failure(short_name(source), "", "ingest", NEVER_READ))
+    return tuple(found), tuple(missing)
+
+
+def find_cached(plan: Plan, params: Params, store: Store) -> dict[PairKey, tuple[int, Outcome]]:
+    """Return for every pair how many of its stages are stored, and their results.
+
+    No embedding is read, except those of pairs that still need a later stage: these are checked.
+    """
+    found: dict[PairKey, tuple[int, Outcome]] = {}
+    jobs = [Job(model, data, Outcome(data.name, model.name)) for model, data in plan.pairs]
+    for number, stage in enumerate(plan.stages):
+        cached = stage.find_cached(jobs, params, store)
+        for job in jobs:
+            if job.key in cached:
+                continue
+            usable = number == 0 or plan.stages[number - 1].is_usable(job.outcome, store)
+            found[job.key] = (number, job.outcome) if usable else (0, Outcome(job.data.name, job.model.name))
+        jobs = [replace(job, outcome=cached[job.key]) for job in jobs if job.key in cached]
+    return found | {job.key: (len(plan.stages), job.outcome) for job in jobs}

@@ -1,4 +1,4 @@
-"""How much a run computed and how much it found in the cache."""
+"""How much a run computed, and how much was cached."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from itm.core.types import Outcome
 
 @dataclass(frozen=True)
 class Work:
-    """How much a refresh computed and how much it found; times are of all workers together, in seconds."""
+    """How much a run computed and how much was cached. Times are sums over all workers, in seconds."""
 
     extracted: int = 0
     features_cached: int = 0
@@ -21,12 +21,12 @@ class Work:
 
     @property
     def images_per_second(self) -> float | None:
-        """Return how many images passed through a model in a second of one worker."""
+        """Return the images per second of one worker."""
         return self.images / self.extract_seconds if self.extract_seconds else None
 
 
 def work(outcomes: Iterable[Outcome]) -> Work:
-    """Return how much was computed and how much was found."""
+    """Count what was computed and what was cached."""
     outcomes = list(outcomes)
     features = [outcome.features for outcome in outcomes if outcome.features]
     scores = [score for outcome in outcomes for score in outcome.scores]
@@ -44,7 +44,7 @@ def work(outcomes: Iterable[Outcome]) -> Work:
 
 
 def counts(outcomes: Iterable[Outcome]) -> str:
-    """Say how much was computed and how much was found."""
+    """Return how much was computed and how much was cached, as a sentence."""
     done = work(outcomes)
     return (
         f"extracted {done.extracted} pairs ({done.features_cached} cached), "

@@ -1,65 +1,40 @@
 """Transferability scores under one contract: `evaluate("logme", features, labels)`.
 
 A score is a finite number, higher for a model that should do better after full fine-tuning. It is the same for the same seed,
-never changes its input, never depends on the other models, and is the same under any order of rows and any naming of classes.
-Input it cannot judge is a ScoreError that says what is wrong.
+does not change its input, does not depend on the other models, and does not depend on the order of rows or the naming of
+classes. Input for which it is undefined is a ScoreError that says why.
 """
 
-from itm.scores.evaluate import (
-    Definition,
-    Evaluation,
-    Sample,
-    Source,
-    Splitting,
-    canonical,
-    check_options,
-    computed,
-    evaluate,
-    evaluate_together,
-    get,
-    listed,
-    names,
-)
-from itm.scores.itm import score as _score  # noqa: F401  (registers itm and its control)
-from itm.scores.library import (  # noqa: F401  (each registers its score)
-    controls,
-    energy,
-    etran,
-    gbc,
-    hscore,
-    hscore_shrunk,
-    knn,
-    lda,
-    lead,
-    leep,
-    lfc,
-    linear_probe,
-    logme,
-    nce,
-    ncti,
-    nearest_class_mean,
-    nleep,
-    pactran,
-    parc,
-    ped,
-    sa,
-    sfda,
-    tmi,
-    transrate,
-)
+from itm.scores.base import CombinedScore, ConstantScore, Evaluation, Options, Sampling, Score, ScoreInfo, StatisticScore
+from itm.scores.evaluate import evaluate, evaluate_together
+from itm.scores.folds import Fold, Splitting
+from itm.scores.model_info import ModelInfo
+from itm.scores.probe import ProbeOptions, ProbeScore
+from itm.scores.registry import expand, get, make, names, register, weights_of
+from itm.scores.sample import Sample, canonical
 
 __all__ = [
-    "Definition",
+    "CombinedScore",
+    "ConstantScore",
     "Evaluation",
+    "Fold",
+    "ModelInfo",
+    "Options",
+    "ProbeOptions",
+    "ProbeScore",
     "Sample",
-    "Source",
+    "Sampling",
+    "Score",
+    "ScoreInfo",
     "Splitting",
+    "StatisticScore",
     "canonical",
-    "check_options",
-    "computed",
     "evaluate",
     "evaluate_together",
+    "expand",
     "get",
-    "listed",
+    "make",
     "names",
+    "register",
+    "weights_of",
 ]

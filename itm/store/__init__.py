@@ -1,1 +1,1 @@
-"""Files of the store: layout, atomic writes, cached records, feature files, and their exchange between machines."""
+"""Files of the store: layout, atomic writes, cached records, feature files, and sharing between machines."""

@@ -1,8 +1,7 @@
-"""The layout of a feature file: one Parquet file a (model, data) pair, with all that is needed to trust it in its metadata.
+"""Feature files: one Parquet file per (model, data) pair. Its metadata describes the content and its checksum.
 
-Many embeddings are decoded a few rows at a time into a scratch file, which is then mapped, so that they take room on the disk
-and not in memory. Mapping them where they lie would need no copy, but they lie there in pages of which pyarrow tells neither
-place nor length, and its own decoding copies even from a mapped file. It is the decoding, too, that checks the checksums.
+Large embeddings are decoded in batches into a scratch file, which is then memory-mapped. Mapping the Parquet file itself is not
+possible: pyarrow does not expose its pages, and only decoding verifies their checksums.
 """
 
 import json
@@ -21,131 +20,134 @@ import pyarrow.parquet as pq
 from itm.core.errors import StoreError
 from itm.core.keys import content_key
 from itm.core.types import Facts, Features
-from itm.store.files import scratch_file, write_beside
+from itm.store.files import scratch_file, write_atomically
 
 ROW_GROUP = 8192
-IN_MEMORY = 256 * 2**20  # bytes of embeddings; more of them are mapped from a scratch file
-_ROWS = 1024  # decoded at a time; a whole row group of width 1024 would take 130 MiB instead of 52, and as long
+IN_MEMORY = 256 * 2**20  # bytes; larger embeddings are mapped from a scratch file
+_ROWS = 1024  # rows per decoded batch; a whole row group of width 1024 needs 130 MiB instead of 52, without being faster
 _METADATA = b"itm"
-_COLUMNS = {"id", "label", "split", "embedding"}
+_PLAIN = ("id", "group", "target", "split")
+_PLAIN_FACTS = ("model", "weights", "data", "data_hash", "kind", "rows", "images_per_second")
+_COLUMNS = {*_PLAIN, "embedding"}
 
 
 def write_features(
-    features: Features, ids: list[str], labels: np.ndarray, splits: list[str], columns: dict[str, np.ndarray], identity: Any
+    features: Features,
+    ids: list[str],
+    groups: list[str | None],
+    targets: np.ndarray,
+    splits: list[str],
+    columns: dict[str, np.ndarray],
+    identity: Any,
 ) -> None:
-    """Write `columns` ("embedding" [n, d] and possibly "logits" [n, z], float32) beside, check the file by id, and rename it.
+    """Write a feature file atomically, and read its ids back to verify it.
+
+    Parameters
+    ----------
+    columns
+        "embedding" [n, d] and optionally "logits" [n, z], float32.
+    identity
+        Everything that the content key of the features depends on.
 
     Raises
     ------
     StoreError
-        If the file cannot be written, or does not hold what was put in when it is read back.
+        If the file cannot be written, or the ids read back differ.
     """
     described = {"key": features.key, "identity": identity, "facts": asdict(features.facts)}
-    plain_facts = ("model", "weights", "data", "data_hash", "rows", "images_per_second")
-    described |= {name: getattr(features, name) for name in plain_facts}
-    arrays = {"id": pa.array(ids), "label": pa.array(labels), "split": pa.array(splits)}
+    described |= {name: getattr(features, name) for name in _PLAIN_FACTS}
+    arrays = {
+        "id": pa.array(ids),
+        "group": pa.array(groups, pa.string()),
+        "target": pa.array(targets),
+        "split": pa.array(splits),
+    }
     for name, values in columns.items():
         flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
         arrays[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
-    described["checksum"] = content_key(described)  # Parquet has checksums of its pages, none of what its footer says
+    described["checksum"] = content_key(described)  # Parquet has checksums for pages but not for metadata
     table = pa.table(arrays).replace_schema_metadata({_METADATA: json.dumps(described, sort_keys=True)})
-    plain = [f"{name}.list.element" for name in columns]  # numbers that never repeat: a dictionary of them only costs time
+    plain = [f"{name}.list.element" for name in columns]  # embeddings do not repeat, so a dictionary would only cost time
 
     def write(path: Path) -> None:
         pq.write_table(
             table,
             path,
             row_group_size=ROW_GROUP,
-            use_dictionary=["split"],
-            write_statistics=["label"],
-            compression={name: "none" if name in plain else "zstd" for name in ("id", "label", "split", *plain)},
+            use_dictionary=["group", "split"],
+            write_statistics=["target"],
+            compression={name: "none" if name in plain else "zstd" for name in (*_PLAIN, *plain)},
             write_page_checksum=True,
         )
-        written = _read(path, "id")["id"].to_pylist()
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            written = file.read(columns=["id"])["id"].to_pylist()
         if written != ids:
             raise StoreError(f"{path}: {len(written)} of {len(ids)} rows came back after writing; check the disk.")
 
-    write_beside(features.path, write)
+    write_atomically(features.path, write)
 
 
 def read_description(path: Path, stream: IO[bytes] | None = None) -> tuple[Features, Any]:
-    """Return the record of a feature file and the identity it was keyed by, from its footer alone.
+    """Return the record of a feature file and its identity. Only the footer is read.
 
-    The footer is read from `stream` where the file itself lies elsewhere than at `path`.
+    With `stream`, the footer is read from there, for instance from a remote file.
 
     Raises
     ------
     StoreError
-        If the file is damaged or not a feature file.
+        If the file is damaged or is not a feature file.
     """
     try:
         described = json.loads(pq.read_metadata(stream or path).metadata[_METADATA])
         if described.pop("checksum") != content_key(described):
-            raise ValueError("what it says of itself was changed")
-        record = Features(
-            path=path,
-            key=described["key"],
-            model=described["model"],
-            weights=described["weights"],
-            data=described["data"],
-            data_hash=described["data_hash"],
-            rows=described["rows"],
-            facts=Facts(**described["facts"]),
-            images_per_second=described["images_per_second"],
-            cached=True,
-        )
+            raise ValueError("the checksum of its metadata is wrong")
+        plain = {name: described[name] for name in _PLAIN_FACTS}
+        record = Features(path=path, key=described["key"], facts=Facts(**described["facts"]), cached=True, **plain)
         return record, described["identity"]
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: is damaged or not a feature file ({error}).") from error
 
 
 def check_pages(path: Path) -> None:
-    """Read all of a feature file and let go of it again, for the checksums of its pages and the number of its rows.
-
-    Raises
-    ------
-    StoreError
-        If it is missing or damaged.
-    """
-    with _opened(path) as file:
+    """Verify the page checksums and the number of rows of a feature file by reading all of it."""
+    with _open(path) as file:
         for column in file.schema_arrow.names:
-            if sum(map(len, _parts(file, column))) != file.metadata.num_rows:
-                raise ValueError(f"column {column} has not as many rows as the file")
+            if sum(map(len, _batches(file, column))) != file.metadata.num_rows:
+                raise ValueError(f"column {column} and the file differ in their number of rows")
 
 
 def read_embeddings(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return embeddings [n, d] float32, labels [n] and ids of a feature file, every page checked against its checksum.
+    """Return embeddings [n, d] float32, encoded targets [n] and ids of a feature file. All page checksums are verified.
 
-    The embeddings are read-only. More than `IN_MEMORY` bytes of them are mapped from a scratch file beside `path`.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing or damaged, or there is no room for the scratch file.
+    The embeddings are read-only. If they exceed `IN_MEMORY`, they are mapped from a scratch file in the folder of `path`.
     """
-    with _opened(path) as file:
-        labels = np.concatenate([part.to_numpy() for part in _parts(file, "label")])
-        ids = [one for part in _parts(file, "id") for one in part.cast(pa.string()).to_pylist()]
-        if not file.metadata.num_rows == len(labels) == len(ids):
+    with _open(path) as file:
+        targets = np.concatenate([batch.to_numpy() for batch in _batches(file, "target")])
+        ids = [name for batch in _batches(file, "id") for name in batch.cast(pa.string()).to_pylist()]
+        if not file.metadata.num_rows == len(targets) == len(ids):
             raise ValueError("its columns differ in length")
-        return _table(file, "embedding", path), labels, ids
+        return _read_matrix(file, "embedding", path), targets, ids
+
+
+def read_groups(path: Path) -> np.ndarray:
+    """Return the group of each row as a number from 0 on, [n]. A row without a group is a group of its own."""
+    with _open(path) as file:
+        names = [name for batch in _batches(file, "group") for name in batch.cast(pa.string()).to_pylist()]
+        if len(names) != file.metadata.num_rows:
+            raise ValueError("column group and the file differ in their number of rows")
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(row if name is None else name, len(numbers)) for row, name in enumerate(names)])
 
 
 def read_logits(path: Path) -> np.ndarray | None:
-    """Return the outputs [n, z] float32 of the model's own classifier, every page checked; nothing where it has none.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing or damaged.
-    """
-    with _opened(path) as file:
-        return _table(file, "logits", path) if "logits" in file.schema_arrow.names else None
+    """Return the logits [n, z] float32 of the model's pre-trained classifier, or None. All page checksums are verified."""
+    with _open(path) as file:
+        return _read_matrix(file, "logits", path) if "logits" in file.schema_arrow.names else None
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a feature file, and say of whatever is wrong with it what to do."""
+def _open(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a feature file and translate errors into a `StoreError`."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _check_columns(file.schema_arrow)
@@ -155,7 +157,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _check_columns(schema: pa.Schema) -> None:
-    """Check what no checksum covers: a column with a changed name would count as one that the model does not have."""
+    # no checksum covers names: a damaged name of "logits" would look like a model without logits
     if {*schema.names} not in (_COLUMNS, _COLUMNS | {"logits"}):
         raise ValueError(f"its columns are {', '.join(schema.names)}")
     for name in {*schema.names} & {"embedding", "logits"}:
@@ -164,45 +166,40 @@ def _check_columns(schema: pa.Schema) -> None:
             raise ValueError(f"column {name} holds {kind}")
 
 
-def _table(file: pq.ParquetFile, column: str, path: Path) -> np.ndarray:
-    """Return a column of rows of numbers [n, d], mapped from a scratch file where it is large."""
+def _read_matrix(file: pq.ParquetFile, column: str, path: Path) -> np.ndarray:
+    """Return a column as an array [n, d], mapped from a scratch file if it is large."""
     shape = file.metadata.num_rows, file.schema_arrow.field(column).type.list_size
-    values = (part.flatten().to_numpy().astype(np.float32, copy=False) for part in _parts(file, column))
+    values = (batch.flatten().to_numpy().astype(np.float32, copy=False) for batch in _batches(file, column))
     size = 4 * shape[0] * shape[1]
-    return (_mapped(values, size, path) if size > IN_MEMORY else _gathered(values)).reshape(shape)
+    return (_map_scratch_file(values, size, path) if size > IN_MEMORY else _read_into_memory(values)).reshape(shape)
 
 
-def _parts(file: pq.ParquetFile, column: str) -> Iterator[pa.Array]:
+def _batches(file: pq.ParquetFile, column: str) -> Iterator[pa.Array]:
     try:
-        for group in range(file.num_row_groups):  # one call for all of them holds the pages of every group it has passed
+        for group in range(file.num_row_groups):  # one call for all groups would keep all pages in memory
             for batch in file.iter_batches(_ROWS, [group], [column]):
                 yield batch[column]
-    except OSError as error:  # a wrong checksum, to pyarrow; where the parts are written it would look like a full disk
+    except OSError as error:  # pyarrow's error for a wrong checksum; as an OSError it would look like a full disk
         raise ValueError(error) from error
 
 
-def _gathered(values: Iterator[np.ndarray]) -> np.ndarray:
-    whole = BytesIO()
-    for part in values:
-        whole.write(part.data)
-    return np.frombuffer(whole.getvalue(), np.float32)
+def _read_into_memory(values: Iterator[np.ndarray]) -> np.ndarray:
+    buffer = BytesIO()
+    for batch in values:
+        buffer.write(batch.data)
+    return np.frombuffer(buffer.getvalue(), np.float32)
 
 
-def _mapped(values: Iterator[np.ndarray], size: int, path: Path) -> np.ndarray:
+def _map_scratch_file(values: Iterator[np.ndarray], size: int, path: Path) -> np.ndarray:
     try:
-        with scratch_file(path.parent) as scratch:  # in the store, since /tmp may be kept in memory
-            for part in values:
-                scratch.write(part.data)
+        with scratch_file(path.parent) as scratch:  # in the store, because /tmp can be in memory
+            for batch in values:
+                scratch.write(batch.data)
             scratch.flush()
-            os.fsync(scratch.fileno())  # some disks say only now that they are full, and would lose rows unseen
+            os.fsync(scratch.fileno())  # some file systems report a full disk only here
             return np.memmap(scratch, np.float32, "r")
     except OSError as error:
         raise StoreError(
-            f"{path.parent}: reading {path.name} needs {size / 2**20:.1f} MiB of room there ({error.strerror or error}); "
-            "free that much, or allow writing there."
+            f"{path.parent}: reading {path.name} needs {size / 2**20:.1f} MiB of disk space there ({error.strerror or error}); "
+            "free space, or allow writing there."
         ) from error
-
-
-def _read(path: Path, *columns: str) -> pa.Table:
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return file.read(columns=list(columns))

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written under a temporary name, flushed, renamed."""
+"""Atomic writes: a file is written under a temporary name, flushed to disk and renamed."""
 
 import io
 import json
@@ -24,17 +24,17 @@ from itm.core.errors import StoreError
 log = logging.getLogger(__name__)
 
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+?)-(?P<pid>\d+)-(?P<process>[0-9a-f]{8})-\d+-.+")
-_PROCESS = uuid.uuid4().hex[:8]  # a restarted container gives a new process the number and host name of the killed one
+_PROCESS = uuid.uuid4().hex[:8]  # a restarted container can reuse both host name and process id
 _numbers = count()
 
 
-def write_beside(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file or folder beside `path`, then rename it into place.
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with the path of a temporary file or folder next to `path`, then rename it to `path`.
 
     Raises
     ------
     StoreError
-        If the folder cannot be written to or the disk is full; `path` is then what it was before.
+        If the folder is not writable or the disk is full. `path` is then unchanged.
     """
     temporary = path.parent / _temporary_name(path.name)
     try:
@@ -51,33 +51,32 @@ def write_beside(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def scratch_file(folder: Path) -> IO[bytes]:
-    """Open a file in `folder` without a name: it is gone once nobody uses it, also when its process is killed."""
-    return TemporaryFile(dir=folder, prefix=_temporary_name(""))  # `sweep` knows the name it has for a moment on some systems
+    """Open an unnamed file in `folder`. The system deletes it when it is closed or its process ends."""
+    return TemporaryFile(dir=folder, prefix=_temporary_name(""))  # some systems need a name for a moment
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as it is, its lines ending the same way on every system."""
+    """Write `text` as UTF-8 with line feeds on every system."""
 
     def write(temporary: Path) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
-    write_beside(path, write)
+    write_atomically(path, write)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as `as_json` puts it."""
-    write_text(path, as_json(value))
+    write_text(path, to_json(value))
 
 
-def as_json(value: Any) -> str:
-    """Return `value` as readable JSON with sorted keys; equal values give equal text."""
-    stream = io.StringIO()  # to write a million pieces one by one takes a third of the memory of joining them
+def to_json(value: Any) -> str:
+    """Return `value` as indented JSON with sorted keys. Equal values give equal text."""
+    stream = io.StringIO()  # takes a third of the memory of json.dumps for large values
     json.dump(value, stream, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     return stream.getvalue() + "\n"
 
 
 def read_json(path: Path) -> Any:
-    """Read what `write_json` wrote.
+    """Read a JSON file.
 
     Raises
     ------
@@ -93,9 +92,9 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write a table of ordinary columns as Parquet; equal tables give equal bytes."""
-    arrow = table.to_arrow()  # polars itself writes no checksums
-    write_beside(path, lambda temporary: pq.write_table(arrow, temporary, write_page_checksum=True, store_schema=False))
+    """Write a table as Parquet. Equal tables give equal bytes."""
+    arrow = table.to_arrow()  # polars does not write checksums
+    write_atomically(path, lambda temporary: pq.write_table(arrow, temporary, write_page_checksum=True, store_schema=False))
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -120,7 +119,6 @@ def _temporary_name(end: str) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Bring a file's bytes to the disk before its name says that it is whole."""
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file():
             with file.open("rb") as stream:
@@ -128,11 +126,13 @@ def _flush(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    with suppress(OSError):  # it must not hide another error; what stays is found by the next sweep
+    """Delete a file or folder. Errors are ignored: `Store.remove_abandoned` deletes the rest later."""
+    with suppress(OSError):
         rmtree(path) if path.is_dir() else path.unlink()
 
 
 def is_abandoned(name: str) -> bool:
+    """Return whether `name` is a temporary file of a process of this host that no longer runs."""
     match = _TEMPORARY.fullmatch(name)
     if match is None or match["host"] != socket.gethostname():
         return False

@@ -1,7 +1,7 @@
-"""The hashes of weight files, remembered from run to run: those of a zoo are many gigabytes, and every night asks for all.
+"""The hashes of weight files, kept between runs: the files of a zoo are many gigabytes, and every refresh needs all hashes.
 
-A hash is known as long as the file has the same size, times and place on the disk. None is of a file that changed a moment
-before it was read, since the next change could bear the same time.
+A cached hash is valid as long as size, times and inode of its file are the same. Files modified within the last 2 s are not
+cached: another write could have the same timestamp.
 """
 
 import logging
@@ -11,20 +11,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from itm.core.errors import StoreError
-from itm.core.keys import content_key, file_hash
-from itm.store.files import read_json, write_json
+from itm.core.keys import file_hash
 from itm.store.layout import Store
+from itm.store.records import RecordStore
 
 log = logging.getLogger(__name__)
 
-SETTLED = 2 * 10**9  # nanoseconds; no file system in use has coarser times
+SETTLED = 2 * 10**9  # nanoseconds; no file system in use has coarser timestamps
+KEY = "weight files"
+RECORDS = RecordStore()  # not exchanged: paths, times and inodes mean nothing on another machine
 
 
 class _State(NamedTuple):
-    """What changes with a file's bytes; the second time is set by the system, never by a program."""
+    """What changes with the bytes of a file. `changed` is set by the system and never by a program."""
 
     size: int
     modified: int
@@ -32,66 +34,55 @@ class _State(NamedTuple):
     inode: int
 
 
-Known = dict[str, tuple[_State, str]]
-_known: Known = {}
+Hashes = dict[str, tuple[_State, str]]
+_cache: Hashes = {}
 
 
-def known_hash(path: Path) -> str:
-    """Return `file_hash` of a file, computed again only when it looks changed since it was last computed.
-
-    Raises
-    ------
-    OSError
-        If the file is missing or cannot be read.
-    """
-    state = _state(path)  # before its bytes are read, so that a change meanwhile is seen the next time
-    known = _known.get(str(path.absolute()))
-    if known is not None and known[0] == state:
-        return known[1]
+def cached_hash(path: Path) -> str:
+    """Return `file_hash` of a file, computed only if the file looks changed since the last call."""
+    state = _state(path)  # read before the bytes, so that the next call notices a change in between
+    cached = _cache.get(str(path.absolute()))
+    if cached is not None and cached[0] == state:
+        return cached[1]
     settled = time.time_ns() - state.changed >= SETTLED
     found = file_hash(path)
     if settled:
-        _known[str(path.absolute())] = state, found
+        _cache[str(path.absolute())] = state, found
     return found
 
 
-def recall(store: Store) -> None:
-    """Know what earlier runs on this store have hashed; a record that cannot be used is told of and left out."""
-    path = store.hashes
+def load_hashes(store: Store) -> None:
+    """Fill the cache with the hashes that earlier runs saved in `store`."""
+    found = RECORDS.get(store.hashes, KEY)
+    if found is None:
+        return
     try:
-        if not path.exists():
-            return
-        described = read_json(path)
-        if described["checksum"] != content_key(described["files"]):
-            raise ValueError("its checksum does not match")
-        _known.update(TypeAdapter(Known).validate_python(described["files"]))
-    except (StoreError, OSError) as error:
-        log.warning("%s Weight files are read again.", error)
-    except (KeyError, TypeError, ValueError):
-        log.warning("%s: is damaged. Weight files are read again.", path)
+        _cache.update(TypeAdapter(Hashes).validate_python(found))
+    except ValidationError:
+        log.warning("%s: is damaged. Weight files are read again.", store.hashes)
 
 
 @contextmanager
-def remembered(store: Store) -> Iterator[None]:
-    """Know what earlier runs on this store have hashed, and write down what is new in the end, also after an error."""
-    recall(store)
-    before = dict(_known)
+def saved_hashes(store: Store) -> Iterator[None]:
+    """Load the hashes of earlier runs, and save new ones at the end, also after an error."""
+    load_hashes(store)
+    before = dict(_cache)
     try:
         yield
     finally:
-        if _known != before:
-            _write_down(store)
+        if _cache != before:
+            _save(store)
 
 
-def _write_down(store: Store) -> None:
-    files = {path: known for path, known in dict(_known).items() if _looks_like(Path(path), known[0])}
+def _save(store: Store) -> None:
+    files = {path: list(cached) for path, cached in dict(_cache).items() if _is_unchanged(Path(path), cached[0])}
     try:
-        write_json(store.hashes, {"files": files, "checksum": content_key(files)})
-    except (StoreError, UnicodeError) as error:  # a path may hold bytes that are no text
-        log.warning("%s Weight files are read again the next time.", error)
+        RECORDS.put(store.hashes, KEY, files)
+    except (StoreError, UnicodeError) as error:  # a path can hold bytes that are not valid text
+        log.warning("%s Weight files are read again by the next run.", error)
 
 
-def _looks_like(path: Path, state: _State) -> bool:
+def _is_unchanged(path: Path, state: _State) -> bool:
     try:
         return _state(path) == state
     except OSError:

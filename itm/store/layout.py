@@ -1,9 +1,4 @@
-"""The only code that knows paths and file formats of the store: write beside, check, rename.
-
-A reader therefore sees a whole file or none, and every page of a table carries a checksum, so that it sees no changed one
-either. What a killed writer leaves behind carries its process number in its name, and `sweep` removes it once that process is
-gone.
-"""
+"""Paths of the store. No other code builds them."""
 
 import logging
 import os
@@ -16,14 +11,21 @@ from itm.store.files import is_abandoned, remove
 
 log = logging.getLogger(__name__)
 
-LONGEST = 150  # letters of a folder's name; file systems take 255, and what is written beside needs some of them
+LONGEST = 150  # characters of a file name; file systems allow 255, and prefixes and suffixes are added
 
 
 @dataclass(frozen=True)
 class Store:
-    """Where everything lies: what all rankings share below `root`, what belongs to one of them below `results`.
+    """The folder with all files of the library.
 
-    Through `shared`, a URL or $NAME of a variable that holds it, stores of several machines exchange files (itm.store.mirror).
+    Attributes
+    ----------
+    root
+        Files that all rankings share.
+    ranking_name
+        Name of a ranking with its own folder, `results`. None is the ranking of params.yaml.
+    shared
+        URL of the folder in which machines share files, or ``$NAME`` of a variable with the URL (see `itm.store.mirror`).
     """
 
     root: Path
@@ -32,29 +34,29 @@ class Store:
 
     @property
     def results(self) -> Path:
-        """Return the folder of one ranking: the root itself, or a folder of its own for a ranking with a name."""
+        """Return the folder of the ranking, which is `root` if it has no name."""
         if self.ranking_name is None:
             return self.root
         return self.root / "rankings" / self.ranking_name
 
-    def of_ranking(self, name: str) -> "Store":
-        """Return the store of the ranking called `name`, or of the only one whose name begins so.
+    def for_ranking(self, name: str) -> "Store":
+        """Return the store of the ranking `name`. The beginning of the name is enough if it is unique.
 
         Raises
         ------
         StoreError
-            If there is none, or more than one.
+            If no ranking or several rankings match.
         """
         folder = self.root / "rankings"
         known = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        found = [one for one in known if one == name] or [one for one in known if one.startswith(name)]
-        if len(found) != 1:
-            state = f"several rankings begin with {name!r}" if found else f"there is no ranking {name!r}"
-            raise StoreError(f"{state}; `itm show` takes one of: {', '.join(found or known) or 'none so far'}.")
-        return replace(self, ranking_name=found[0])
+        matches = [other for other in known if other == name] or [other for other in known if other.startswith(name)]
+        if len(matches) != 1:
+            state = f"several rankings begin with {name!r}" if matches else f"there is no ranking {name!r}"
+            raise StoreError(f"{state}; `itm show` takes one of: {', '.join(matches or known) or 'none so far'}.")
+        return replace(self, ranking_name=matches[0])
 
     def make_folders(self) -> None:
-        """Make the folders that DVC wants to see, also where nothing comes to lie in them."""
+        """Create the output folders of the DVC stages. DVC requires them even if they stay empty."""
         for folder in ("indexes", "raw"):
             try:
                 (self.results / folder).mkdir(parents=True, exist_ok=True)
@@ -62,15 +64,14 @@ class Store:
                 raise StoreError(f"{self.root}: cannot be written ({error.strerror}); change `store` in params.") from error
 
     def raw(self, name: str) -> Path:
-        """Return the folder of images that this library draws or unpacks itself."""
+        """Return the folder of images that the library generates or unpacks."""
         return self.results / "raw" / file_name(name)
 
     def index(self, data: str) -> Path:
-        """Return the Parquet index of a data set."""
         return self.results / "indexes" / f"{file_name(data)}.parquet"
 
-    def exchanged(self, data_hash: str) -> Path:
-        """Return the folder of what machines that see no images get of a data set: its index and its images."""
+    def shared_data(self, data_hash: str) -> Path:
+        """Return the folder with the index and images of a data set, for machines that cannot read its source."""
         return self.root / "cache" / "data" / data_hash
 
     def features(self, data: str, model: str, key: str) -> Path:
@@ -83,7 +84,7 @@ class Store:
 
     @property
     def hashes(self) -> Path:
-        """Return the record of what weight files hash to."""
+        """Return the cache of weight file hashes."""
         return self.root / "cache" / "hashes.json"
 
     def finetuning(self, data: str, model: str, run: str, key: str) -> Path:
@@ -97,7 +98,7 @@ class Store:
 
     @property
     def confirmed(self) -> Path:
-        """Return the record of what fine-tuning the first of a ranking came to."""
+        """Return the record of the fine-tuned first models of a ranking."""
         return self.results / "scores" / "confirmed.json"
 
     @property
@@ -107,46 +108,45 @@ class Store:
 
     @property
     def ranking(self) -> Path:
-        """Return the ranking record."""
         return self.results / "scores" / "ranking.json"
 
     @property
     def recommended(self) -> Path:
-        """Return the record of which model is recommended for each data set."""
+        """Return the record of the recommended model per data set."""
         return self.results / "recommended.json"
 
     @property
     def tracked(self) -> Path:
-        """Return the record of what the tracker was told."""
+        """Return the record of what MLflow has logged."""
         return self.results / "tracked.json"
 
     def refresh(self, number: int) -> Path:
-        """Return the folder of one refresh: its record, its page and its log."""
+        """Return the folder with the record, page and log of one refresh."""
         return self.results / "refreshes" / f"{number:06d}"
 
     @property
     def evaluation(self) -> Path:
-        """Return the folder of what scores were judged to be worth; it belongs to no ranking."""
+        """Return the folder of `itm evaluate`. All rankings share it."""
         return self.root / "evaluation"
 
     @property
     def reports(self) -> Path:
-        """Return the folder of the page and its figures."""
+        """Return the folder of the ranking page."""
         return self.results / "reports"
 
-    def sweep(self) -> int:
-        """Remove what killed writers of this host left half-written, and return how many there were."""
-        left: list[Path] = []
-        for where, folders, files in os.walk(self.root):  # passes over folders that others rename meanwhile
-            left += [Path(where, name) for name in (*folders, *files) if is_abandoned(name)]
+    def remove_abandoned(self) -> int:
+        """Remove temporary files of processes of this host that no longer run. Return their number."""
+        abandoned: list[Path] = []
+        for where, folders, files in os.walk(self.root):  # tolerates folders that disappear meanwhile
+            abandoned += [Path(where, name) for name in (*folders, *files) if is_abandoned(name)]
             folders[:] = [name for name in folders if not name.startswith(".tmp-")]
-        for path in left:
-            log.warning("removing %s, left half-written by a process that is gone", path)
+        for path in abandoned:
+            log.warning("removing %s, an incomplete file of a process that has ended", path)
             remove(path)
-        return len(left)
+        return len(abandoned)
 
 
 def file_name(name: str) -> str:
-    """Return a name's slug, the end of a long one replaced by a hash of it."""
+    """Return the slug of `name`. The end of a long slug is replaced by its hash."""
     whole = slug(name)
     return whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}~{content_key(whole)[:16]}"

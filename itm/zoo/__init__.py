@@ -1,5 +1,5 @@
-"""Which models there are, how they are built, and what is known of them without data.
+"""Models: names, construction, weights, preprocessing and size.
 
-`resolve` turns names and wildcards into `ModelRef`s, `load` turns a `ModelRef` into a module with its weights, `facts` says
-how it wants its images and how large it is. This package imports none of them, so that `import itm.zoo` costs nothing.
+`resolve` turns names and wildcards into a list of `ModelRef`. `load` turns a `ModelRef` into a module with weights. `facts`
+returns its preprocessing and size. This package imports none of them, because `import itm.zoo` must be fast.
 """

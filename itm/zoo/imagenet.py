@@ -1,4 +1,4 @@
-"""What is published of timm's own checkpoints: how accurate they are on ImageNet."""
+"""Published ImageNet accuracies of timm's checkpoints."""
 
 from functools import cache
 from pathlib import Path
@@ -9,10 +9,9 @@ RESULTS = Path(__file__).with_name("imagenet_results.parquet")
 
 
 def imagenet_top1(model_name: str) -> float | None:
-    """Return the top-1 accuracy on ImageNet, in per cent, of a checkpoint named ``architecture.tag``.
+    """Return the ImageNet top-1 accuracy in percent of timm's checkpoint ``architecture.tag``, or None for other models.
 
-    It is that at the checkpoint's own input size, at which embeddings are taken too. A model that is not in timm's table has
-    none: one's own, or one named by a path.
+    It is measured at the checkpoint's default input size, which is also used for embeddings.
     """
     return _accuracies().get(model_name)
 

@@ -1,9 +1,8 @@
-"""The only door to timm: repairs the torchvision import first, where it has to.
+"""Import of timm, after patching torchvision if necessary. All other modules import timm from here.
 
-A torchvision wheel built for CUDA cannot load its operator library beside a CPU build of torch. Its Python part then stops at
-`import torchvision`, because it describes how operators behave that were never declared. Declaring those two is enough for
-everything timm uses (transforms and loaders); `torchvision.ops.nms` itself stays unusable, and nothing here calls it. Where
-torchvision loads as it is, nothing is touched.
+A CUDA build of torchvision cannot load its operators next to a CPU build of torch. `import torchvision` then fails, because it
+registers implementations of operators that are not defined. Defining these two operators is enough for the transforms and
+loaders that timm uses. `torchvision.ops.nms` stays unusable; nothing here calls it. A working torchvision is not patched.
 """
 
 import importlib
@@ -17,17 +16,11 @@ SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-_declared: list[torch.library.Library] = []  # a library that is garbage collected takes its schemas along
+_libraries: list[torch.library.Library] = []  # keeps them alive: garbage collection would remove the schemas
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision, declaring its missing operators where a CUDA wheel meets a CPU build of torch.
-
-    Raises
-    ------
-    RuntimeError
-        Whatever else keeps torchvision from loading.
-    """
+    """Import torchvision. Define its missing operators if a CUDA build meets a CPU build of torch."""
     try:
         return importlib.import_module("torchvision")
     except RuntimeError as error:
@@ -38,13 +31,12 @@ def import_torchvision() -> ModuleType:
     library = torch.library.Library("torchvision", "DEF")
     for schema in SCHEMAS:
         library.define(schema)
-    _declared.append(library)
+    _libraries.append(library)
     return importlib.import_module("torchvision")
 
 
-def repaired() -> bool:
-    """Say whether the operators had to be declared here."""
-    return bool(_declared)
+def is_torchvision_patched() -> bool:
+    return bool(_libraries)
 
 
 import_torchvision()
@@ -53,4 +45,4 @@ import timm  # noqa: E402
 import timm.data  # noqa: E402
 import timm.models  # noqa: E402
 
-__all__ = ["import_torchvision", "repaired", "timm"]
+__all__ = ["import_torchvision", "is_torchvision_patched", "timm"]

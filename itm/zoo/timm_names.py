@@ -1,4 +1,4 @@
-"""What timm's pre-trained models are called: ``architecture.tag``, never less, so that a name keeps its weights."""
+"""Names of timm's pre-trained models: always ``architecture.tag``, because an architecture can get another default tag."""
 
 import logging
 from typing import Any
@@ -10,19 +10,18 @@ log = logging.getLogger(__name__)
 
 
 def is_wildcard(pattern: str) -> bool:
-    """Say whether `pattern` can stand for several names."""
-    return any(sign in pattern for sign in "*?[")
+    return any(character in pattern for character in "*?[")
 
 
 def timm_names(pattern: str) -> list[str]:
-    """Return the names of timm's pre-trained models that `pattern`, exact or a wildcard, stands for.
+    """Return the names of timm's pre-trained models that match `pattern`, a name or a wildcard.
 
-    An architecture alone stands for its default tag, and a name timm has given up for its new one.
+    An architecture without a tag means its default tag. A deprecated name means its new name.
 
     Raises
     ------
     ModelError
-        If there is none; the message says why and names the nearest.
+        If there is no such model. The message gives the reason and similar names.
     """
     if is_wildcard(pattern):
         names: list[str] = timm.list_models(pattern, pretrained=True)
@@ -31,7 +30,7 @@ def timm_names(pattern: str) -> list[str]:
         return names
     name: str = timm.models.get_deprecated_models().get(pattern) or pattern
     if name != pattern:
-        log.info("timm calls %s %s today", pattern, name)
+        log.info("timm has renamed %s to %s", pattern, name)
     architecture, _, tag = name.partition(".")
     check_architecture(architecture)
     tagged: list[str] = timm.list_models(f"{architecture}.*", pretrained=True)
@@ -47,22 +46,19 @@ def timm_names(pattern: str) -> list[str]:
 
 
 def check_architecture(name: str) -> None:
-    """Raise a ModelError that names the nearest one if timm knows no such architecture (a tag may follow it)."""
+    """Raise a `ModelError` if timm does not have the architecture of `name`. A tag is ignored."""
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         near = did_you_mean(name, [*timm.list_models(), *timm.list_models(pretrained=True)])
-        raise ModelError(f"timm {timm.__version__} has no model {name!r}{near} `itm models PATTERN` lists what there is.")
+        raise ModelError(f"timm {timm.__version__} has no model {name!r}{near} `itm models PATTERN` lists the models.")
 
 
 def timm_config(name: str) -> dict[str, Any]:
-    """Return timm's configuration of an architecture, with or without a tag; empty for one that has none.
+    """Return timm's configuration of ``architecture`` or ``architecture.tag``; empty if there is none.
 
-    Raises
-    ------
-    ModelError
-        If the architecture has no such tag.
+    A `ModelError` is raised if the architecture does not have the tag.
     """
-    models: Any = timm.models  # its own type hints are too loose here
+    models: Any = timm.models  # its type hints are incomplete
     name = models.get_deprecated_models().get(name) or name
     try:
         config = models.get_pretrained_cfg(name)

@@ -1,7 +1,8 @@
-"""The zoo file: a list of one's own checkpoints in YAML, read strictly, each entry on its own.
+"""The zoo file: a YAML list of your own checkpoints.
 
-A broken entry never takes the others along: it becomes a reason under its own name. Paths are relative to the file's folder.
-A factory runs code, so it counts only where whoever runs the zoo has allowed its path; the zoo file cannot allow it itself.
+Each entry is validated separately. An invalid entry does not affect the others; its reason is kept under its name. Paths are
+relative to the folder of the file. A factory executes code, so its path must be allowed in params or on the command line, never
+by the zoo file itself.
 """
 
 from collections.abc import Iterable
@@ -17,29 +18,31 @@ from itm.core.yaml_records import parse, read_yaml
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
 Positive = Annotated[float, Field(gt=0)]
+PACKAGED = Path(__file__).parent / "embedded" / "zoo.yaml"
+IN_CHECKOUT = Path(__file__).parents[2] / "data" / "zoo" / "zoo.yaml"
 
 
 class Entry(BaseModel):
-    """One model of a zoo file, as it is written."""
+    """One model of a zoo file, as written there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # what it is
+    # definition
     name: str = ""
     architecture: str | None = None
     factory: str | None = None
     arguments: dict[str, JsonValue] = {}
-    # where its weights come from
+    # weights
     checkpoint: Path | None = None
     sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$")
     pretrained: bool = False
-    # how it wants its images
+    # preprocessing
     input_size: int | None = Field(None, ge=1)
     mean: tuple[float, float, float] | None = None
     std: tuple[Positive, Positive, Positive] | None = None
     crop: float | None = Field(None, gt=0, le=1)
     interpolation: Interpolation | None = None
-    # what a reader of a ranking wants to know
+    # shown in a ranking
     family: str = ""
     pretraining: str = ""
 
@@ -52,26 +55,25 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Zoo:
-    """A zoo file after reading: the models that can be used and why the others cannot, by name, in the file's order."""
+    """A validated zoo file: models by name, in its order, and the reasons why other entries are invalid."""
 
     models: dict[str, ModelRef] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-    nameless: dict[str, str] = field(default_factory=dict)  # broken too, known only by their place in the file
+    invalid: dict[str, str] = field(default_factory=dict)  # by name
+    unnamed: dict[str, str] = field(default_factory=dict)  # by position in the file, such as "models[0]"
+
+
+def embedded_zoo_file() -> Path:
+    """Return the zoo file of small checkpoints in the package, for a ranking without downloads."""
+    return PACKAGED if PACKAGED.is_file() else IN_CHECKOUT
 
 
 def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
-    """Read a zoo file, whose factories must lie in the folders `code` or be files of it. No code runs here.
-
-    Raises
-    ------
-    ParamsError
-        If the file cannot be read, is not YAML, or is no mapping with the one key `models`.
-    """
+    """Read a zoo file without executing code. Factories must be in the files or folders `code`."""
     entries, allowed = read_yaml(path, _File).models, [trusted.expanduser().resolve() for trusted in code]
-    zoo, places = Zoo(), dict[str, str]()
+    zoo, positions = Zoo(), dict[str, str]()
     for number, values in enumerate(entries):
-        place = f"models[{number}]"
-        where = f"{path}: {place}"
+        position = f"models[{number}]"
+        where = f"{path}: {position}"
         try:
             entry = parse(values, Entry, where)
             model = _model(entry, path.parent.resolve(), allowed, where)
@@ -79,38 +81,38 @@ def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
             reason = " ".join(str(error).splitlines())
             name = _likely_name(values)
             if not name:
-                zoo.nameless[place] = reason
+                zoo.unnamed[position] = reason
                 continue
-            zoo.broken.setdefault(name, reason)
+            zoo.invalid.setdefault(name, reason)
         else:
             name = model.name
             zoo.models.setdefault(name, model)
-        if name in places:
-            zoo.broken[name] = f"{path}: {places[name]} and {place} are both named {name!r}; give each its own `name`."
-        places.setdefault(name, place)
-    for name in zoo.broken:
+        if name in positions:
+            zoo.invalid[name] = f"{path}: {positions[name]} and {position} are both named {name!r}; give each its own `name`."
+        positions.setdefault(name, position)
+    for name in zoo.invalid:
         zoo.models.pop(name, None)
     return zoo
 
 
 def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> ModelRef:
     if (entry.architecture is None) == (entry.factory is None):
-        told = "both an `architecture` and a `factory`" if entry.factory else "neither an `architecture` nor a `factory`"
-        raise ParamsError(f"{where}: has {told}; give one: a timm architecture, or 'file.py:function' of your own.")
+        content = "both an `architecture` and a `factory`" if entry.factory else "neither an `architecture` nor a `factory`"
+        raise ParamsError(f"{where}: has {content}; give one: a timm architecture, or your own 'file.py:function'.")
     if entry.factory is not None and entry.pretrained:
-        raise ParamsError(f"{where}: a `factory` has no weights of timm's; instead of `pretrained: true` give a `checkpoint`.")
+        raise ParamsError(f"{where}: a `factory` has no timm weights; give a `checkpoint` instead of `pretrained: true`.")
     if entry.checkpoint is None and not entry.pretrained:
         raise ParamsError(
-            f"{where}: has no `checkpoint`, and without a weight file a model has no identity. Give the file (also for an "
-            "untrained model: save its random weights), or `pretrained: true` for timm's own weights."
+            f"{where}: has no `checkpoint`. A model needs a weight file, whose hash is its identity. Give the file (for an "
+            "untrained model, save its random weights), or `pretrained: true` for timm weights."
         )
     checkpoint = None if entry.checkpoint is None else folder / entry.checkpoint.expanduser()
     if checkpoint is not None and not checkpoint.is_file():
-        raise ParamsError(f"{where}: checkpoint {checkpoint} is not a file; paths are relative to the zoo file's folder.")
+        raise ParamsError(f"{where}: checkpoint {checkpoint} is not a file; paths are relative to the folder of the zoo file.")
     architecture = entry.architecture
     default = _default_name(architecture, entry.factory, entry.checkpoint)
     if architecture is not None and entry.pretrained:
-        architecture = default = _pinned(architecture, where)
+        architecture = default = _with_tag(architecture, where)
     return ModelRef(
         name=entry.name or default,
         architecture=architecture,
@@ -125,12 +127,12 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
     )
 
 
-def _pinned(architecture: str, where: str) -> str:
-    """Return timm's ``architecture.tag``, so that a newer timm with another default cannot change the weights unseen."""
-    from itm.zoo.timm_names import is_wildcard, timm_names  # seconds to import, and few entries need it
+def _with_tag(architecture: str, where: str) -> str:
+    """Return timm's ``architecture.tag``, because a newer timm can have another default tag."""
+    from itm.zoo.timm_names import is_wildcard, timm_names  # takes seconds to import, and few entries need it
 
     if is_wildcard(architecture):
-        raise ParamsError(f"{where}: architecture {architecture!r} is a wildcard; an entry is one model.")
+        raise ParamsError(f"{where}: architecture {architecture!r} is a wildcard; an entry must be one model.")
     try:
         return timm_names(architecture)[0]
     except ModelError as error:
@@ -138,13 +140,13 @@ def _pinned(architecture: str, where: str) -> str:
 
 
 def _allowed_factory(factory: str, folder: Path, allowed: list[Path], where: str) -> str:
-    """Return the factory with the path that its file has once links are followed: what was allowed is what is imported."""
+    """Return the factory with links in its path resolved, after checking that this path is allowed."""
     file, colon, function = factory.rpartition(":")
     if not colon or not file or not function.isidentifier():
-        raise ParamsError(f"{where}: factory {factory!r} must be written 'file.py:function'.")
+        raise ParamsError(f"{where}: factory {factory!r} must have the form 'file.py:function'.")
     path = folder / Path(file).expanduser()
     if not path.is_file():
-        raise ParamsError(f"{where}: factory file {path} is not a file; it is relative to the folder of the zoo file.")
+        raise ParamsError(f"{where}: factory file {path} is not a file; paths are relative to the folder of the zoo file.")
     real = path.resolve()
     if not any(real.is_relative_to(trusted) for trusted in allowed):
         raise ParamsError(
@@ -155,7 +157,7 @@ def _allowed_factory(factory: str, folder: Path, allowed: list[Path], where: str
 
 
 def _default_name(architecture: str | None, factory: str | None, checkpoint: Path | None) -> str:
-    """Return ``architecture.stem``, or the stem alone where it opens with the architecture already."""
+    """Return ``architecture.stem``, or only the stem if it starts with the architecture."""
     built_by = architecture or (factory or "").rpartition(":")[2]
     if checkpoint is None or not built_by:
         return built_by
@@ -163,7 +165,7 @@ def _default_name(architecture: str | None, factory: str | None, checkpoint: Pat
 
 
 def _likely_name(values: Any) -> str:
-    """Return the name a broken entry was meant to have, as far as it can be read."""
+    """Return the name of an invalid entry, or "" if it is not readable."""
     if not isinstance(values, dict):
         return ""
     name, architecture, factory, checkpoint = (

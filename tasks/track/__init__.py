@@ -1,4 +1,4 @@
-"""MLflow logging, from one process after the work: the only room that imports mlflow.
+"""MLflow logging, from one process after the work. No other package imports mlflow.
 
-Metrics are scores or accuracies, params what one may want as an axis, tags where it all comes from.
+Metrics are scores and accuracies, params are properties that can be the axis of a plot, tags are provenance.
 """

@@ -1,4 +1,4 @@
-"""The door to MLflow: a client whose database is made once, experiments with readable places for artifacts, and the commit."""
+"""MLflow client, experiments, and the commit of the code."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
-# who does not answer is given seconds: a ranking that cannot be tracked says so, and is there all the same
+# short timeouts: a ranking that cannot be tracked is still written
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
@@ -20,91 +20,74 @@ from mlflow.store.db import utils as mlflow_databases
 
 from itm.core.errors import ParamsError, StoreError
 from itm.core.keys import slug
-from itm.core.secrets import has_password, hidden, remember, revealed, told
-from itm.core.sections import TrackParams
-from tasks.track.databases import prepare
+from itm.core.params import TrackParams
+from itm.core.secrets import error_message, has_password, hide_secrets, remember_secret, reveal
+from tasks.track.databases import create_tables
 
 BLOCK = "secret:"
-mlflow_databases.MAX_RETRY_COUNT = 4  # MLflow's own 15, each pause twice the last, are an hour
+mlflow_databases.MAX_RETRY_COUNT = 4  # the default, 15 with exponential backoff, takes an hour
 
 
-class _Discreet(logging.Filter):
-    """Takes secrets out of what MLflow logs: its warnings repeat what a driver said."""
+class _SecretFilter(logging.Filter):
+    """Hide secrets in the log of MLflow, whose warnings repeat messages of database drivers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = hidden(record.getMessage()), None
+        record.msg, record.args = hide_secrets(record.getMessage()), None
         return True
 
 
 for _handler in logging.getLogger("mlflow").handlers:
-    _handler.addFilter(_Discreet())
+    _handler.addFilter(_SecretFilter())
 
 
 @contextmanager
-def tracking(params: TrackParams) -> Iterator[MlflowClient]:
-    """Give a client of where the parameters say to track.
+def open_client(params: TrackParams) -> Iterator[MlflowClient]:
+    """Yield an MLflow client, after creating a missing database.
 
-    The address is known within alone, and no error that leaves holds it: Prefect writes down what tasks raise.
-
-    Raises
-    ------
-    StoreError
-        If anything goes wrong with MLflow, now or within.
+    Any error within becomes a StoreError without secrets, because Prefect stores the errors of tasks.
     """
     try:
-        yield mlflow_client(params)
-    except Exception as error:  # of drivers, servers and MLflow, each with words of its own
-        raise StoreError(told(error)) from None
+        uri = _reveal_uri(params.uri) if params.uri else None
+        if uri:
+            create_tables(uri)
+        yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except Exception as error:  # drivers, servers and MLflow raise many types
+        raise StoreError(error_message(error)) from None
 
 
-def mlflow_client(params: TrackParams) -> MlflowClient:
-    """Return a client of where the parameters say to track; a database is made if it is not there.
-
-    Raises
-    ------
-    ParamsError
-        If the address cannot be had from the environment or from Prefect, or the database cannot be reached.
-    """
-    uri = _address(params.uri) if params.uri else None
-    if uri:
-        prepare(uri)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-def _address(uri: str) -> str:
-    """Return the URI with its secrets in their places."""
+def _reveal_uri(uri: str) -> str:
     if not uri.startswith(BLOCK):
-        return revealed(uri)
-    from prefect.blocks.system import Secret  # asks a server
+        return reveal(uri)
+    from prefect.blocks.system import Secret  # imported late: it contacts a server
 
     name = uri.removeprefix(BLOCK)
     try:
-        found = Secret.load(name).get()  # type: ignore[union-attr]
+        secret = Secret.load(name).get()  # type: ignore[union-attr]
     except ValueError as error:
         raise ParamsError(
-            f"track.uri is {uri!r}, but Prefect has no Secret {name!r}; make it on its page under Blocks, or write the "
-            "$NAME of an environment variable."
+            f"track.uri is {uri!r}, but Prefect has no Secret {name!r}; create it on the page Blocks of the server, or write "
+            "the $NAME of an environment variable."
         ) from error
-    remember(str(found))
-    return str(found)
+    remember_secret(str(secret))
+    return str(secret)
 
 
-def experiment(client: MlflowClient, name: str, params: TrackParams) -> str:
-    """Return the id of the experiment called `name`, making it where there is none.
+def get_experiment(client: MlflowClient, name: str, params: TrackParams) -> str:
+    """Return the id of the experiment `name`, after creating it if necessary.
 
     Raises
     ------
     ParamsError
-        If the place for artifacts carries a password, since MLflow writes it down.
+        If the artifact location contains a password, which MLflow would store.
     """
-    found = client.get_experiment_by_name(name)
-    if found:
-        return str(found.experiment_id)
-    artifacts = revealed(params.artifacts)
+    existing = client.get_experiment_by_name(name)
+    if existing:
+        return str(existing.experiment_id)
+    artifacts = reveal(params.artifacts)
     if has_password(artifacts):
         raise ParamsError(
-            "track.artifacts carries a password, and MLflow would write it into its database; leave it out, and give it to the "
-            "file system through that one's own environment variables."
+            "track.artifacts contains a password, which MLflow would write to its database; leave it out, and use the "
+            "environment variables of the file system instead."
         )
     location = artifacts if "://" in artifacts else Path(artifacts).resolve().as_uri()
     created = client.create_experiment(
@@ -114,10 +97,10 @@ def experiment(client: MlflowClient, name: str, params: TrackParams) -> str:
 
 
 def code_commit() -> str:
-    """Return the commit of this code, marked where it has been changed since."""
+    """Return the commit of this code, with the suffix -dirty if files are changed."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        asked = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return asked.stdout.strip()
+    return result.stdout.strip()

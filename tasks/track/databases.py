@@ -1,4 +1,4 @@
-"""MLflow's own database, made once before anyone logs: its first migration is not safe against a second one beside it."""
+"""Creation of the MLflow database under a lock, because its first migration must not run twice at the same time."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,31 +10,26 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from itm.core.errors import ParamsError
-from itm.store.files import write_beside
+from itm.store.files import write_atomically
 
-MIGRATION = 0x69746D  # which advisory lock: "itm" in ASCII; such locks are counted within one database
+MIGRATION_LOCK = 0x69746D  # number of the advisory lock: "itm" in ASCII
 
 
-def prepare(uri: str) -> None:
-    """Make the tables of the database at `uri` where they are missing; any number of processes may call it at once.
+def create_tables(uri: str) -> None:
+    """Create missing tables of the database at `uri`. Several processes may call this at the same time.
 
-    A file of SQLite is made under a lock beside it, a database of PostgreSQL under an advisory lock of its own server, which
-    also holds between machines. A server of MLflow does it itself.
-
-    Raises
-    ------
-    ParamsError
-        If the address of a PostgreSQL database cannot be read, or no connection to it can be made.
+    An SQLite file is protected by a lock file, a PostgreSQL database by an advisory lock, which also works between machines. An
+    MLflow server creates its own tables.
     """
     kind = urlsplit(uri).scheme.partition("+")[0]
     if kind == "sqlite":
-        _make_file(Path(uri.removeprefix("sqlite:///")))
-    elif kind in ("postgres", "postgresql"):  # MLflow knows the second alone, but its complaint would show the password
-        _make_tables(uri)
+        _create_sqlite(Path(uri.removeprefix("sqlite:///")))
+    elif kind in ("postgres", "postgresql"):  # MLflow rejects the first with a message that shows the password
+        _create_postgres(uri)
 
 
-def _make_file(path: Path) -> None:
-    """Make a new database whole or not at all: a migration that is killed half way could never be finished."""
+def _create_sqlite(path: Path) -> None:
+    """Create the file atomically, because an interrupted migration cannot be resumed."""
 
     def migrate(temporary: Path) -> None:
         MlflowClient(f"sqlite:///{temporary}").search_experiments()
@@ -42,31 +37,31 @@ def _make_file(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         if not path.exists():
-            write_beside(path, migrate)
+            write_atomically(path, migrate)
 
 
-def _make_tables(uri: str) -> None:
-    """Let the first who comes make the tables; the lock ends with its transaction, so one who is killed keeps nobody out."""
+def _create_postgres(uri: str) -> None:
+    """Create the tables under an advisory lock, which is released when the transaction ends or the process is killed."""
     try:
         connection = _engine(uri).connect()
     except OperationalError as error:
-        told = " ".join(str(error.orig).split())
-        raise ParamsError(f"track.uri: no connection to the database ({told}); create it, or mend the address.") from error
+        reason = " ".join(str(error.orig).split())
+        raise ParamsError(f"track.uri: no connection to the database ({reason}); create it, or correct the URI.") from error
     with connection, connection.begin():
-        connection.execute(text("SELECT pg_advisory_xact_lock(:which)"), {"which": MIGRATION})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:which)"), {"which": MIGRATION_LOCK})
         MlflowClient(uri, registry_uri=uri).search_experiments()
 
 
 def _engine(uri: str) -> Engine:
-    """Return an engine that keeps no connection; no message repeats an address, since it holds a password."""
-    how = "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password escaped (%40 for @)."
+    """Return an engine without connection pool. Messages do not repeat the URI, because it contains a password."""
+    hint = "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, special characters of the password escaped (%40 for @)."
     try:
         asynchronous = make_url(uri).get_dialect().is_async
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise ParamsError(f"track.uri: the address of the database cannot be read ({type(error).__name__}); {how}") from None
+        raise ParamsError(f"track.uri: the URI of the database is invalid ({type(error).__name__}); {hint}") from None
     if asynchronous or urlsplit(uri).netloc.count("@") > 1:
-        problem = "its driver is for Prefect alone" if asynchronous else "it has more than one @"
-        raise ParamsError(f"track.uri: the address of the database is wrong: {problem}; {how}")
+        problem = "its driver is asynchronous, which only Prefect supports" if asynchronous else "it has more than one @"
+        raise ParamsError(f"track.uri: the URI of the database is invalid: {problem}; {hint}")
     try:
         return create_engine(uri, poolclass=NullPool)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Fine-tuned pairs in MLflow: a parent run a data set beside those of its rankings, a child run a model."""
+"""Fine-tuned models in MLflow: one parent run per data set, one child run per model."""
 
 import time
 from collections.abc import Sequence
@@ -9,45 +9,45 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.core.sections import TrackParams
-from itm.core.types import DataRef
-from itm.finetune.records import Confirmed, Finetuned
+from itm.core.params import TrackParams
+from itm.core.types import DataRef, Outcome
+from itm.finetune.confirm import Confirmed
 from itm.store.layout import Store
-from tasks.track.client import code_commit, experiment, tracking
+from tasks.track.client import code_commit, get_experiment, open_client
 
 
 @task(name="track fine-tuning", cache_policy=NO_CACHE, persist_result=False)
 def track_finetuned(
-    finetuned: Sequence[Finetuned],
+    finetuned: Sequence[Outcome],
     confirmed: Sequence[Confirmed],
     data_sets: Sequence[DataRef],
     params: TrackParams,
     store: Store,
 ) -> list[str]:
-    """Log fine-tuned pairs and what they confirm of a ranking, and return the ids of the parent runs, one a data set."""
+    """Log fine-tuned models and confirmed rankings. Return the ids of the parent runs, one per data set."""
     parents = []
-    with tracking(params) as client:
+    with open_client(params) as client:
         for data in data_sets:
             own = [pair for pair in finetuned if pair.data == data.name]
-            about = next((one for one in confirmed if one.data == data.name), None)
+            confirmation = next((other for other in confirmed if other.data == data.name), None)
             if own:
-                parents.append(_log_finetuned(client, data, own, about, params, store))
+                parents.append(_log_finetuned(client, data, own, confirmation, params, store))
     return parents
 
 
 def _log_finetuned(
     client: MlflowClient,
     data: DataRef,
-    pairs: Sequence[Finetuned],
+    pairs: Sequence[Outcome],
     confirmed: Confirmed | None,
     params: TrackParams,
     store: Store,
 ) -> str:
-    experiment_id = experiment(client, data.name, params)
+    experiment_id = get_experiment(client, data.name, params)
     tags = {"data_source": data.source, "data_hash": data.hash, "step": "finetune", "code_commit": code_commit()}
     if confirmed:
         tags |= {"rank_by": confirmed.rank_by, "ranked_first": confirmed.first, "confirmed": confirmed.pick or "none"}
-    done = [pair for pair in pairs if not pair.failure]
+    done = [pair for pair in pairs if not pair.failures]
     title = f"{len(done)} of {len(pairs)} fine-tuned"
     parent = str(client.create_run(experiment_id, run_name=title, tags=tags).info.run_id)
     for pair in pairs:
@@ -58,18 +58,18 @@ def _log_finetuned(
     return parent
 
 
-def _log_pair(client: MlflowClient, experiment_id: str, parent: str, pair: Finetuned) -> None:
-    """Log one fine-tuned model as a child run: mean accuracies, and those of each seed as the steps of a series."""
+def _log_pair(client: MlflowClient, experiment_id: str, parent: str, pair: Outcome) -> None:
+    """Log one model as a child run: mean metrics, and the metric of each seed as a step."""
     tags = {MLFLOW_PARENT_RUN_ID: parent, "model": pair.model, "weights": pair.runs[0].weights if pair.runs else ""}
-    if pair.failure:
-        tags["failure"] = f"{pair.failure.step}: {pair.failure.reason}"[:5000]
+    if pair.failures:
+        tags["failure"] = pair.reason[:5000]
     run = client.create_run(experiment_id, run_name=pair.model, tags=tags).info.run_id
     now, metrics, chosen = int(time.time() * 1000), [], {}
-    for protocol in dict.fromkeys(one.protocol for one in pair.runs):
-        own = [one for one in pair.runs if one.protocol == protocol]
-        metrics.append(Metric(f"finetuned/{protocol}", sum(one.test_accuracy for one in own) / len(own), now, 0))
-        metrics.append(Metric(f"finetuned/{protocol}/val", sum(one.val_accuracy for one in own) / len(own), now, 0))
-        metrics += [Metric(f"finetuned/{protocol}/each_seed", one.test_accuracy, now, one.seed) for one in own]
-        chosen[f"{protocol}/learning_rate"] = f"{own[0].learning_rate:g}"
+    for protocol in dict.fromkeys(own.protocol for own in pair.runs):
+        runs = [own for own in pair.runs if own.protocol == protocol]
+        metrics.append(Metric(f"finetuned/{protocol}", sum(own.test_accuracy for own in runs) / len(runs), now, 0))
+        metrics.append(Metric(f"finetuned/{protocol}/val", sum(own.val_accuracy for own in runs) / len(runs), now, 0))
+        metrics += [Metric(f"finetuned/{protocol}/each_seed", own.test_accuracy, now, own.seed) for own in runs]
+        chosen[f"{protocol}/learning_rate"] = f"{runs[0].learning_rate:g}"
     client.log_batch(run, metrics=metrics, params=[Param(name, value) for name, value in chosen.items()])
-    client.set_terminated(run, "FAILED" if pair.failure else "FINISHED")
+    client.set_terminated(run, "FAILED" if pair.failures else "FINISHED")

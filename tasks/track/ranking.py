@@ -1,8 +1,7 @@
-"""Rankings in MLflow: an experiment a data set, a parent run a ranking, a child run a model.
+"""Rankings in MLflow: one experiment per data set, one parent run per ranking, one child run per model.
 
-A model's child run lies below the first ranking that had its numbers: what has not changed is not logged again, so that a zoo
-of hundreds costs no more than what is new in it. The registered model of a data set carries the alias `recommended` on the
-model that users are told to take.
+An unchanged model is not logged again, so logging a large zoo costs no more than its new models. Its child run stays below the
+first ranking with the same values. In the registered model of a data set, the alias `recommended` marks the model to fine-tune.
 """
 
 import json
@@ -20,43 +19,38 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from itm.core.keys import content_key, metric_name, registered_name
+from itm.core.params import TrackParams
 from itm.core.rankings import DataRanking, RankedModel, Ranking
-from itm.core.sections import TrackParams
 from itm.ranking.recommend import read_recommended
 from itm.report.figures import MOST_MODELS, score_against_cost, score_bars
 from itm.store.layout import Store
-from tasks.track.client import code_commit, experiment, tracking
-from tasks.track.tracked import ATTEMPT, Told, Tracked, TrackedRow, begin, remember, telling
+from tasks.track.client import code_commit, get_experiment, open_client
+from tasks.track.tracked import ATTEMPT, Tracked, TrackedRow, TrackedState, save_state, start_attempt, tracking_lock
 
 ALIAS = "recommended"
 
 
 @task(name="track", cache_policy=NO_CACHE, persist_result=False)
 def track(ranking: Ranking, params: TrackParams, store: Store, reports: Sequence[Path] = ()) -> list[str]:
-    """Log a ranking, with `reports` beside it, and return the ids of the parent runs, one a data set."""
-    return log_ranking(ranking, params, store, reports)
-
-
-def log_ranking(ranking: Ranking, params: TrackParams, store: Store, reports: Sequence[Path] = ()) -> list[str]:
-    """Log a ranking without an orchestrator around."""
+    """Log a ranking and the files `reports`. Return the ids of the parent runs, one per data set."""
     readable = [data for data in ranking.data_sets if not data.reason]
     recommended = read_recommended(store)
-    with tracking(params) as client, telling(store):
-        experiments = {data.data: experiment(client, data.data, params) for data in readable}
-        told = begin(client, params, store)
-        remember(told, store)
-        now: dict[str, Tracked] = {}
-        holder = None  # the run that holds the files of the whole ranking: they may be many megabytes
+    with open_client(params) as client, tracking_lock(store):
+        experiments = {data.data: get_experiment(client, data.data, params) for data in readable}
+        state = start_attempt(client, params, store)
+        save_state(state, store)
+        logged: dict[str, Tracked] = {}
+        holder = None  # run with the files of the whole ranking, which can be many megabytes
         for data in readable:
-            one = _log_data(client, experiments[data.data], ranking, data, told, store, reports, holder)
-            if holder is None and one.whole == one.parent:
-                holder = one.parent
-            now[data.data] = one
-        remember(replace(told, data_sets=told.data_sets | now, attempt=""), store)
+            tracked = _log_data(client, experiments[data.data], ranking, data, state, store, reports, holder)
+            if holder is None and tracked.whole == tracked.parent:
+                holder = tracked.parent
+            logged[data.data] = tracked
+        save_state(replace(state, data_sets=state.data_sets | logged, attempt=""), store)
         for data in readable if params.recommend else ():
-            if chosen := now[data.data].rows.get(recommended.get(data.data, "")):
-                _recommend(client, data, recommended[data.data], chosen.run)
-        return [now[data.data].parent for data in readable]
+            if row := logged[data.data].rows.get(recommended.get(data.data, "")):
+                _recommend(client, data, recommended[data.data], row.run)
+        return [logged[data.data].parent for data in readable]
 
 
 def _log_data(
@@ -64,21 +58,21 @@ def _log_data(
     experiment_id: str,
     ranking: Ranking,
     data: DataRanking,
-    told: Told,
+    state: TrackedState,
     store: Store,
     reports: Sequence[Path],
     holder: str | None,
 ) -> Tracked:
-    """Log one data set: a parent run always, the table and figures if the ranking is another, children that have changed.
+    """Log one data set: a parent run, table and figures if the ranking has changed, and changed child runs.
 
-    The files of the whole ranking go to the first run that needs them; `holder` is that run, once there is one.
+    The files of the whole ranking are logged once, to the run `holder`, or to this run if there is none.
     """
-    before, key = told.data_sets.get(data.data), content_key(asdict(data))
+    before, key = state.data_sets.get(data.data), content_key(asdict(data))
     tags = {
-        ATTEMPT: told.attempt,
+        ATTEMPT: state.attempt,
         "data_source": data.source,
         "data_hash": data.hash,
-        "rank_by": ranking.rank_by,
+        "rank_by": data.rank_by,
         "code_commit": code_commit(),
         "provenance": json.dumps(ranking.provenance, sort_keys=True)[:5000],
     }
@@ -94,20 +88,20 @@ def _log_data(
     parent = str(client.create_run(experiment_id, run_name=title, tags=tags).info.run_id)
     now = int(time.time() * 1000)
     ranked = [row for row in data.rows if row.status == "ranked"]
-    counted = {"models_ranked": len(ranked), "models_failed": len(data.rows) - len(ranked), "images": data.images}
-    client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in counted.items()])
+    counts = {"models_ranked": len(ranked), "models_failed": len(data.rows) - len(ranked), "images": data.images}
+    client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in counts.items()])
     rows = before.rows if before else {}
     if not same:
         rows = {
-            row.model: _log_changed(client, experiment_id, parent, told.attempt, row, rows.get(row.model), now)
+            row.model: _log_changed(client, experiment_id, parent, state.attempt, row, rows.get(row.model), now)
             for row in data.rows
         }
         for path in () if holder else (store.ranking, store.scores, store.reports / "index.html"):
             client.log_artifact(parent, str(path))
         client.log_table(parent, _columns(data.rows), "ranking_table.json")
-        if ranked and len(data.rows) <= MOST_MODELS:  # a picture of more shows only some of them; the page has them all
+        if ranked and len(data.rows) <= MOST_MODELS:  # figures show only some of more models; the page has all
             for name, draw in (("score_bars.png", score_bars), ("score_against_cost.png", score_against_cost)):
-                client.log_figure(parent, draw(data, ranking.rank_by), name)
+                client.log_figure(parent, draw(data), name)
     for path in reports:
         client.log_artifact(parent, str(path), "changes")
     client.set_terminated(parent, "FINISHED" if ranked else "FAILED")
@@ -117,7 +111,7 @@ def _log_data(
 def _log_changed(
     client: MlflowClient, experiment_id: str, parent: str, attempt: str, row: RankedModel, before: TrackedRow | None, now: int
 ) -> TrackedRow:
-    """Log a model unless its numbers have been logged; its rank is not among them, since others move it."""
+    """Log a model unless its values have been logged. The rank does not count, because it depends on other models."""
     key = content_key(asdict(replace(row, rank=None, tie_group=None, tied_with_first=False)))
     if before and before.key == key:
         return before
@@ -125,7 +119,7 @@ def _log_changed(
 
 
 def _log_model(client: MlflowClient, experiment_id: str, parent: str, attempt: str, row: RankedModel, now: int) -> str:
-    """Log one model as a child run; a failed one is a failed run with its reason."""
+    """Log one model as a child run. A failed model is a failed run with its reason."""
     tags = {MLFLOW_PARENT_RUN_ID: parent, ATTEMPT: attempt, "model": row.model, "weights": row.weights or ""}
     if row.failures:
         tags["failure"] = "; ".join(f"{failure.step}: {failure.reason}" for failure in row.failures)[:5000]
@@ -153,7 +147,7 @@ def _log_model(client: MlflowClient, experiment_id: str, parent: str, attempt: s
 
 
 def _recommend(client: MlflowClient, data: DataRanking, model: str, run: str) -> None:
-    """Move the alias to a model, adding a version only when the model, its weights or the data are others."""
+    """Move the alias to a model. A version is added only if the model, its weights or the data have changed."""
     name = registered_name(f"itm-{data.data}")
     weights = next(row.weights for row in data.rows if row.model == model)
     tags = {"model": model, "weights": weights or "", "data_hash": data.hash}

@@ -1,7 +1,7 @@
-"""What of a ranking MLflow has been told already, remembered beside the ranking; without the record all is told again.
+"""Record of the content of MLflow, next to the ranking. Without it, everything is logged again.
 
-The record counts from the moment a whole ranking is told. Until then it names the attempt, as every run of that attempt does,
-so that the runs of one that was killed half way are taken back before all is told anew, and none stands there twice.
+The record is updated when a whole ranking has been logged. Until then it names the current attempt, and so does every run of
+the attempt. The next attempt deletes the runs of an interrupted one, so no run is logged twice.
 """
 
 import logging
@@ -16,18 +16,18 @@ from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter, ValidationError
 
 from itm.core.errors import StoreError
-from itm.core.sections import TrackParams
+from itm.core.params import TrackParams
 from itm.store.files import read_json, write_json
 from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
 
-ATTEMPT = "attempt"  # the tag of a run that names the attempt it was logged in
+ATTEMPT = "attempt"  # tag with the attempt of a run
 
 
 @dataclass(frozen=True)
 class TrackedRow:
-    """The child run of a model, and the key of the numbers in it."""
+    """The child run of a model, and the content key of its values."""
 
     key: str
     run: str
@@ -35,17 +35,17 @@ class TrackedRow:
 
 @dataclass(frozen=True)
 class Tracked:
-    """The last parent run of a data set, the one that holds the whole of the same ranking, and the child run of each model."""
+    """The runs of a data set: its last parent run, and the child run of each model, with the content key of the ranking."""
 
     parent: str
-    whole: str
+    whole: str  # the parent run with the files of the same ranking
     key: str
     rows: dict[str, TrackedRow]
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one database was told of each data set, and the attempt to tell it more that has not ended."""
+class TrackedState:
+    """The runs of each data set in one database, and the current attempt, if it has not finished."""
 
     uri: str
     data_sets: dict[str, Tracked] = field(default_factory=dict)
@@ -53,50 +53,49 @@ class Told:
 
 
 @contextmanager
-def telling(store: Store) -> Iterator[None]:
-    """Let one process at a time tell MLflow of a store."""
+def tracking_lock(store: Store) -> Iterator[None]:
+    """Hold the lock that lets one process at a time log the rankings of a store."""
     store.tracked.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(store.tracked.with_suffix(".lock")):
         yield
 
 
-def begin(client: MlflowClient, params: TrackParams, store: Store) -> Told:
-    """Take back what an attempt before has not finished, and return what the database holds, with a new attempt.
+def start_attempt(client: MlflowClient, params: TrackParams, store: Store) -> TrackedState:
+    """Delete the runs of an interrupted attempt, and return the state with a new attempt.
 
-    The attempt is remembered by `remember` before the first run of it is made.
+    Call `save_state` with it before creating the first run.
     """
     before = _read(str(params.uri), store)
     if before.attempt:
-        _take_back(client, before.attempt)
-    there = {data: told for data, told in before.data_sets.items() if _is_there(client, told.whole)}
-    return Told(before.uri, there, uuid4().hex)
+        _delete_attempt(client, before.attempt)
+    existing = {data: tracked for data, tracked in before.data_sets.items() if _exists(client, tracked.whole)}
+    return TrackedState(before.uri, existing, uuid4().hex)
 
 
-def remember(told: Told, store: Store) -> None:
-    """Remember what was told; of one database alone, since one that is changed for another gets all again."""
-    write_json(store.tracked, TypeAdapter(Told).dump_python(told))
+def save_state(state: TrackedState, store: Store) -> None:
+    """Write the record. It covers one database; for another URI, everything is logged again."""
+    write_json(store.tracked, TypeAdapter(TrackedState).dump_python(state))
 
 
-def _read(uri: str, store: Store) -> Told:
-    """Return what is remembered of a database."""
+def _read(uri: str, store: Store) -> TrackedState:
     if not store.tracked.exists():
-        return Told(uri)
+        return TrackedState(uri)
     try:
-        told = TypeAdapter(Told).validate_python(read_json(store.tracked))
+        state = TypeAdapter(TrackedState).validate_python(read_json(store.tracked))
     except (StoreError, ValidationError) as error:
-        log.warning("what MLflow was told before is not known, so it is told all again: %s", error)
-        return Told(uri)
-    return told if told.uri == uri else Told(uri)
+        log.warning("the record of MLflow runs cannot be read, so everything is logged again: %s", error)
+        return TrackedState(uri)
+    return state if state.uri == uri else TrackedState(uri)
 
 
-def _take_back(client: MlflowClient, attempt: str) -> None:
-    """Delete the runs of an attempt, as MLflow deletes: they can be restored until its garbage is collected."""
-    experiments = [one.experiment_id for one in client.search_experiments()]
+def _delete_attempt(client: MlflowClient, attempt: str) -> None:
+    """Mark the runs of an attempt as deleted. MLflow can restore them until garbage collection."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     for run in client.search_runs(experiments, filter_string=f"tags.{ATTEMPT} = '{attempt}'", max_results=50_000):
         client.delete_run(run.info.run_id)
 
 
-def _is_there(client: MlflowClient, run: str) -> bool:
+def _exists(client: MlflowClient, run: str) -> bool:
     try:
         return str(client.get_run(run).info.lifecycle_stage) == "active"
     except MlflowException:

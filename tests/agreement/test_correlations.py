@@ -1,4 +1,4 @@
-"""Single correlations: SciPy's values, nothing dropped in silence, and ties and failures against the score."""
+"""Correlations have the values of SciPy, reject invalid input, and count failures and ties against the score."""
 
 from collections.abc import Callable
 from itertools import permutations
@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from itm.agreement import pearson, regret, relative_at_k, spearman, tau_b, weighted_tau, worst_case, worst_cases
-from itm.agreement.picks import hit
+from itm.agreement import hit, pearson, regret, relative_at_k, spearman, tau_b, weighted_tau, worst_case, worst_cases
 from itm.core.errors import AgreementError
 
 TRUTH = np.array([84.1, 84.6, 85.5, 80.2, 77.0, 82.3, 82.3])
 SCORES = np.array([0.93, 0.95, 0.94, 0.91, 0.96, 0.91, 0.90])
 CORRELATIONS = (weighted_tau, tau_b, spearman, pearson)
-EVERY = (
+ALL_MEASURES = (
     *CORRELATIONS,
     regret,
     lambda truth, scores: relative_at_k(truth, scores, 1),
@@ -23,8 +22,7 @@ EVERY = (
 Agreement = Callable[[np.ndarray, np.ndarray], float]
 
 
-def test_values_are_those_of_scipy() -> None:
-    """Each correlation is SciPy's, and the two conventions of tau_w are its rank=True and rank=None."""
+def test_values_equal_scipy() -> None:
     assert weighted_tau(TRUTH, SCORES) == stats.weightedtau(TRUTH, SCORES).statistic
     assert weighted_tau(TRUTH, SCORES, convention="truth") == stats.weightedtau(TRUTH, SCORES, rank=None).statistic
     assert weighted_tau(TRUTH, SCORES) != weighted_tau(TRUTH, SCORES, convention="truth")
@@ -34,31 +32,28 @@ def test_values_are_those_of_scipy() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("agreement", EVERY)
-def test_what_is_no_number_is_refused_and_counted(agreement: Agreement, bad: float) -> None:
-    """NaN and infinity on either side raise, with how many there are and what to do."""
+@pytest.mark.parametrize("agreement", ALL_MEASURES)
+def test_nan_and_infinity_are_rejected(agreement: Agreement, bad: float) -> None:
     broken = SCORES.copy()
     broken[[1, 4]] = bad
-    with pytest.raises(AgreementError, match=r"2 of 7 scores are NaN or infinite; take worst_case"):
+    with pytest.raises(AgreementError, match=r"2 of 7 scores are NaN or infinite; use worst_case"):
         agreement(TRUTH, broken)
     with pytest.raises(AgreementError, match=r"2 of 7 accuracies are NaN or infinite; leave those models out"):
         agreement(broken, SCORES)
 
 
-@pytest.mark.parametrize("agreement", [*EVERY, worst_case])
-def test_pools_that_do_not_fit_are_refused(agreement: Agreement) -> None:
-    """One model has no order, and two lengths or a matrix cannot be the same models."""
-    with pytest.raises(AgreementError, match="models: 1; an order needs 2"):
+@pytest.mark.parametrize("agreement", [*ALL_MEASURES, worst_case])
+def test_invalid_shapes_are_rejected(agreement: Agreement) -> None:
+    with pytest.raises(AgreementError, match="1 models; an order needs at least 2"):
         agreement(TRUTH[:1], SCORES[:1])
     with pytest.raises(AgreementError, match=r"accuracies \(7,\) and scores \(6,\)"):
         agreement(TRUTH, SCORES[:6])
-    with pytest.raises(AgreementError, match="must be one number each"):
+    with pytest.raises(AgreementError, match="must be one number per model"):
         agreement(TRUTH[None], SCORES[None])
 
 
 @pytest.mark.parametrize("agreement", CORRELATIONS)
-def test_no_order_is_no_correlation(agreement: Agreement) -> None:
-    """Equal accuracies, or equal scores, raise where SciPy gives NaN."""
+def test_constant_input_is_rejected(agreement: Agreement) -> None:
     with pytest.raises(AgreementError, match=r"all 7 accuracies are 50, which is no order; leave this data set out"):
         agreement(np.full(7, 50.0), SCORES)
     with pytest.raises(AgreementError, match=r"all 7 scores are 0.5, which is no order"):
@@ -66,31 +61,27 @@ def test_no_order_is_no_correlation(agreement: Agreement) -> None:
 
 
 @pytest.mark.parametrize("agreement", [weighted_tau, tau_b, spearman])
-def test_only_the_order_counts(agreement: Agreement) -> None:
-    """A rising function of scores or accuracies changes nothing, and a falling one turns the sign of tau-b and Spearman."""
+def test_rank_correlations_depend_only_on_ranks(agreement: Agreement) -> None:
     assert agreement(TRUTH, np.exp(9 * SCORES)) == pytest.approx(agreement(TRUTH, SCORES), abs=1e-12)
     assert agreement(np.log(TRUTH), SCORES) == pytest.approx(agreement(TRUTH, SCORES), abs=1e-12)
     if agreement is not weighted_tau:
         assert agreement(TRUTH, -SCORES) == pytest.approx(-agreement(TRUTH, SCORES), abs=1e-12)
 
 
-def test_failures_come_last_and_are_counted() -> None:
-    """Failed models are below every other, the best of them lowest, and so are infinities of either sign."""
+def test_failed_models_are_last() -> None:
     found = worst_case(np.array([4.0, 3.0, 2.0, 1.0, 0.0]), np.array([np.nan, -9.0, np.inf, -8.0, -np.inf]))
     assert found.ranks.tolist() == [0.0, 3.0, 1.0, 4.0, 2.0]
     assert (found.failed, found.tied) == (3, 0)
 
 
-def test_every_tied_pair_is_ordered_against_the_accuracies() -> None:
-    """Equal scores become the order that has every tied pair wrong, while pairs told apart keep theirs."""
+def test_ties_are_ordered_against_accuracies() -> None:
     truth, scores = np.array([5.0, 4.0, 3.0, 2.0, 1.0]), np.array([7.0, 7.0, 9.0, 7.0, 1.0])
     found = worst_case(truth, scores)
     assert found.ranks.tolist() == [1.0, 2.0, 4.0, 3.0, 0.0]
     assert (found.failed, found.tied) == (0, 3)
 
 
-def test_no_other_way_to_break_ties_has_a_lower_tau_b_or_a_higher_regret() -> None:
-    """Among all orders that the scores allow, the strict ranks are worst for tau-b and for the pick."""
+def test_worst_case_has_the_lowest_tau_b_and_highest_regret() -> None:
     generator = np.random.default_rng(0)
     for _ in range(20):
         truth, scores = generator.permutation(6.0 + np.arange(6)), generator.integers(0, 3, 6).astype(float)
@@ -105,26 +96,23 @@ def test_no_other_way_to_break_ties_has_a_lower_tau_b_or_a_higher_regret() -> No
         assert regret(truth, ranks) == max(regret(truth, order) for order in allowed) == regret(truth, scores)
 
 
-def test_a_score_of_constants_is_as_bad_as_can_be() -> None:
-    """A score that tells no model apart from another gets -1, not an excuse."""
+def test_constant_score_has_tau_minus_one() -> None:
     assert weighted_tau(TRUTH[:5], worst_case(TRUTH[:5], np.zeros(5)).ranks) == -1.0
 
 
-def test_strict_orders_are_kept() -> None:
-    """Where there are no ties and no failures, the ranks are those of the scores, and tau_w is the same."""
+def test_strict_scores_keep_their_order() -> None:
     scores = SCORES + np.arange(7) / 1000
     found = worst_case(TRUTH, scores)
     assert (found.failed, found.tied) == (0, 0)
     assert weighted_tau(TRUTH, found.ranks) == weighted_tau(TRUTH, scores)
 
 
-def test_a_table_is_ranked_row_by_row_over_the_models_it_has() -> None:
-    """A model without an accuracy takes no part on that data set, and failures and ties add up over data sets."""
+def test_worst_cases_ranks_each_row() -> None:
     truth = np.array([[3.0, np.nan, 1.0], [3.0, 2.0, 1.0]])
     found = worst_cases(truth, np.array([[1.0, 5.0, 1.0], [9.0, np.nan, 8.0]]))
     assert found.ranks[0, [0, 2]].tolist() == [0.0, 1.0]
     assert np.isnan(found.ranks[0, 1])
     assert found.ranks[1].tolist() == [2.0, 0.0, 1.0]
     assert (found.failed, found.tied) == (1, 2)
-    with pytest.raises(AgreementError, match="alike"):
+    with pytest.raises(AgreementError, match="same shape"):
         worst_cases(truth, truth[:1])

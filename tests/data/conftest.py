@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -13,6 +14,7 @@ from itm.data.ingest import ingest
 from itm.store.layout import Store
 
 Paint = Callable[..., Path]
+Table = Callable[..., str]
 Ingest = Callable[..., DataRef]
 
 
@@ -39,9 +41,21 @@ def petals(tmp_path: Path, paint: Paint) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Return an empty store."""
-    return Store(tmp_path / "store")
+def write_table() -> Table:
+    """Write an index of the images in a folder, with a column per function of their paths, and return its source."""
+
+    def write(folder: Path, kind: str, **columns: Callable[[Path], object]) -> str:
+        paths = sorted(folder.rglob("*.png"), key=lambda path: path.stem)
+        values = {name: [value(path) for path in paths] for name, value in columns.items()}
+        table = pl.DataFrame({"path": [str(path.relative_to(folder)) for path in paths]} | values)
+        path = folder / f"index.{kind}"
+        if kind == "csv":
+            table.write_csv(path)
+        else:
+            table.write_parquet(path)
+        return f"{kind}:{path}"
+
+    return write
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Images that cannot be used are set aside with a reason, and images with the same bytes never count twice."""
+"""Images that cannot be used are rejected with a reason, and images with the same bytes never count twice."""
 
 import os
 import struct
@@ -7,7 +7,6 @@ import sys
 import zlib
 from collections import Counter
 
-import pytest
 from PIL import Image
 
 from itm.data.index import read_index
@@ -23,12 +22,11 @@ def _png_promise(width: int, height: int) -> bytes:
 
 
 def _bad(data):
-    rows = read_index(data).filter(status="set aside").select("path", "kind", "reason").rows()
+    rows = read_index(data).filter(status="rejected").select("path", "rejection", "reason").rows()
     return {os.path.basename(path): (kind, reason) for path, kind, reason in rows}  # noqa: PTH119
 
 
-def test_bad_files_are_set_aside_with_their_reason(petals, paint, take, caplog):
-    """Whatever lies in a class folder is a row; what is no whole image has a kind and a reason, and is counted aloud once."""
+def test_bad_files_are_rejected_with_their_reason(petals, paint, take, caplog):
     rose = petals / "rose"
     whole = paint(petals.parent / "whole.jpg", 60, side=64).read_bytes()
     (rose / "cut.jpg").write_bytes(whole[: len(whole) // 2])
@@ -57,24 +55,22 @@ def test_bad_files_are_set_aside_with_their_reason(petals, paint, take, caplog):
     }
     assert "pixels" in _bad(data)["bomb.png"][1]
     assert data.images == 20
-    assert data.set_aside == Counter(kinds.values())
+    assert data.rejected == Counter(kinds.values())
     assert caplog.messages == [
-        f"petals: 10 of 30 images set aside: 1 empty, 1 missing, 1 not an image, 2 too large, 3 truncated or damaged, "
+        f"petals: rejected 10 of 30 images: 1 empty, 1 missing, 1 not an image, 2 too large, 3 truncated or damaged, "
         f"2 unreadable; see {data.index}"
     ]
 
 
 def test_known_images_are_not_decoded_again(petals, take, monkeypatch):
-    """A second ingest trusts what it decoded before: a limit that would refuse every image is only met by new ones."""
     first = take(petals)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     assert take(petals) == first
     Image.new("RGB", (12, 12)).save(petals / "rose" / "new.png")
-    assert take(petals).set_aside == {"too large": 1}
+    assert take(petals).rejected == {"too large": 1}
 
 
 def test_the_same_bytes_twice_in_a_class_count_once(petals, take):
-    """Of identical images with one label the first by path is kept, and the other says of which it is a duplicate."""
     (petals / "rose" / "00-copy.png").write_bytes((petals / "rose" / "05.png").read_bytes())
     data = take(petals)
     kept = petals / "rose" / "00-copy.png"
@@ -83,7 +79,6 @@ def test_the_same_bytes_twice_in_a_class_count_once(petals, take):
 
 
 def test_the_same_bytes_under_two_labels_are_not_used(petals, take):
-    """Identical images with different labels are all set aside, and the reason names the labels."""
     (petals / "rose" / "x.png").write_bytes((petals / "daisy" / "04.png").read_bytes())
     data = take(petals)
     reason = ("conflicting labels", "same bytes are labelled daisy and rose")
@@ -92,7 +87,6 @@ def test_the_same_bytes_under_two_labels_are_not_used(petals, take):
 
 
 def test_the_same_bytes_in_two_splits_stay_on_the_evaluation_side(tmp_path, paint, take, caplog):
-    """An image that is in several splits is kept in test before val before train, so that nothing evaluated was trained on."""
     for part, name in enumerate(("train", "val", "test")):
         for number in range(8):
             paint(tmp_path / "set" / name / "ab"[number % 2] / f"{name}{number}.png", 100 * part + number)
@@ -112,15 +106,6 @@ def test_the_same_bytes_in_two_splits_stay_on_the_evaluation_side(tmp_path, pain
 
 
 def test_opening_images_needs_no_heavy_imports():
-    """Worker processes that only open images load neither polars nor torch."""
     code = "import sys, itm.data.pixels; print(sorted({'polars', 'torch', 'sklearn', 'pydantic'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_an_unknown_name_of_the_package_is_an_attribute_error():
-    """The package answers for its public names only."""
-    import itm.data
-
-    with pytest.raises(AttributeError, match="no attribute 'swallow'"):
-        itm.data.swallow  # noqa: B018

@@ -8,22 +8,20 @@ import pytest
 
 from itm.core.errors import DataError
 from itm.data.index import read_index
-from itm.data.sources.parse import name_of
+from itm.data.sources.parse import parse_source
 
 
 def test_each_sub_folder_is_a_class(petals, take):
-    """A folder of class folders gives one row an image with its class, its label and its size."""
     data = take(f"folder:{petals}")
     index = read_index(data)
-    assert (data.name, data.classes, data.images, data.set_aside) == ("petals", ("daisy", "rose"), 20, {})
+    assert (data.name, data.target.names, data.images, data.rejected) == ("petals", ("daisy", "rose"), 20, {})
     assert index["path"].to_list() == sorted(str(path) for path in petals.rglob("*.png"))
-    assert set(index.select("class_name", "label").iter_rows()) == {("daisy", 0), ("rose", 1)}
+    assert set(index["target"]) == {"daisy", "rose"}
     assert index["width"].unique().to_list() == [12]
 
 
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid", "testing"), ("train", "validation", "test")])
 def test_split_folders_are_kept(tmp_path, paint, take, names):
-    """Folders named train, val and test, in any of the usual spellings, are the splits of the data set."""
     sizes = (4, 2, 3)
     for part, (name, size) in enumerate(zip(names, sizes, strict=True)):
         for number in range(2 * size):
@@ -37,14 +35,12 @@ def test_split_folders_are_kept(tmp_path, paint, take, names):
 
 @pytest.mark.parametrize("names", [("val", "test"), ("train", "bus")])
 def test_class_folders_with_split_names_stay_classes(tmp_path, paint, take, names):
-    """Split names are taken as classes where one of the folders is no split or none is train."""
     for number in range(6):
         paint(tmp_path / "set" / names[number % 2] / f"{number}.png", number)
-    assert take(tmp_path / "set").classes == tuple(sorted(names))
+    assert take(tmp_path / "set").target.names == tuple(sorted(names))
 
 
 def test_hidden_files_are_ignored_and_deep_files_found(petals, paint, take):
-    """Files below a class folder belong to the class at any depth, through links too; hidden ones belong to nothing."""
     paint(petals / "rose" / "red" / "deep" / "31.png", 31)
     paint(petals / "rose" / ".cache" / "32.png", 32)
     (petals / "rose" / ".DS_Store").write_bytes(b"finder")
@@ -56,27 +52,24 @@ def test_hidden_files_are_ignored_and_deep_files_found(petals, paint, take):
         "rose/red/deep/31.png",
         "rose/linked.png",
     }
-    assert (data.images, len(added), data.classes, data.set_aside) == (22, 2, ("daisy", "rose"), {})
+    assert (data.images, len(added), data.target.names, data.rejected) == (22, 2, ("daisy", "rose"), {})
 
 
 def test_files_beside_the_class_folders_are_counted_aloud(petals, take, caplog):
-    """A file that lies outside all class folders is no image of any class, and a warning says so."""
     (petals / "README.txt").write_text("about")
     assert take(petals).images == 20
-    assert caplog.messages == [f"{petals}: 1 files lie outside the class folders and are ignored"]
+    assert caplog.messages == [f"{petals}: ignored 1 file outside the class folders"]
 
 
-def test_a_file_whose_name_is_not_text_is_set_aside(petals, take):
-    """A name that is not UTF-8 cannot stand in the index as it is, so the image is set aside with that reason."""
+def test_a_file_whose_name_is_not_text_is_rejected(petals, take):
     strange = os.fsencode(petals / "rose") + b"/\xff.png"
     Path(os.fsdecode(strange)).write_bytes((petals / "rose" / "01.png").read_bytes() + b"x")
     data = take(petals)
-    bad = read_index(data).filter(status="set aside")
-    assert bad.select("kind", "reason").rows() == [("unreadable", "unreadable: the file's name is not UTF-8")]
+    bad = read_index(data).filter(status="rejected")
+    assert bad.select("rejection", "reason").rows() == [("unreadable", "unreadable: the name of the file is not UTF-8")]
 
 
 def test_errors_name_what_is_wrong_with_the_folder(tmp_path, paint, take):
-    """Each folder that is no data set is refused with its own words."""
     (tmp_path / "empty").mkdir()
     flat = paint(tmp_path / "flat" / "1.png", 1)
     paint(tmp_path / "single" / "only" / "1.png", 1)
@@ -85,7 +78,7 @@ def test_errors_name_what_is_wrong_with_the_folder(tmp_path, paint, take):
         f"folder:{tmp_path}/nothing": "no such folder",
         f"folder:{flat}": "is a file, not a folder",
         f"folder:{tmp_path}/empty": "is empty",
-        f"folder:{tmp_path}/flat": "holds 1 files directly and no class folders",
+        f"folder:{tmp_path}/flat": "has 1 file but no class folders",
         f"folder:{tmp_path}/single": "only one class, 'only'",
         f"folder:{tmp_path}/hollow": "there are no images",
     }
@@ -95,18 +88,16 @@ def test_errors_name_what_is_wrong_with_the_folder(tmp_path, paint, take):
 
 
 def test_all_classes_with_too_few_images_are_named_at_once(petals, paint, take):
-    """Classes with fewer than two usable images are refused together, with their counts and what was set aside."""
     paint(petals / "lily" / "1.png", 50)
     (petals / "lily" / "2.png").write_text("no image")
     (petals / "moss").mkdir()
     with pytest.raises(
-        DataError, match=r"'lily' \(1\), 'moss' \(0\); add images or remove the classes\. Set aside: 1 not an image"
+        DataError, match=r"'lily' \(1\), 'moss' \(0\); add images or remove the classes\. Rejected: 1 not an image"
     ):
         take(petals)
 
 
 def test_a_class_that_train_lacks_is_refused(tmp_path, paint, take):
-    """A class that only val or test has cannot be learnt, so it is named."""
     for number in range(8):
         paint(tmp_path / "set" / ("train", "test")[number // 4] / "ab"[number % 2] / f"{number}.png", number)
     paint(tmp_path / "set" / "test" / "c" / "8.png", 8)
@@ -116,7 +107,6 @@ def test_a_class_that_train_lacks_is_refused(tmp_path, paint, take):
 
 
 def test_the_index_is_the_same_in_another_clone(petals, take, tmp_path, monkeypatch):
-    """A source given relatively gives the same index bytes wherever the clone lies; the hash never depends on paths."""
     absolute = take(petals)
     written = []
     for clone in ("one", "two"):
@@ -130,7 +120,6 @@ def test_the_index_is_the_same_in_another_clone(petals, take, tmp_path, monkeypa
 
 
 def test_a_second_ingest_changes_nothing(petals, take):
-    """Ingest called again returns the same record and leaves the index file untouched."""
     (petals / "rose" / "note.txt").write_text("no image")
     first = take(petals)
     before = first.index.stat()
@@ -140,7 +129,6 @@ def test_a_second_ingest_changes_nothing(petals, take):
 
 
 def test_a_changed_image_changes_the_hash(petals, paint, take):
-    """New bytes under an old name are noticed."""
     before = take(petals)
     paint(petals / "rose" / "01.png", 99)
     after = take(petals)
@@ -149,7 +137,6 @@ def test_a_changed_image_changes_the_hash(petals, paint, take):
 
 
 def test_a_damaged_index_is_written_again(petals, take, caplog):
-    """An index that cannot be read is made anew, and a warning says so."""
     data = take(petals)
     whole = data.index.read_bytes()
     data.index.write_bytes(whole[:100])
@@ -159,8 +146,8 @@ def test_a_damaged_index_is_written_again(petals, take, caplog):
 
 
 def test_a_name_is_derived_or_given(petals, take, monkeypatch):
-    """The name in front wins; without one the folder's own name is taken, also where the path does not spell it."""
     assert take(f"blossoms=folder:{petals}").name == "blossoms"
     assert take(f"blossoms={petals}").index.stem == "blossoms"
     monkeypatch.chdir(petals)
-    assert [name_of(source) for source in ("folder:.", "..", f"folder:{petals}/")] == ["petals", petals.parent.name, "petals"]
+    names = [parse_source(source).name for source in ("folder:.", "..", f"folder:{petals}/")]
+    assert names == ["petals", petals.parent.name, "petals"]

@@ -1,5 +1,6 @@
 """Every kind of image file is read as the picture a person would see, checked against pixels made here."""
 
+import hashlib
 import io
 from functools import partial
 from pathlib import Path
@@ -10,13 +11,18 @@ import pytest
 from PIL import Image
 
 from itm.core.errors import DataError
-from itm.data.pixels import open_rgb
+from itm.data.pixels import open_file, open_verified, read_rgb
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
 
+def _rgb(path: Path) -> Image.Image:
+    with path.open("rb") as stream:
+        return read_rgb(stream)
+
+
 def _pixels(path: Path) -> list[tuple[int, ...]]:
-    image = open_rgb(path)
+    image = _rgb(path)
     assert image.mode == "RGB"
     return [tuple(int(v) for v in pixel) for pixel in np.asarray(image).reshape(-1, 3)]
 
@@ -27,7 +33,6 @@ def _saved(path: Path, values: list[list[float]], kind: npt.DTypeLike) -> Path:
 
 
 def test_sixteen_bit_grey_is_scaled_and_rounded(tmp_path):
-    """Grey values of 16 bits are divided by 257 and rounded, so that black stays black and white stays white."""
     path = _saved(tmp_path / "grey.png", [[0, 128, 129, 257, 32768, 65535]], np.uint16)
     assert [pixel[0] for pixel in _pixels(path)] == [0, 0, 1, 1, 128, 255]
     other_end = _saved(tmp_path / "grey.tiff", [[0, 128, 129, 257, 32768, 65535]], np.dtype(">u2"))
@@ -50,12 +55,10 @@ def test_sixteen_bit_grey_is_scaled_and_rounded(tmp_path):
     ],
 )
 def test_numbers_without_a_range_follow_the_documented_rule(tmp_path, values, kind, expected):
-    """32-bit images take the smallest usual range that holds them, or else are stretched from black to white."""
     assert [pixel[0] for pixel in _pixels(_saved(tmp_path / "wide.tiff", [values], kind))] == expected
 
 
 def test_a_palette_with_transparency_is_put_on_white(tmp_path):
-    """Palette images keep their colours, and transparent entries become white, given as one index or as a list."""
     image = Image.new("P", (3, 1))
     image.putpalette([255, 0, 0, 0, 0, 255, 0, 255, 0])
     image.putdata([0, 1, 2])
@@ -78,13 +81,11 @@ def test_a_palette_with_transparency_is_put_on_white(tmp_path):
     ],
 )
 def test_transparent_images_are_put_on_white(tmp_path, mode, colour, expected):
-    """What lies under full transparency never shows, and half transparency mixes with white."""
     Image.new(mode, (2, 1), colour).save(tmp_path / "image.png")
     assert _pixels(tmp_path / "image.png") == [expected] * 2
 
 
 def test_a_transparent_colour_of_an_rgb_image_is_white(tmp_path):
-    """The one colour that a PNG without alpha declares transparent is put on white, the others stay."""
     image = Image.new("RGB", (2, 1), (10, 20, 30))
     image.putpixel((1, 0), RED)
     image.save(tmp_path / "key.png", transparency=(10, 20, 30))
@@ -92,7 +93,6 @@ def test_a_transparent_colour_of_an_rgb_image_is_white(tmp_path):
 
 
 def test_four_inks_are_read_with_and_without_the_mark_of_adobe(tmp_path):
-    """A CMYK JPEG has the same colours whether it is stored inverted with Adobe's mark or plain without it, as in TIFF."""
     inks = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
     inks.save(tmp_path / "adobe.jpg", quality=100)
     inks.save(tmp_path / "inks.tiff")
@@ -109,7 +109,6 @@ def test_four_inks_are_read_with_and_without_the_mark_of_adobe(tmp_path):
 
 @pytest.mark.parametrize("name", ["moving.gif", "moving.png", "moving.webp"])
 def test_an_animation_shows_its_first_frame(tmp_path, name):
-    """Of moving images the first frame is taken."""
     frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, (0, 0, 255))]
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **({"lossless": True} if "webp" in name else {}))
     assert set(_pixels(tmp_path / name)) == {RED}
@@ -117,7 +116,6 @@ def test_an_animation_shows_its_first_frame(tmp_path, name):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photograph_is_turned_upright(tmp_path, orientation):
-    """All eight EXIF orientations give the same upright picture."""
     upright = np.zeros((2, 3, 3), np.uint8)
     upright[0, 0], upright[1, 2] = RED, (0, 0, 255)
     undo = {
@@ -133,18 +131,32 @@ def test_a_photograph_is_turned_upright(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(np.ascontiguousarray(undo(upright))).save(tmp_path / "photo.png", exif=exif)
-    assert np.array_equal(np.asarray(open_rgb(tmp_path / "photo.png")), upright)
+    assert np.array_equal(np.asarray(_rgb(tmp_path / "photo.png")), upright)
 
 
 def test_broken_exif_does_not_spoil_the_pixels(tmp_path):
-    """EXIF bytes that mean nothing are passed over."""
     Image.new("RGB", (2, 1), RED).save(tmp_path / "photo.png", exif=b"Exif\x00\x00MM\x00\x2a\xff\xff")
     assert _pixels(tmp_path / "photo.png") == [RED, RED]
 
 
-def test_what_is_no_image_is_an_error_that_names_the_file(tmp_path):
-    """A file that is missing or no image is refused with its path; a page description is not even tried."""
-    (tmp_path / "page.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
-    for name, reason in {"nothing.png": ".*No such file", "page.eps": "cannot identify"}.items():
-        with pytest.raises(DataError, match=rf"{name}: cannot be opened as an image \({reason}"):
-            open_rgb(tmp_path / name)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nothing.png", r"nothing\.png can no longer be read \(.*No such file.*\); ingest again"),
+        ("changed.png", r"changed\.png changed after it was ingested; ingest again"),
+        ("page.eps", r"page\.eps: cannot be opened as an image \(cannot identify .*\); repair or remove it"),
+    ],
+)
+def test_an_image_that_cannot_be_opened_is_named(tmp_path, name, reason):
+    page = tmp_path / "page.eps"  # a page description: Pillow would hand it to another program
+    page.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    Image.new("RGB", (2, 1)).save(tmp_path / "changed.png")
+    id_ = hashlib.sha256(page.read_bytes()).hexdigest()
+    with pytest.raises(DataError, match=reason):
+        open_verified(str(tmp_path / name), id_, open_file)
+
+
+def test_an_image_with_the_bytes_that_were_ingested_is_opened(tmp_path):
+    Image.new("RGB", (2, 1), RED).save(tmp_path / "same.png")
+    id_ = hashlib.sha256((tmp_path / "same.png").read_bytes()).hexdigest()
+    assert open_verified(str(tmp_path / "same.png"), id_, open_file).getpixel((1, 0)) == RED

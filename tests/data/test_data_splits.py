@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +19,20 @@ REAL = Path(__file__).parents[2].parent / "shared" / "real" / "sets"
 
 def _rows(sizes: dict[str, int]) -> list[Row]:
     return [
-        Row(f"{name}/{number}.png", f"{name}/{number}.png", name, id=f"{name}{number}")
-        for name, size in sizes.items()
+        Row(f"{name}/{number}.png", f"{name}/{number}.png", name, stratum=stratum, id=f"{name}{number}")
+        for stratum, (name, size) in enumerate(sizes.items())
         for number in range(size)
     ]
 
 
 @pytest.mark.parametrize("trial", range(20))
 def test_splits_depend_neither_on_order_nor_on_names(trial):
-    """However the images are listed and whatever their files are called, each id gets the same split."""
     rng = np.random.default_rng(trial)
     rows = _rows({f"class{c}": int(rng.integers(2, 40)) for c in range(6)})
     seed = int(rng.integers(1000))
     expected = {row.id: row.split for row in assign_splits(rows, SHARES, seed)}
     renamed = [
-        Row(f"{rng.integers(10**9)}", "x", row.class_name, id=row.id) for row in rng.permutation(np.array(rows, dtype=object))
+        replace(row, path=f"{rng.integers(10**9)}", relative="x") for row in rng.permutation(np.array(rows, dtype=object))
     ]
     assert {row.id: row.split for row in assign_splits(renamed, SHARES, seed)} == expected
     assert {row.id: row.split for row in assign_splits(rows, SHARES, seed + 1)} != expected
@@ -42,7 +42,6 @@ def test_splits_depend_neither_on_order_nor_on_names(trial):
     "shares", [SHARES, {"train": 1.0}, {"train": 0.98, "val": 0.01, "test": 0.01}, {"train": 0.02, "val": 0.49, "test": 0.49}]
 )
 def test_every_class_is_in_every_split_that_has_a_share(shares):
-    """Counts add up, train is never empty, and small shares get an image as soon as there are enough of them."""
     wanted = sum(share > 0 for share in shares.values())
     for images in range(2, 120):
         counts = split_counts(images, shares)
@@ -57,16 +56,14 @@ def test_every_class_is_in_every_split_that_has_a_share(shares):
 
 
 def test_the_largest_remainder_wins_and_ties_go_in_order():
-    """What whole numbers leave over goes to the largest fraction first, then in the order given."""
     assert largest_remainder(10, {"a": 0.29, "b": 0.71}) == {"a": 3, "b": 7}
     assert largest_remainder(2, {"a": 1.0, "b": 1.0, "c": 1.0}) == {"a": 1, "b": 1, "c": 0}
     assert largest_remainder(100, {"a": 0.29, "b": 0.7, "c": 0.01}) == {"a": 29, "b": 70, "c": 1}
 
 
 def test_a_set_without_splits_is_split_class_by_class(petals, take):
-    """The shares hold within every class, and another seed gives another split of the same images."""
     index = read_index(take(petals, splits=SHARES))
-    counts = Counter(index.select("class_name", "split").rows())
+    counts = Counter(index.select("target", "split").rows())
     assert counts == {(name, split): {"train": 6}.get(split, 2) for name in ("daisy", "rose") for split in SHARES}
     other = read_index(take(petals, splits=SHARES, seed=1))
     assert other["id"].to_list() == index["id"].to_list()
@@ -74,7 +71,6 @@ def test_a_set_without_splits_is_split_class_by_class(petals, take):
 
 
 def test_renamed_files_keep_their_split(petals, take):
-    """The split of an image belongs to its bytes, and so does the hash of the data set."""
     first = take(petals)
     before = dict(read_index(first).select("id", "split").rows())
     for path in list(petals.rglob("*.png")):
@@ -85,7 +81,6 @@ def test_renamed_files_keep_their_split(petals, take):
 
 
 def test_a_sample_is_balanced_and_opens_nothing_more(petals, paint, take, caplog):
-    """A sample has the same number of good images of each class; bad ones on the way are replaced and reported."""
     caplog.set_level("INFO")
     for number in range(100, 180):
         paint(petals / "daisy" / f"{number}.png", number)
@@ -94,35 +89,32 @@ def test_a_sample_is_balanced_and_opens_nothing_more(petals, paint, take, caplog
     data = take(petals, max_images=16)
     index = read_index(data)
     good = index.filter(status="ok")
-    assert Counter(good["class_name"]) == {"daisy": 8, "rose": 8}
-    assert (data.images, len(index)) == (16, 16 + sum(data.set_aside.values()))
+    assert Counter(good["target"]) == {"daisy": 8, "rose": 8}
+    assert (data.images, len(index)) == (16, 16 + sum(data.rejected.values()))
     assert "petals: sampled 16 of 105 images" in caplog.messages
-    assert Counter(take(petals, max_images=40).classes) == Counter(data.classes)
+    assert Counter(take(petals, max_images=40).target.names) == Counter(data.target.names)
     again = read_index(take(petals, max_images=40)).filter(status="ok")
-    assert Counter(again["class_name"]) == {"daisy": 30, "rose": 10}
+    assert Counter(again["target"]) == {"daisy": 30, "rose": 10}
 
 
 def test_copies_do_not_fill_a_sample(petals, paint, take):
-    """The same bytes again are no further image, so a sample goes on until it has enough different ones."""
     for number in range(30):
         paint(petals / "rose" / f"copy{number}.png", 1)
     data = take(petals, max_images=12)
-    assert Counter(read_index(data).filter(status="ok")["class_name"]) == {"daisy": 6, "rose": 6}
+    assert Counter(read_index(data).filter(status="ok")["target"]) == {"daisy": 6, "rose": 6}
 
 
 def test_a_sample_depends_on_the_seed_alone(petals, take, tmp_path):
-    """The same seed samples the same images of a copy elsewhere, another seed others."""
     copy = shutil.copytree(petals, tmp_path / "copy" / "petals")
     first, second, other = take(petals, max_images=8), take(copy, max_images=8), take(petals, max_images=8, seed=1)
     assert first.hash == second.hash != other.hash
 
 
 def test_a_sample_keeps_the_proportions_of_given_splits(tmp_path, paint, take):
-    """Where the source has splits, a sample has about the same shares of them, each balanced over the classes."""
     for part, (name, size) in enumerate({"train": 60, "val": 20, "test": 20}.items()):
         for number in range(size):
             paint(tmp_path / "set" / name / ("a" if number % 4 else "b") / f"{number}.png", 100 * part + number)
-    counts = Counter(read_index(take(tmp_path / "set", max_images=20)).select("split", "class_name").rows())
+    counts = Counter(read_index(take(tmp_path / "set", max_images=20)).select("split", "target").rows())
     assert counts == {
         ("train", "a"): 6,
         ("train", "b"): 6,
@@ -134,7 +126,6 @@ def test_a_sample_keeps_the_proportions_of_given_splits(tmp_path, paint, take):
 
 
 def test_a_sample_too_small_for_the_classes_is_refused(petals, take):
-    """Two images a class are the least; the message says how many that is."""
     with pytest.raises(DataError, match="max_images is 3, too few for 2 classes; raise it to at least 4"):
         take(petals, max_images=3)
 
@@ -142,10 +133,9 @@ def test_a_sample_too_small_for_the_classes_is_refused(petals, take):
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is missing: the real images are not part of the repository")
 def test_real_photographs_are_ingested_whole(take):
-    """A thousand photographs of five flowers are all good and split class by class."""
     data = take(f"folder:{REAL / 'flowers5'}")
     index = read_index(data)
-    assert (data.images, len(data.classes), data.set_aside) == (1000, 5, {})
+    assert (data.images, len(data.target.names), data.rejected) == (1000, 5, {})
     assert Counter(index["split"]) == {"train": 600, "val": 200, "test": 200}
     assert index["height"].min() >= 100
 
@@ -153,9 +143,8 @@ def test_real_photographs_are_ingested_whole(take):
 @pytest.mark.real
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is missing: the real images are not part of the repository")
 def test_real_groceries_are_sampled_evenly(take):
-    """Of 81 classes a sample of 324 images has four each, and every class is in every split."""
     data = take(f"groceries=folder:{REAL / 'grocery81'}", max_images=324)
-    counts = Counter(read_index(data).select("class_name", "split").rows())
-    assert (data.images, len(data.classes)) == (324, 81)
+    counts = Counter(read_index(data).select("target", "split").rows())
+    assert (data.images, len(data.target.names)) == (324, 81)
     assert len(counts) == 3 * 81
-    assert set(Counter(read_index(data)["class_name"]).values()) == {4}
+    assert set(Counter(read_index(data)["target"]).values()) == {4}

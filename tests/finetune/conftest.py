@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from itm.core.sections import DataParams, ExtractParams, FinetuneParams
-from itm.core.types import DataRef, ModelRef
+from itm.core.types import DataRef, ModelRef, Run
 from itm.data.ingest import ingest
-from itm.finetune.records import Run
 from itm.finetune.runs import finetune
 from itm.store.layout import Store
 

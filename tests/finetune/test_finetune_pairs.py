@@ -12,19 +12,18 @@ from typer.testing import CliRunner
 from itm.cli.app import app
 from itm.core.errors import ParamsError
 from itm.core.params import Params
-from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking
-from itm.core.types import Failure, Protocol
+from itm.core.rankings import DataRanking, Estimate, MetricFacts, RankedModel, Ranking
+from itm.core.types import Failure, Outcome, Protocol, Run, TargetSpec
 from itm.core.yaml_records import parse
 from itm.finetune import pairs
 from itm.finetune.confirm import confirm, params_of_first
-from itm.finetune.records import Finetuned, Run
 from itm.finetune.table import below_head, means, runs_table
 from itm.finetune.view import sentence
 from itm.store.files import read_json, read_table
 from itm.store.layout import Store
 
 LONG, SHORT = "test_resnet.drawn_long", "test_resnet.drawn_short"
-SOURCE = "made:shapes?images=60"
+SOURCE = "synthetic:shapes?images=60"
 NAME = "shapes-images60"
 RECIPE = {"steps": 4, "seeds": 2, "evaluations": 1, "learning_rates": [1e-4, 1e-2]}
 
@@ -93,11 +92,11 @@ def a_ranking(*models: str) -> Ranking:
     """Return a ranking of models in this order, and one that failed."""
     rows = [RankedModel(m, "ranked", place, place, Estimate(1 / place, 0, 1, ())) for place, m in enumerate(models, start=1)]
     failed = RankedModel("broken", "failed", failures=(Failure("petals", "broken", "zoo", "gone"),))
-    return Ranking("itm", (DataRanking("petals", "digits", "d", 9, ("a", "b"), {}, (*rows, failed)),), (), {})
+    target, metric = TargetSpec("classification", ("a", "b")), MetricFacts("accuracy", "accuracy")
+    return Ranking((DataRanking("petals", "digits", "d", 9, target, metric, "itm", (*rows, failed)),), (), {})
 
 
 def test_failures_are_rows_and_stop_nothing(here):
-    """A model that is not there, one whose data lack test images and one data set that is not there leave the rest alone."""
     values = yaml.safe_load((here / "params.yaml").read_text())
     values["zoo"]["models"] = [SHORT, "test_resnet.nowhere"]
     values["data"] = {"sets": [SOURCE, "folder:nowhere"]}
@@ -114,12 +113,11 @@ def test_failures_are_rows_and_stop_nothing(here):
     assert ok["test_accuracy"].is_between(0, 1).all()
     values["data"] = {"sets": [SOURCE], "splits": {"train": 0.8, "val": 0.2}}
     (nowhere, without_test), _ = pairs.run(parse(values, Params, "test"), store)
-    assert [pair.failure.step for pair in (nowhere, without_test)] == ["zoo", "finetune"]
-    assert "has no test images" in without_test.failure.reason
+    assert [pair.failures[0].step for pair in (nowhere, without_test)] == ["zoo", "finetune"]
+    assert "has no test images" in without_test.reason
 
 
 def test_below_head_counts_pairs_that_lost_more_than_a_point():
-    """Means over seeds count; exactly one point is not yet below, and a pair with one protocol is not compared."""
     runs = [
         *(a_run("lost", "full", 0.9, test, seed) for seed, test in enumerate((0.90, 0.92))),
         a_run("lost", "head", 0.9, 0.95),
@@ -127,7 +125,7 @@ def test_below_head_counts_pairs_that_lost_more_than_a_point():
         a_run("even", "head", 0.9, 0.95),
         a_run("alone", "full", 0.9, 0.1),
     ]
-    table = runs_table([Finetuned(run.data, run.model, (run,)) for run in runs])
+    table = runs_table([Outcome(run.data, run.model, runs=(run,)) for run in runs])
     found = below_head(table)
     assert found.select("model", "below").rows() == [("lost", True), ("even", False)]
     assert found["lost"].to_list() == pytest.approx([0.04, 0.01])
@@ -136,36 +134,35 @@ def test_below_head_counts_pairs_that_lost_more_than_a_point():
 
 
 def test_the_pick_has_the_best_validation_accuracy():
-    """Test accuracy does not choose; a lead that images and seeds explain is called noise, a larger one is not."""
     models = {"a": (0.80, 0.99), "b": (0.82, 0.70), "c": (0.40, 0.95)}
     finetuned = [
-        Finetuned("petals", name, (a_run(name, "full", *both), a_run(name, "head", 0.1, 0.2))) for name, both in models.items()
+        Outcome("petals", name, runs=(a_run(name, "full", *both), a_run(name, "head", 0.1, 0.2)))
+        for name, both in models.items()
     ]
     (one,) = confirm(a_ranking("a", "b", "c"), finetuned)
     assert (one.first, one.pick, one.other, one.within_noise) == ("a", "b", "a", True)
     assert one.lead == pytest.approx(0.02)
     assert [row.head_test_accuracy for row in one.candidates] == [0.2] * 3
-    assert "picks b, not the first by itm; its lead over a on val (2.0 points, chance alone up to" in sentence(one)
+    assert "picks b instead of a, the first model by itm." in sentence(one)
+    assert " Its validation accuracy is 2.0 points above that of a, which may be chance (up to " in sentence(one)
     (one,) = confirm(a_ranking("c", "a"), finetuned)
     assert (one.pick, one.other, one.within_noise) == ("a", "c", False)
     (one,) = confirm(a_ranking("b", "c"), finetuned)
     assert (one.pick, one.other, one.within_noise) == ("b", "c", False)
-    assert "picks b, the first by itm; its lead over c" in sentence(one)
+    assert "picks b, which is also the first model by itm. Its validation" in sentence(one)
 
 
 def test_models_that_fail_are_candidates_with_a_reason():
-    """The pick comes from those that were fine-tuned; where none was, there is no pick."""
-    failed = Finetuned("petals", "a", (), Failure("petals", "a", "finetune", "no memory"))
-    done = Finetuned("petals", "b", (a_run("b", "full", 0.5, 0.5),))
+    failed = Outcome("petals", "a", failures=(Failure("petals", "a", "finetune", "no memory"),))
+    done = Outcome("petals", "b", runs=(a_run("b", "full", 0.5, 0.5),))
     (one,) = confirm(a_ranking("a", "b"), [failed, done])
     assert [(row.model, row.reason) for row in one.candidates] == [("a", "finetune: no memory"), ("b", None)]
-    assert sentence(one) == "For petals, fine-tuning picks b; a, the first by itm, failed."
+    assert sentence(one) == "For petals, fine-tuning picks b. a, the first model by itm, failed."
     (one,) = confirm(a_ranking("a"), [failed])
-    assert sentence(one) == "For petals, no fine-tuning came to an end."
+    assert sentence(one) == "For petals, no fine-tuning finished."
 
 
 def test_there_must_be_something_to_confirm():
-    """No model at all, and none that is ranked, are told."""
     with pytest.raises(ParamsError, match="--confirm is 0"):
         params_of_first(Params(), a_ranking("a"), 0)
     with pytest.raises(ParamsError, match="no model is ranked"):
@@ -175,7 +172,6 @@ def test_there_must_be_something_to_confirm():
 
 
 def test_the_command_prints_a_line_a_pair_and_the_means(call, here):
-    """`itm finetune` tells each pair as it ends, then means by protocol; again it computes nothing; failures leave with 1."""
     printed = call("finetune", "--protocol", "head", "--seeds", "1")
     assert f"{SHORT} on {NAME}: head " in printed.stderr
     assert "runs: kept/finetuned/runs.parquet" in printed.stdout
@@ -188,7 +184,6 @@ def test_the_command_prints_a_line_a_pair_and_the_means(call, here):
 
 
 def test_rank_confirms_its_first(call, here):
-    """`itm rank --confirm` fine-tunes the first models by both protocols and writes what became of the order."""
     printed = call("rank", "--confirm", "2")
     assert printed.stdout.index("page: kept/reports/index.html") < printed.stdout.index("fine-tuned, %")
     assert f"For {NAME}, fine-tuning picks test_resnet." in printed.stdout

@@ -1,5 +1,6 @@
 """Fine-tuning runs: they learn, can be repeated, are kept, and say what is wrong."""
 
+import json
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from itm.data.ingest import ingest
 from itm.finetune import runs
 from itm.finetune.runs import learning_rates
 from itm.finetune.training import Training
-from itm.store.files import read_json, write_json
+from itm.store.files import read_json
 from itm.store.layout import Store
 
 CHANCE = 0.1
@@ -29,7 +30,6 @@ def kept(store: Store) -> dict[str, Path]:
 
 
 def test_both_protocols_learn(run, resnet, store):
-    """Digits are told apart far better than by chance, and a run says how many images it learnt from and was judged on."""
     full, head = run(resnet, steps=40)
     assert (full.protocol, head.protocol) == ("full", "head")
     assert min(full.test_accuracy, head.test_accuracy) > 5 * CHANCE
@@ -41,7 +41,6 @@ def test_both_protocols_learn(run, resnet, store):
 
 
 def test_full_fine_tuning_changes_the_backbone_and_starts_from_the_head(run, resnet):
-    """At a vanishing learning rate `full` is the head it started from; at a useful one it fits the training images better."""
     rates = {"learning_rates": (1e-12, 1e-10), "batch_norm": "frozen", "weight_decay": 0.0}
     still, head = run(resnet, steps=2, **rates)
     assert still.test_accuracy == head.test_accuracy
@@ -51,7 +50,6 @@ def test_full_fine_tuning_changes_the_backbone_and_starts_from_the_head(run, res
 
 
 def test_the_same_seed_gives_the_same_run(run, resnet):
-    """Computed again, every number but the time is the same; another seed draws other crops and gives others."""
     first, again = run(resnet, resume="always"), run(resnet, resume="always")
     timeless = {"seconds": 0.0, "images_per_second": 0.0}
     assert [replace(one, **timeless) for one in first] == [replace(one, **timeless) for one in again]
@@ -60,7 +58,6 @@ def test_the_same_seed_gives_the_same_run(run, resnet):
 
 
 def test_what_is_stored_is_not_computed_again(run, resnet, monkeypatch):
-    """A second call opens no image and builds no model; more seeds or steps add to what is there."""
     first = run(resnet)
     with monkeypatch.context() as without_images:
         without_images.setattr("itm.finetune.runs.read_images", None)
@@ -79,7 +76,6 @@ def test_what_is_stored_is_not_computed_again(run, resnet, monkeypatch):
 
 
 def test_a_device_is_held_while_something_is_computed(run, resnet, monkeypatch):
-    """A pair takes its device when the first run is missing, keeps it to the end, and needs none for what is stored."""
     held: list[str] = []
 
     @contextmanager
@@ -103,7 +99,6 @@ def test_a_device_is_held_while_something_is_computed(run, resnet, monkeypatch):
 
 
 def test_a_killed_pair_goes_on_where_it_was(run, resnet, store, monkeypatch):
-    """Search runs that had ended are taken over; only the one in progress and what follows are computed."""
     fit, calls = Training.fit, []
     grid = {"learning_rates": FinetuneParams().learning_rates, "few_images_divisor": 3}
 
@@ -123,23 +118,22 @@ def test_a_killed_pair_goes_on_where_it_was(run, resnet, store, monkeypatch):
     assert len(calls) == 4 + 2 + 1
 
 
-def test_never_takes_runs_of_another_version(run, resnet, store):
-    """With `never`, a run of the same model, weights and data will do whatever else changed; a damaged one never does."""
-    run(resnet, protocols=("head",))
+@pytest.mark.parametrize("damage", ["changed", "cut"])
+def test_a_damaged_run_is_computed_again(run, resnet, store, damage, caplog):
+    first = run(resnet, protocols=("head",))
     (path,) = kept(store).values()
-    stored = read_json(path)
-    stored["identity"]["packages"] = {"torch": "0.1"}
-    stored["key"] = "of another version"
-    other = path.with_name("head-0-0123456789abcdef.json")
-    write_json(other, stored)
-    path.unlink()
-    assert run(resnet, protocols=("head",), resume="never")[0].cached
-    other.write_text("{")
-    assert not run(resnet, protocols=("head",), resume="never")[0].cached
+    whole = path.read_text()
+    record = read_json(path)
+    record["payload"]["test_accuracy"] = 0.99
+    path.write_text(json.dumps(record) if damage == "changed" else whole[:100])
+    (again,) = run(resnet, protocols=("head",))
+    assert not again.cached
+    assert again.test_accuracy == first[0].test_accuracy
+    assert f"{path}: is damaged" in caplog.text
+    assert run(resnet, protocols=("head",), resume="only-cache") == (replace(again, cached=True),)
 
 
 def test_a_rate_that_blows_up_loses(run, resnet):
-    """A learning rate whose loss is not finite is not chosen; where all blow up, the pair fails and says so."""
     full, _ = run(resnet, learning_rates=(1e-4, 1e30))
     assert full.learning_rate == 1e-4
     with pytest.raises(ModelError, match=r"every learning rate \(1e\+28, 1e\+30\); add lower ones"):
@@ -147,9 +141,8 @@ def test_a_rate_that_blows_up_loses(run, resnet):
 
 
 def test_a_class_may_be_missing_in_validation(run, resnet, digits, store):
-    """A class without validation images is learnt and judged on test all the same."""
     rows = read_index(digits).filter(status="ok")
-    table = rows.select("path", "split", label="class_name").filter(~((rows["label"] == 3) & (rows["split"] == "val")))
+    table = rows.select("path", "split", label="target").filter(~((rows["target"] == "3") & (rows["split"] == "val")))
     index = digits.index.parents[1] / "without_threes_in_val.csv"  # above the images
     table.write_csv(index)
     data = ingest(f"csv:{index}", DataParams(), store)
@@ -159,11 +152,10 @@ def test_a_class_may_be_missing_in_validation(run, resnet, digits, store):
 
 
 def test_every_split_is_needed_and_images_must_be_as_ingested(run, resnet, store):
-    """Without test images there is nothing to be judged on; an image that changed is an error, as at extraction."""
-    without_test = ingest("mine=made:shapes?images=30", DataParams(splits={"train": 0.7, "val": 0.3}), store)
+    without_test = ingest("mine=synthetic:shapes?images=30", DataParams(splits={"train": 0.7, "val": 0.3}), store)
     with pytest.raises(DataError, match="mine has no test images; fine-tuning learns from train, chooses on val"):
         run(resnet, without_test)
-    data = ingest("made:shapes?images=30", DataParams(), store)
+    data = ingest("synthetic:shapes?images=30", DataParams(), store)
     one, other, *_ = read_index(data)["path"]
     shutil.copy(one, other)
     with pytest.raises(DataError, match="changed after it was ingested; ingest again"):
@@ -171,7 +163,6 @@ def test_every_split_is_needed_and_images_must_be_as_ingested(run, resnet, store
 
 
 def test_a_model_without_a_head_and_with_dropout(run, tmp_path):
-    """A team's own model, which has no classifier and draws random numbers of its own, is fine-tuned like any other."""
     (tmp_path / "own.py").write_text(
         "import torch\nfrom torch import nn\nfrom torch.nn import functional\n\n\nclass Small(nn.Module):\n"
         "    def __init__(self):\n        super().__init__()\n        self.stem = nn.Conv2d(3, 16, 9, 4)\n\n"

@@ -1,5 +1,7 @@
 """The parts of a run: the head, the crops, batch norm, the schedule and the parameters."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,27 +10,36 @@ from sklearn.linear_model import LogisticRegression
 
 from itm.core.errors import ParamsError
 from itm.core.sections import FinetuneParams
+from itm.core.types import TargetSpec
 from itm.core.yaml_records import parse
 from itm.data.index import read_index
 from itm.finetune.head import train_head
 from itm.finetune.images import Images, read_images
 from itm.finetune.runs import learning_rates
 from itm.finetune.training import Training, _share
+from itm.store.layout import Store
 from itm.zoo import facts as zoo_facts
 from itm.zoo import load
 
 SPLITS = {"train": slice(0, 300), "val": slice(300, 450), "test": slice(450, 1700)}
 
 
+def classes(count: int) -> TargetSpec:
+    return TargetSpec("classification", tuple(f"{number}" for number in range(count)))
+
+
+TEN = classes(10)
+
+
 @pytest.fixture
 def images(digits, resnet) -> Images:
     """Return the digits as the small model sees them."""
-    return read_images(read_index(digits), "digits", zoo_facts.preprocessing_without_weights(resnet), torch.device("cpu"))
+    config = zoo_facts.preprocessing_without_weights(resnet)
+    return read_images(read_index(digits), digits, config, torch.device("cpu"), Store(Path()))
 
 
 @pytest.mark.parametrize("made", ["digits", "many dimensions"])
 def test_the_head_is_as_good_as_logistic_regression(made):
-    """On pixels, some of them constant, and on more dimensions than images, it is near scikit-learn's best C on test."""
     if made == "digits":
         x, y = load_digits(return_X_y=True)
         order = np.random.default_rng(0).permutation(len(y))
@@ -37,21 +48,20 @@ def test_the_head_is_as_good_as_logistic_regression(made):
         x, y = make_classification(1700, 400, n_informative=60, n_redundant=300, n_classes=5, class_sep=2, random_state=0)
         x, tolerance = 3 * x + 100, 0.03
     embedded = {name: (torch.from_numpy(x[rows]).float(), torch.from_numpy(y[rows])) for name, rows in SPLITS.items()}
-    head = train_head(embedded, len(set(y)), seed=0)
+    head = train_head(embedded, classes(len(set(y))), seed=0)
     scaled = (x - x[SPLITS["train"]].mean(0)) / x[SPLITS["train"]].std(0).clip(1e-6)
     judged = []
     for strength in (1e-4, 1e-3, 1e-2, 1e-1, 1.0):
         other = LogisticRegression(C=strength, max_iter=300).fit(scaled[SPLITS["train"]], y[SPLITS["train"]])
         judged.append([other.score(scaled[SPLITS[name]], y[SPLITS[name]]) for name in ("val", "test")])
-    assert head.judged["test"].accuracy > max(judged)[1] - tolerance
+    assert head.evaluations["test"].accuracy > max(judged)[1] - tolerance
     logits = embedded["test"][0] @ head.weight.T + head.bias  # of embeddings as they are
-    assert float((logits.argmax(1) == embedded["test"][1]).double().mean()) == head.judged["test"].accuracy
+    assert float((logits.argmax(1) == embedded["test"][1]).double().mean()) == head.evaluations["test"].accuracy
 
 
 def test_whole_crops_are_the_image_and_smaller_ones_lie_inside(images):
-    """A crop of everything looks like the image; smaller ones differ, from each other too; mirrored ones are turned around."""
     rows = torch.arange(8)
-    plain = next(images.judged("train"))[0][:8]
+    plain = next(images.batches("train"))[0][:8]
     whole, labels = images.cropped(rows, 1.0, False, torch.Generator().manual_seed(0))
     assert whole.shape == plain.shape
     assert labels.tolist() == images.splits["train"].labels[:8].tolist()
@@ -68,24 +78,24 @@ def test_whole_crops_are_the_image_and_smaller_ones_lie_inside(images):
 
 
 def test_judged_images_are_those_of_extraction(images, digits, resnet):
-    """Validation images are, after bytes, what the model's own transform gives."""
-    from itm.data.pixels import open_rgb
+    from io import BytesIO
 
-    transform = zoo_facts.transform(zoo_facts.preprocessing_without_weights(resnet))
+    from itm.data.pixels import read_rgb
+
+    transform = zoo_facts.create_transform(zoo_facts.preprocessing_without_weights(resnet))
     paths = read_index(digits).filter(status="ok", split="val")["path"]
-    expected = torch.stack([transform(open_rgb(path)) for path in map(type(digits.index), paths)])
-    torch.testing.assert_close(torch.cat([batch for batch, _ in images.judged("val")]), expected, atol=1e-5, rtol=1e-5)
+    expected = torch.stack([transform(read_rgb(BytesIO(path.read_bytes()))) for path in map(type(digits.index), paths)])
+    torch.testing.assert_close(torch.cat([batch for batch, _ in images.batches("val")]), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("options", "moves"), [({"batch_norm": "frozen"}, False), ({"batch_size": 8}, False), ({"batch_norm": "train"}, True)]
 )
 def test_frozen_batch_norm_keeps_its_statistics(images, resnet, options, moves):
-    """Statistics stay those of the checkpoint where they are frozen, which small batches ask for; else they follow the data."""
     backbone = load.build(resnet)
     before = {name: value.clone() for name, value in backbone.state_dict().items() if "running" in name}
-    training = Training(backbone, images, 10, FinetuneParams(**options), "digits")
-    head = train_head(training.embedded_at_start, 10, 0)
+    training = Training(backbone, images, TEN, FinetuneParams(**options), "digits")
+    head = train_head(training.embedded_at_start, TEN, 0)
     trained = training.fit(head, 1e-3, 3, 1, 0)
     after = {name.removeprefix("backbone."): value for name, value in trained.state.items()}
     assert before
@@ -94,11 +104,10 @@ def test_frozen_batch_norm_keeps_its_statistics(images, resnet, options, moves):
 
 
 def test_auto_takes_the_statistics_that_a_head_prefers(images, resnet):
-    """Left to itself, batch norm begins with whichever statistics give the better head on validation."""
     backbone = load.build(resnet)
-    moved = Training(backbone, images, 10, FinetuneParams(batch_norm="train"), "digits")
-    fixed_head, moved_head = (train_head(one, 10, 0).judged["val"] for one in (moved.embedded, moved.embedded_at_start))
-    auto = Training(load.build(resnet), images, 10, FinetuneParams(), "digits")
+    moved = Training(backbone, images, TEN, FinetuneParams(batch_norm="train"), "digits")
+    fixed_head, moved_head = (train_head(one, TEN, 0).evaluations["val"] for one in (moved.embedded, moved.embedded_at_start))
+    auto = Training(load.build(resnet), images, TEN, FinetuneParams(), "digits")
     prefers_moved = (moved_head.accuracy, -moved_head.loss) > (fixed_head.accuracy, -fixed_head.loss)
     assert auto.freezes is not prefers_moved
     expected = moved.embedded_at_start if prefers_moved else moved.embedded
@@ -106,9 +115,8 @@ def test_auto_takes_the_statistics_that_a_head_prefers(images, resnet):
 
 
 def test_runs_start_from_the_checkpoint_again(images, resnet):
-    """What one run did to the weights is not seen by the next."""
-    training = Training(load.build(resnet), images, 10, FinetuneParams(), "digits")
-    head = train_head(training.embedded_at_start, 10, 0)
+    training = Training(load.build(resnet), images, TEN, FinetuneParams(), "digits")
+    head = train_head(training.embedded_at_start, TEN, 0)
     first = training.fit(head, 1e-3, 3, 1, 0)
     training.fit(head, 3e-2, 3, 1, 1)
     again = training.fit(head, 1e-3, 3, 1, 0)
@@ -116,7 +124,6 @@ def test_runs_start_from_the_checkpoint_again(images, resnet):
 
 
 def test_the_learning_rate_rises_and_falls_to_nothing():
-    """It never starts at all of itself, is whole after the warm-up, and ends near zero."""
     shares = [_share(step, 100, 0.1) for step in range(100)]
     assert 0 < shares[0] < 0.1
     assert shares[10] == max(shares) == 1
@@ -126,7 +133,6 @@ def test_the_learning_rate_rises_and_falls_to_nothing():
 
 
 def test_few_images_lower_the_learning_rates():
-    """Below 20 training images a class, all are divided by three."""
     params = FinetuneParams()
     assert learning_rates(params, 200, 10) == params.learning_rates
     assert learning_rates(params, 199, 10)[0] == pytest.approx(1e-5)
@@ -143,7 +149,6 @@ def test_few_images_lower_the_learning_rates():
     ],
 )
 def test_parameters_are_checked(values, message):
-    """A grid too narrow to be fair, and anything else that is wrong, is told."""
     from itm.core.params import Params
 
     with pytest.raises(ParamsError, match=message.replace("(", r"\(")):

@@ -1,10 +1,13 @@
-"""One Prefect server for all tests that need one."""
+"""One Prefect server for all tests that need one, and a store that is refreshed with it."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from itm.features import devices
+from tests.flows.refreshed_store import RefreshedStore
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +36,24 @@ def environment(prefect_server: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def root() -> Path:
-    """Return the root of the repository."""
-    return Path(__file__).parents[2]
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute with one thread, as worker processes do: embeddings differ in their last digits with another number."""
+    monkeypatch.setattr(devices, "THREADS", 1)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> RefreshedStore:
+    """Return a store that was refreshed once, with nothing in the way."""
+    assert prefect_server
+    store = RefreshedStore(tmp_path_factory.mktemp("undisturbed"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices, "THREADS", 1)
+        assert store.refresh().work.extracted == 4
+    return store
+
+
+@pytest.fixture
+def refreshed(undisturbed: RefreshedStore, tmp_path: Path) -> RefreshedStore:
+    """Return an empty store with the parameters of `undisturbed`."""
+    del undisturbed  # it has started the server
+    return RefreshedStore(tmp_path / "refreshed")

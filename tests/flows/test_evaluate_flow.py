@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +28,12 @@ def evaluation(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPath
 
 
 def test_docs_print_what_the_command_writes(evaluation: Path, root: Path) -> None:
-    """The README holds the short table and docs/evidence.md the long one, to the last digit."""
-    short, long = ((evaluation / "evaluation" / name).read_text() for name in ("short.md", "table.md"))
-    assert short in (root / "README.md").read_text()
-    assert long in (root / "docs" / "evidence.md").read_text()
+    evidence = (root / "docs" / "studies" / "evidence.md").read_text()
+    for name in ("short.md", "table.md"):
+        assert (evaluation / "evaluation" / name).read_text() in evidence
 
 
 def test_summary_has_every_pool_and_figure(evaluation: Path) -> None:
-    """The summary names the pools, and gives each contender its tau_w with an interval, worst set, regret and hits."""
     summary = json.loads((evaluation / "evaluation" / "summary.json").read_text())
     assert list(summary) == ["desk", "desk, pools of 10", "mini", "real", "real, pools of 10"]
     for pool in summary.values():
@@ -48,7 +46,6 @@ def test_summary_has_every_pool_and_figure(evaluation: Path) -> None:
 
 
 def test_mlflow_compares_contenders(evaluation: Path) -> None:
-    """The evaluation is a parent run with the page as artifact, every contender a child run with its figures."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{evaluation}/mlflow.db")

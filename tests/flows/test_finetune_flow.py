@@ -9,10 +9,11 @@ from itm.core.params import Params
 from itm.core.yaml_records import parse
 from itm.features import devices
 from itm.finetune import pairs
+from itm.run.executors import Inline
 from itm.store.files import read_json, read_table
 from itm.store.layout import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
 NAME = "shapes-images60"
@@ -31,20 +32,18 @@ def parameters(root: Path, folder: Path, **changes: object) -> Params:
     return parse(values | changes, Params, "test")
 
 
-@pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")
 def test_processes_find_what_the_library_alone_finds(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worker processes give the runs that one step after another gives; a model that is not there is a row in both."""
     from flows.finetune import run
 
     monkeypatch.setattr(devices, "THREADS", 1)  # as each process has: sums differ in their last digits with another number
     folder, alone = tmp_path / "processes", tmp_path / "alone"
     finetuned, confirmed, problem = run(parameters(root, folder, runner={"kind": "processes", "workers": 2}), Store(folder))
-    expected, _ = pairs.run(parameters(root, alone), Store(alone))
+    expected, _ = pairs.run(parameters(root, alone), Store(alone), runner=Inline())
     assert (confirmed, problem) == ((), "")
     timeless = {"seconds": 0.0, "images_per_second": 0.0}
     for one, other in zip(finetuned, expected, strict=True):
-        assert (one.model, one.failure) == (other.model, other.failure)
+        assert (one.model, one.failures) == (other.model, other.failures)
         assert [replace(run, **timeless) for run in one.runs] == [replace(run, **timeless) for run in other.runs]
     table = read_table(Store(folder).finetuned)
     assert table["status"].to_list().count("failed") == 1
@@ -67,10 +66,8 @@ def test_processes_find_what_the_library_alone_finds(root: Path, tmp_path: Path,
     assert found["test_resnet.nowhere"].data.tags["failure"].startswith("zoo: ")
 
 
-@pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")
 def test_only_dask_workers_with_a_gpu_fine_tune(root: Path, tmp_path: Path) -> None:
-    """Of two workers, the one that declares a GPU gets every pair."""
     from distributed import Client, Nanny, Scheduler, SpecCluster
 
     from flows.finetune import run
@@ -93,7 +90,6 @@ def test_only_dask_workers_with_a_gpu_fine_tune(root: Path, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("prefect_server")
 def test_a_task_that_fails_is_a_row_and_the_first_are_confirmed(root: Path, tmp_path: Path) -> None:
-    """Of the first two of a ranking, the one whose code breaks in training has a reason, the other is the pick, tracked."""
     from flows.finetune import run
     from flows.rank import run as rank
 
@@ -114,10 +110,7 @@ def test_a_task_that_fails_is_a_row_and_the_first_are_confirmed(root: Path, tmp_
     rank(params, store)
     finetuned, (confirmed,), problem = run(params, store, 2)
     assert problem == ""
-    assert {pair.model: pair.failure and pair.failure.reason for pair in finetuned} == {
-        "good": None,
-        "strange": "KeyError: 'in training'",
-    }
+    assert {pair.model: pair.reason for pair in finetuned} == {"good": "", "strange": "finetune: KeyError: 'in training'"}
     assert confirmed.pick == "good"
     assert read_json(store.confirmed)["data_sets"][0]["pick"] == "good"
 

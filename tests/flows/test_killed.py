@@ -12,13 +12,13 @@ import pytest
 
 from itm.store.layout import Store
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.clusters]
 
 MOMENTS = ("indexes/*.parquet", "cache/features/*/*.parquet", "scores/scores.parquet")  # the first file of a stage is there
 PARAMS = """
-data: {{sets: ["made:shapes?images=60", "made:textures?images=60"]}}
+data: {{sets: ["synthetic:shapes?images=60", "synthetic:textures?images=60"]}}
 zoo: {{file: {zoo}, models: [test_resnet.drawn_long, test_efficientnet.textures, test_vit.drawn_long]}}
-score: {{names: [itm, logme]}}
+score: {{names: [knn, logme], rank_by: knn}}
 store: {store}
 """
 

@@ -10,6 +10,7 @@ from itm.core.params import Params
 from itm.core.yaml_records import parse
 from itm.features import devices
 from itm.run import pipeline
+from itm.run.executors import Inline
 from itm.store.layout import Store
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
 def parameters(root: Path, folder: Path, **changes: object) -> Params:
     """Return parameters of a small ranking below `folder`."""
     values = {
-        "data": {"sets": ["made:shapes?images=60", "made:textures?images=60"]},
+        "data": {"sets": ["synthetic:shapes?images=60", "synthetic:textures?images=60"]},
         "zoo": {"file": root / "data" / "zoo" / "zoo.yaml", "models": MODELS},
         "score": {"names": ["itm", "knn"]},
         "track": {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/mlruns"},
@@ -31,19 +32,17 @@ def parameters(root: Path, folder: Path, **changes: object) -> Params:
 
 @pytest.mark.usefixtures("prefect_server")
 def test_the_flow_and_the_library_alone_write_the_same_scores(root: Path, tmp_path: Path) -> None:
-    """Threads under Prefect and one step after another give byte-identical scores.parquet."""
     from flows.rank import run
 
     by_flow, alone = tmp_path / "flow", tmp_path / "alone"
     run(parameters(root, by_flow), Store(by_flow))
-    pipeline.run(parameters(root, alone), Store(alone))
+    pipeline.run(parameters(root, alone), Store(alone), Inline())
     assert Store(by_flow).scores.read_bytes() == Store(alone).scores.read_bytes()
 
 
 @pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")
 def test_processes_write_the_same_scores_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worker processes in place of threads, and two models to a scoring task, change nothing."""
     from flows.rank import run
 
     monkeypatch.setattr(
@@ -51,7 +50,7 @@ def test_processes_write_the_same_scores_too(root: Path, tmp_path: Path, monkeyp
     )  # as each process has: embeddings differ in their last digits with another number
     folder, alone = tmp_path / "processes", tmp_path / "alone"
     score = {"names": ["itm", "ped", "ncti"]}
-    changes = {"data": {"sets": ["made:shapes?images=60"]}, "score": score}
+    changes = {"data": {"sets": ["synthetic:shapes?images=60"]}, "score": score}
     run(parameters(root, folder, runner={"kind": "processes", "workers": 2, "together": 2}, **changes), Store(folder))
     pipeline.run(parameters(root, alone, **changes), Store(alone))
     assert Store(folder).scores.read_bytes() == Store(alone).scores.read_bytes()
@@ -59,7 +58,6 @@ def test_processes_write_the_same_scores_too(root: Path, tmp_path: Path, monkeyp
 
 @pytest.mark.usefixtures("prefect_server")
 def test_tasks_that_fail_become_rows(root: Path, tmp_path: Path) -> None:
-    """A model with damaged weights and one whose code breaks are rows with a reason; the one beside them is ranked."""
     from flows.rank import run
 
     (tmp_path / "broken.safetensors").write_bytes(b"not weights")
@@ -74,7 +72,7 @@ def test_tasks_that_fail_become_rows(root: Path, tmp_path: Path) -> None:
         "- {name: broken, architecture: test_resnet, checkpoint: broken.safetensors}\n"
         f"- {{name: strange, factory: 'strange.py:build', checkpoint: {good}, input_size: 48}}\n"
     )
-    changes = {"data": {"sets": ["made:shapes?images=60"]}, "runner": {"together": 3}}
+    changes = {"data": {"sets": ["synthetic:shapes?images=60"]}, "runner": {"together": 3}}
     params = parameters(root, tmp_path / "store", zoo={"file": zoo, "code": [tmp_path]}, **changes)
     result, _ = run(params, Store(params.store))
     assert [(row.model, row.status) for row in result.data_sets[0].rows] == [
@@ -90,11 +88,10 @@ def test_tasks_that_fail_become_rows(root: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("prefect_server")
 def test_the_ranking_stands_when_tracking_fails(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where MLflow's database cannot be opened, the ranking is written all the same and the log says what happened."""
     from flows.rank import run
 
     nowhere = {"uri": "sqlite:////proc/nowhere/mlflow.db", "artifacts": str(tmp_path)}
-    params = parameters(root, tmp_path / "store", track=nowhere, data={"sets": ["made:shapes?images=60"]})
+    params = parameters(root, tmp_path / "store", track=nowhere, data={"sets": ["synthetic:shapes?images=60"]})
     with caplog.at_level(logging.ERROR, "itm"):
         _, problem = run(params, Store(params.store))
     assert Store(params.store).ranking.exists()

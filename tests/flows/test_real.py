@@ -85,7 +85,6 @@ def test_imagenet_models_come_before_faces_poses_and_wake_words(ranked: Path) ->
 
 @pytest.mark.usefixtures("own_logger")
 def test_flowers_are_confirmed_by_real_checkpoints(ranked: Path, tmp_path: Path) -> None:
-    """On photographs of flowers, fine-tuning the ranking's first models gets most test images right, near the head or above."""
     shutil.copytree(ranked / "store" / "cache", tmp_path / "store" / "cache")
     names = ("mobilenetv1_025_128.in1k", "mcunet*", "mobilenetv1_025_96*")
     models = [word for name in names for word in ("-m", name)]

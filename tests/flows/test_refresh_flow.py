@@ -19,8 +19,8 @@ NOISE, STROKES, RESNET = "test_convnext.noise", "test_mambaout.strokes", "test_r
 DATA = "shapes-images200"
 
 
-class Nights:
-    """One store that is refreshed again and again with the models that it is told."""
+class Refreshed:
+    """A store that is refreshed several times, with given models."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self.params = root, folder / "params.yaml"
@@ -31,7 +31,7 @@ class Nights:
         from flows.refresh import refresh_flow
 
         values = {
-            "data": {"sets": ["made:shapes?images=200"]},
+            "data": {"sets": ["synthetic:shapes?images=200"]},
             "zoo": {"file": str(self.root / "data" / "zoo" / "zoo.yaml"), "models": [*models]},
             "score": {"names": ["knn"], "rank_by": "knn"},  # near ties by itm differ with the kind of machine
             "store": str(self.store.root),
@@ -49,27 +49,26 @@ class Nights:
 
 
 def test_only_what_is_better_beyond_noise_is_news(root: Path, tmp_path: Path, prefect_server: dict[str, str]) -> None:
-    """A winner within noise is told of and moves nothing until it is asked for; one beyond noise moves all and is an event."""
-    nights = Nights(root, tmp_path)
-    first = nights.refresh(STROKES)
-    assert (first.verdict, first.is_news, nights.alias()) == ("first ranking", False, STROKES)
+    refreshed = Refreshed(root, tmp_path)
+    first = refreshed.refresh(STROKES)
+    assert (first.verdict, first.is_news, refreshed.alias()) == ("first ranking", False, STROKES)
 
-    tied = nights.refresh(STROKES, NOISE)
+    tied = refreshed.refresh(STROKES, NOISE)
     assert (tied.verdict, tied.winner, tied.new, tied.is_news) == ("within noise", NOISE, (NOISE,), False)
     assert tied.lead.low <= 0 < tied.lead.high
-    assert nights.alias() == read_recommended(nights.store)[DATA] == STROKES
+    assert refreshed.alias() == read_recommended(refreshed.store)[DATA] == STROKES
 
-    asked = nights.refresh(STROKES, NOISE, within_noise=True)
-    assert (asked.recommended, asked.is_news, nights.alias()) == (NOISE, True, NOISE)
+    asked = refreshed.refresh(STROKES, NOISE, within_noise=True)
+    assert (asked.recommended, asked.is_news, refreshed.alias()) == (NOISE, True, NOISE)
 
-    better = nights.refresh(STROKES, NOISE, RESNET)
-    assert (better.verdict, better.winner, better.is_news, nights.alias()) == ("winner changed", RESNET, True, RESNET)
+    better = refreshed.refresh(STROKES, NOISE, RESNET)
+    assert (better.verdict, better.winner, better.is_news, refreshed.alias()) == ("winner changed", RESNET, True, RESNET)
     assert better.lead.low > 0
 
-    assert [refresh.number for refresh in read_history(nights.store)] == [1, 2, 3, 4]
+    assert [refresh.number for refresh in read_history(refreshed.store)] == [1, 2, 3, 4]
     assert [event["payload"]["recommended"] for event in _events(prefect_server["PREFECT_API_URL"], 2)] == [NOISE, RESNET]
     (artifact,) = _latest_artifact(prefect_server["PREFECT_API_URL"])
-    page = nights.store.refresh(4) / "changes.html"
+    page = refreshed.store.refresh(4) / "changes.html"
     assert RESNET in artifact["data"]
     assert RESNET in page.read_text()
 

@@ -14,7 +14,7 @@ from itm.core.params import Params
 from itm.core.yaml_records import parse
 from itm.store.layout import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _parameters(root: Path, store: Path, uri: str) -> Params:
     values = {
-        "data": {"sets": ["made:shapes?images=40"]},
+        "data": {"sets": ["synthetic:shapes?images=40"]},
         "zoo": {"file": root / "data" / "zoo" / "zoo.yaml", "models": ["test_resnet.drawn_long"]},
         "score": {"names": ["knn"], "rank_by": "knn"},
         "track": {"uri": uri},
@@ -83,7 +83,6 @@ def test_a_tracking_address_leaves_no_trace(
     stands_for: str,
     secret: str,
 ) -> None:
-    """Whether the address that `$ITM_TRACKING` stands for answers or not, only its name is ever written, logged or recorded."""
     from flows.rank import run
 
     address = stands_for.format(folder=tmp_path)
@@ -107,7 +106,6 @@ def test_a_tracking_address_leaves_no_trace(
 
 
 def test_a_secret_block_of_prefect_holds_an_address(root: Path, tmp_path: Path, prefect_server: dict[str, str]) -> None:
-    """`secret:NAME` tracks where the block says and is all that Prefect records; a block that is missing is named."""
     from prefect.blocks.system import Secret
 
     from flows.rank import run

@@ -2,10 +2,10 @@
 
 import json
 import os
-import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,9 @@ import psutil
 import pytest
 import yaml
 
-pytestmark = pytest.mark.slow
+from tests.dvc_project import DvcProject
+
+pytestmark = [pytest.mark.slow, pytest.mark.servers]
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
 EVERY_TEN_SECONDS = "* * * * * */10"
@@ -21,22 +23,11 @@ PATIENCE = 240  # seconds
 
 
 @pytest.fixture
-def project(root: Path, tmp_path: Path) -> Path:
-    """Return a copy of the project with small data sets, under its own git and DVC."""
-    folder = tmp_path / "project"
-    for name in ("flows", "itm", "tasks", "data/zoo"):
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    params = yaml.safe_load((root / "params.yaml").read_text())
-    params["data"]["sets"] = ["made:shapes?images=60", "made:textures?images=60"]
-    params["zoo"]["models"], params["score"]["names"] = MODELS, ["itm", "knn"]
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    stages = yaml.safe_load((root / "dvc.yaml").read_text())
-    stages = {"stages": {name: stage for name, stage in stages["stages"].items() if name != "evaluate"}}
-    (folder / "dvc.yaml").write_text(yaml.safe_dump(stages))
-    shutil.copy(root / ".gitignore", folder)
-    for command in (("git", "init", "--quiet"), ("dvc", "init", "--quiet")):
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder
+def project(root: Path, tmp_path: Path, environment: dict[str, str]) -> Path:
+    """Return the folder of a small project under git and DVC."""
+    project = DvcProject(root, tmp_path / "project", environment)
+    project.set_models(*MODELS)
+    return project.folder
 
 
 @pytest.fixture
@@ -47,18 +38,30 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return environment | {"PREFECT_RUNNER_POLL_FREQUENCY": "2", "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5"}
 
 
+def sigterm(process: "subprocess.Popen[bytes]") -> None:
+    """Stop a process as services are stopped. Some send the signal twice."""
+    process.terminate()
+    process.terminate()
+
+
+def ctrl_c(process: "subprocess.Popen[bytes]") -> None:
+    """Stop a process and its children as a terminal does."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
 @contextmanager
-def serving(project: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Refresh every ten seconds, and be ended in the way services are, without a complaint."""
+def serving(
+    project: Path, environment: dict[str, str], stop: Callable[["subprocess.Popen[bytes]"], None] = sigterm
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Refresh every ten seconds, and stop without an error message."""
     log = project / "serve.log"
     with log.open("w") as stream:
         command = ["itm", "serve", "--cron", EVERY_TEN_SECONDS]
-        process = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream)
+        process = subprocess.Popen(command, cwd=project, env=environment, stdout=stream, stderr=stream, start_new_session=True)
         try:
             yield process
         finally:
-            process.terminate()
-            process.terminate()  # some send it twice
+            stop(process)
             process.wait(60)
     assert process.returncode == 0
     said = log.read_text()
@@ -66,9 +69,8 @@ def serving(project: Path, environment: dict[str, str]) -> Iterator["subprocess.
 
 
 def test_two_refreshes_by_the_clock(project: Path, environment: dict[str, str]) -> None:
-    """The second computes nothing; DVC is clean, MLflow has two parents a data set and the alias, all ports are on loopback."""
     with serving(project, environment) as process:
-        records = [json.loads(_written(_record(project, number), process).read_text()) for number in (1, 2)]
+        records = [json.loads(_written(_record(project, number), process).read_text())["payload"] for number in (1, 2)]
         addresses = _listening(process.pid)
     assert addresses == {"127.0.0.1"}
     assert [record["work"]["extracted"] for record in records] == [4, 0]
@@ -79,29 +81,30 @@ def test_two_refreshes_by_the_clock(project: Path, environment: dict[str, str]) 
     _check_tracked(project)
 
 
-@pytest.mark.servers
-def test_a_refresh_that_goes_on_is_ended_too(project: Path, environment: dict[str, str]) -> None:
-    """Who stops the schedule does not wait for the night's work; the next refresh finds what was done of it."""
+@pytest.mark.parametrize("stop", [sigterm, ctrl_c])
+def test_a_running_refresh_is_stopped_too(
+    project: Path, environment: dict[str, str], stop: Callable[["subprocess.Popen[bytes]"], None]
+) -> None:
     params = yaml.safe_load((project / "params.yaml").read_text())
-    params["data"]["sets"] = [f"made:shapes?images=600&seed={seed}" for seed in range(6)]
+    params["data"]["sets"] = [f"synthetic:shapes?images=400&seed={seed}" for seed in range(3)]
+    params["score"] |= {"names": ["knn"], "rank_by": "knn"}
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     features = project / "data" / "cache" / "features"
-    with serving(project, environment) as process:
+    with serving(project, environment, stop) as process:
         _written(features, process)
     assert not _record(project, 1).exists()
     done = subprocess.run(["itm", "refresh"], cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    work = json.loads(_record(project, 2).read_text())["work"]
-    assert (work["failed"], work["extracted"] + work["features_cached"]) == (0, 12)
+    work = json.loads(_record(project, 2).read_text())["payload"]["work"]
+    assert (work["failed"], work["extracted"] + work["features_cached"]) == (0, 6)
     assert work["features_cached"] > 0
 
 
 def test_a_schedule_that_is_none_is_refused_before_anything_starts(project: Path) -> None:
-    """One line says what is wrong and how a schedule looks; no server is started for it."""
     command = ["itm", "serve", "--cron", "at night"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: --cron is 'at night', which is no schedule; an example is")
+    assert done.stderr.splitlines()[-1].startswith("error: --cron is 'at night', which is not a schedule;")
 
 
 def _record(project: Path, number: int) -> Path:

@@ -2,11 +2,8 @@
 
 import json
 import os
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,101 +11,13 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-import yaml
 
 from itm.store.layout import Store
+from tests.flows.deployed_project import HOST, PATIENCE, SETS, Project, free_port, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.clusters]
 
-HOST = "127.0.0.1"
-PATIENCE = 300  # seconds
-SETS = [f"made:{family}?images=40" for family in ("shapes", "strokes", "textures")]
-MODELS = ["test_*", "mini_resnet18.*", "mini_mobilenetv3*", "mini_convnext*", "mini_vit*.simclr"]
-PAIRS = 12 * len(SETS)
-
-
-def until(told: Callable[[], Any], what: str) -> Any:
-    """Return what is told as soon as it is something."""
-    end = time.monotonic() + PATIENCE
-    while not (found := told()):
-        assert time.monotonic() < end, f"waited {PATIENCE} s for {what}"
-        time.sleep(0.05)
-    return found
-
-
-def free_port() -> int:
-    """Return a port that nothing listens at."""
-    with closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass(frozen=True)
-class Project:
-    """The repository as a working directory, and an environment in which every process has one thread."""
-
-    root: Path
-    folder: Path
-    environment: dict[str, str]
-
-    @contextmanager
-    def running(self, name: str, *command: str) -> Iterator[psutil.Process]:
-        """Run a command that does not end by itself, and all that it starts."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            process = psutil.Popen(command, cwd=self.root, env=self.environment, stdout=log, stderr=log)
-            try:
-                yield process
-            finally:
-                end(process)
-
-    def done(self, *command: str) -> str:
-        """Run a command to its end and return what it said."""
-        done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def params(self, name: str, sets: Sequence[str] = SETS, **runner: object) -> tuple[Path, Store]:
-        """Write a parameter file with a store of its own, and return both."""
-        store = Store(self.folder / name)
-        values = {
-            "data": {"sets": [*sets]},
-            "zoo": {"file": str(self.root / "data" / "zoo" / "zoo.yaml"), "models": MODELS},
-            "score": {"names": ["itm", "knn"]},
-            "runner": runner,
-            "refresh": {"version": False},
-            "track": {"uri": None},
-            "store": str(store.root),
-        }
-        path = self.folder / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(values))
-        return path, store
-
-    def begin(self, params: Path) -> str:
-        """Have the server run the nightly deployment with a parameter file, and return the name of the flow run."""
-        said = self.done("prefect", "deployment", "run", "refresh/nightly", "-p", f"params={params}")
-        return next(line.split("UUID: ")[1].strip() for line in said.splitlines() if "UUID: " in line)
-
-    def state(self, flow_run: str) -> dict[str, Any]:
-        """Return the state of a flow run once it is final."""
-
-        def final() -> Any:
-            address = f"{self.environment['PREFECT_API_URL']}/flow_runs/{flow_run}"
-            found = httpx.get(address, timeout=60).raise_for_status().json()["state"]
-            return found if found["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
-
-        state: dict[str, Any] = until(final, "the end of the flow run")
-        return state
-
-
-def end(process: psutil.Popen) -> None:
-    """End a process, which ends what it started; what remains is killed."""
-    family = [process]
-    with suppress(psutil.NoSuchProcess):
-        family += process.children(recursive=True)
-        process.terminate()
-    for one in psutil.wait_procs(family, timeout=20)[1]:
-        with suppress(psutil.NoSuchProcess):
-            one.kill()
+PAIRS = 8 * len(SETS)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +92,7 @@ def check(store: Store, undisturbed: bytes) -> None:
 
 def last_work(store: Store) -> dict[str, Any]:
     """Return what the last refresh that came to its end did; one that failed has a number but no record."""
-    work: dict[str, Any] = json.loads(max(store.root.glob("refreshes/*/refresh.json")).read_text())["work"]
+    work: dict[str, Any] = json.loads(max(store.root.glob("refreshes/*/refresh.json")).read_text())["payload"]["work"]
     return work
 
 
@@ -202,7 +111,6 @@ def listening(*processes: psutil.Process) -> set[str]:
 
 
 def test_a_process_that_is_killed_changes_nothing(project: Project, undisturbed: bytes) -> None:
-    """The worker of a pool runs the deployment of prefect.yaml; one of its two processes is killed amid extraction."""
     params, store = project.params("processes", kind="processes", workers=2, together=4)
     flow_run = project.begin(params)
     until(lambda: feature_files(store), "the first embeddings")
@@ -216,7 +124,6 @@ def test_a_process_that_is_killed_changes_nothing(project: Project, undisturbed:
 
 
 def test_dask_workers_that_are_killed_change_nothing(project: Project, undisturbed: bytes) -> None:
-    """The worker with the GPU is killed and starts again, the other is gone for good; only the GPU's worker ever extracts."""
     from distributed import Client
 
     with started(project, free_port()) as cluster, Client(cluster.address) as client:
@@ -240,7 +147,6 @@ def test_dask_workers_that_are_killed_change_nothing(project: Project, undisturb
 
 
 def test_a_scheduler_that_is_killed_is_told_of(project: Project) -> None:
-    """Without its scheduler a refresh ends with an error that names it; the next one, on a new scheduler, computes the rest."""
     port = free_port()
     with started(project, port) as cluster:
         params, store = project.params("scheduler", SETS[:1], kind="dask", address=cluster.address)

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from postgres_cluster import Cluster, Database, started
@@ -19,9 +18,3 @@ def cluster() -> Iterator[Cluster]:
 def mlflow(cluster: Cluster) -> Database:
     """Return a fresh database for MLflow, under a new name: MLflow remembers within a process which ones have tables."""
     return cluster.create(f"mlflow_{secrets.token_hex(4)}")
-
-
-@pytest.fixture
-def root() -> Path:
-    """Return the root of the repository."""
-    return Path(__file__).parents[2]

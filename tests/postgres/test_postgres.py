@@ -24,7 +24,7 @@ from itm.features import devices
 from itm.run import pipeline
 from itm.store.layout import Store
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.clusters]
 
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures"]
 TRACKING = "ITM_TRACKING_URI"
@@ -90,7 +90,6 @@ def command(values: dict[str, Any]) -> list[str]:
 def test_a_ranking_on_postgres_is_that_of_the_library_alone(
     root: Path, tmp_path: Path, prefect: dict[str, str], mlflow: Database, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With both databases on PostgreSQL the scores keep their bytes, and the run and its children stand in those databases."""
     monkeypatch.setattr(devices, "THREADS", 1)  # as the command has
     alone, tracked = tmp_path / "alone", tmp_path / "tracked"
     pipeline.run(parse(values(root, alone, None), Params, "test"), Store(alone))
@@ -129,7 +128,6 @@ def logged(uri: str, data: str) -> tuple[Any, list[Any]]:
 def test_two_rankings_may_meet_on_a_fresh_database(
     root: Path, tmp_path: Path, prefect: dict[str, str], mlflow: Database
 ) -> None:
-    """Two commands started together on different data sets both log to an MLflow database that neither found tables in."""
     families = ("shapes", "textures")
     commands = [command(values(root, tmp_path / family, REVEALED, family)) for family in families]
     running = [
@@ -145,14 +143,13 @@ def test_two_rankings_may_meet_on_a_fresh_database(
 
 
 def _prepare(uri: str, barrier: Any) -> None:
-    from tasks.track.databases import prepare
+    from tasks.track.databases import create_tables
 
     barrier.wait(120)
-    prepare(uri)
+    create_tables(uri)
 
 
 def test_a_fresh_database_is_made_once(mlflow: Database) -> None:
-    """Processes that prepare a fresh database in the same moment all succeed, and so does one that comes later."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tasks.track.databases"])  # MLflow is imported once for all
     barrier = context.Barrier(RACERS)
@@ -162,17 +159,16 @@ def test_a_fresh_database_is_made_once(mlflow: Database) -> None:
     for racer in racers:
         racer.join()
     assert [racer.exitcode for racer in racers] == [0] * RACERS
-    from tasks.track.databases import prepare
+    from tasks.track.databases import create_tables
 
-    prepare(mlflow.url())
+    create_tables(mlflow.url())
     assert (mlflow.count("alembic_version"), mlflow.count("experiments")) == (1, 1)
 
 
 def test_a_killed_migration_is_finished_by_the_next(mlflow: Database) -> None:
-    """SIGKILL after the first tables leaves neither a lock that is held nor a database that cannot be finished."""
-    from tasks.track.databases import prepare
+    from tasks.track.databases import create_tables
 
-    killed = multiprocessing.get_context("forkserver").Process(target=prepare, args=(mlflow.url(),))
+    killed = multiprocessing.get_context("forkserver").Process(target=create_tables, args=(mlflow.url(),))
     killed.start()
     while killed.is_alive() and not mlflow.tables():
         time.sleep(0.05)
@@ -180,7 +176,7 @@ def test_a_killed_migration_is_finished_by_the_next(mlflow: Database) -> None:
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     half = mlflow.tables()
-    prepare(mlflow.url())
+    create_tables(mlflow.url())
     assert len(half) < len(mlflow.tables())
     assert mlflow.count("alembic_version") == 1
 
@@ -190,18 +186,17 @@ def test_a_killed_migration_is_finished_by_the_next(mlflow: Database) -> None:
     [
         ("postgresql://{user}:{password}@127.0.0.1:{port}/nowhere", '"nowhere" does not exist'),
         ("postgresql://{user}:guess@127.0.0.1:{port}/postgres", "password authentication failed"),
-        ("postgresql+asyncpg://{user}:{password}@127.0.0.1:{port}/postgres", "Prefect alone"),
-        ("postgres://{user}:{password}@127.0.0.1:{port}/postgres", "cannot be read"),
+        ("postgresql+asyncpg://{user}:{password}@127.0.0.1:{port}/postgres", "only Prefect supports"),
+        ("postgres://{user}:{password}@127.0.0.1:{port}/postgres", "the URI of the database is invalid"),
         ("postgresql://{user}:un@escaped@127.0.0.1:{port}/postgres", "more than one @"),
-        ("postgresql://{user}:{password}@127.0.0.1:port/postgres", "cannot be read"),
+        ("postgresql://{user}:{password}@127.0.0.1:port/postgres", "the URI of the database is invalid"),
     ],
 )
 def test_a_wrong_address_is_told_without_the_password(cluster: Cluster, wrong: str, reason: str) -> None:
-    """What keeps a database from being opened is said at once, and no message repeats a password."""
-    from tasks.track.databases import prepare
+    from tasks.track.databases import create_tables
 
     escaped = quote(cluster.password, safe="")
     uri = wrong.format(user=OWNER, password=escaped, port=cluster.port)
     with pytest.raises(ParamsError, match=reason) as caught:
-        prepare(uri)
+        create_tables(uri)
     assert not any(secret in str(caught.value) for secret in (escaped, cluster.password, "guess", "escaped@"))

@@ -8,15 +8,16 @@ from itm.core.keys import content_key
 from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.core.sections import DataParams, ScoreParams
-from itm.core.types import DataRef, Facts, Features, Outcome, Score
+from itm.core.types import DataRef, Facts, Features, Outcome, ScoreValue, TargetSpec
 from itm.ranking.rank import failed_outcome, rank_data, ranking
 from itm.refresh.changes import options_key
 from itm.refresh.history import standing
 from itm.refresh.records import Refresh
 
 PARAMS = ScoreParams(names=("knn",), rank_by="knn")
+TARGET = TargetSpec("classification", ("a", "b"))
 FACTS = Facts(1, 0.1, 8, 48, "", "")
-OFFSETS = (-0.02, -0.01, 0.0, 0.01, 0.02)  # the draws around a value
+OFFSETS = (-0.02, -0.01, 0.0, 0.01, 0.02)  # the values per fold around a value
 ALIKE = (0.02, -0.01, 0.0, 0.01, -0.02)  # which differ from those by far more than nothing
 Values = Mapping[str, float | str]
 
@@ -24,18 +25,18 @@ Values = Mapping[str, float | str]
 def features(model: str, data: str = "petals", weights: str | None = None) -> Features:
     """Return the record of a feature file that nobody reads."""
     found = weights or f"weights of {model}"
-    return Features(Path("x"), "k", model, found, data, "d", 9, FACTS, 1.0, cached=False)
+    return Features(Path("x"), "k", model, found, data, "d", "classification", 9, FACTS, 1.0, cached=False)
 
 
 def outcome(
     model: str, value: float | str, data: str, offsets: tuple[float, ...] = OFFSETS, weights: str | None = None
 ) -> Outcome:
-    """Return what a pair came to: a value with draws around it, or the reason why there is none."""
+    """Return what a pair came to: a value with values per fold around it, or the reason why there is none."""
     if isinstance(value, str):
         return failed_outcome(data, model, "extract", value)
     of = features(model, data, weights)
-    draws = tuple(value + offset for offset in offsets)
-    return Outcome(data, model, of, (Score(data, "d", model, of.weights, "knn", value, draws, 0.1),), ())
+    fold_values = tuple(value + offset for offset in offsets)
+    return Outcome(data, model, of, (ScoreValue(data, "d", model, of.weights, "knn", value, fold_values, 0.1),), ())
 
 
 def rank(
@@ -47,10 +48,10 @@ def rank(
     reason: str | None = None,
     seed: int = 0,
 ) -> Ranking:
-    """Return the ranking of these values by model, of a data set each; draws of `noisy` models vary unlike those of others."""
+    """Return the ranking of these values by model, of a data set each; folds of `noisy` models vary unlike those of others."""
     rows = []
     for name, values in zip(names, sets, strict=False):
-        ref = DataRef(name, name, Path("x"), content_key([name, images]) if images else "", ("a", "b"), images)
+        ref = DataRef(name, name, Path("x"), content_key([name, images]) if images else "", TARGET, images)
         outcomes = [
             outcome(model, value, name, ALIKE if model in noisy else OFFSETS, (weights or {}).get(model))
             for model, value in values.items()
@@ -68,7 +69,7 @@ def refresh(ranked: Ranking, recommended: Mapping[str, str] | None = None, numbe
     """Return the record of a refresh that came to this ranking."""
     told = recommend_first(ranked) if recommended is None else recommended
     standings = tuple(standing(data, told.get(data.data)) for data in ranked.data_sets)
-    return Refresh(number, f"2026-03-{1 + number % 28:02d}T02:00:00+00:00", "knn", options_key(ranked), standings)
+    return Refresh(number, f"2026-03-{1 + number % 28:02d}T02:00:00+00:00", options_key(ranked), standings)
 
 
 def failing_whole(ranked: Ranking, reason: str) -> Ranking:

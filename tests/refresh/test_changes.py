@@ -24,19 +24,16 @@ def changed(before: Ranking | None, now: Ranking, recommended: dict[str, str] | 
 
 
 def test_the_first_ranking_is_no_news() -> None:
-    """Where nothing was ranked before, the winner is recommended and no model is called new."""
     found = changed(None, rank(POOL))
     assert found == DataChange("petals", "first ranking", "a", None, "a", None)
     assert not found.is_news
 
 
 def test_the_same_ranking_changes_nothing() -> None:
-    """A ranking compared with itself has the same winner and nothing else to tell."""
     assert changed(rank(POOL), rank(POOL)) == DataChange("petals", "same winner", "a", "a", "a", "a")
 
 
 def test_a_new_model_wins_beyond_noise() -> None:
-    """It is recommended, with the paired interval of its lead above the winner before, and moves no other model."""
     found = changed(rank(POOL), rank(POOL | {"new": 0.95}))
     assert (found.verdict, found.winner, found.recommended, found.new) == ("winner changed", "new", "new", ("new",))
     assert found.lead == Lead("new", "a", pytest.approx(0.05), pytest.approx(0.05), pytest.approx(0.05))
@@ -45,7 +42,6 @@ def test_a_new_model_wins_beyond_noise() -> None:
 
 
 def test_a_winner_within_noise_is_told_of_and_not_recommended() -> None:
-    """The same lead with draws that vary unlike those of the others has an interval around zero, and nothing is news."""
     found = changed(rank(POOL), rank(POOL | {"new": 0.95}, noisy=("new",)))
     assert (found.verdict, found.winner, found.recommended) == ("within noise", "new", "a")
     assert found.lead
@@ -54,7 +50,6 @@ def test_a_winner_within_noise_is_told_of_and_not_recommended() -> None:
 
 
 def test_the_lead_is_over_what_is_recommended() -> None:
-    """Where an earlier winner within noise left another model recommended, that is what the winner is compared with."""
     before = rank(POOL | {"b": 0.91}, noisy=("a", "b"))
     held = changed(before, rank(POOL | {"c": 0.97}), {"petals": "a"})
     assert held.lead
@@ -66,7 +61,6 @@ def test_the_lead_is_over_what_is_recommended() -> None:
 
 
 def test_a_winner_that_is_gone_has_no_lead_over_it() -> None:
-    """The next one wins, since what is no longer ranked cannot be compared; those below move up no place."""
     found = changed(rank(POOL), rank({model: value for model, value in POOL.items() if model != "a"}))
     assert (found.verdict, found.winner, found.lead, found.gone) == ("winner changed", "b", None, ("a",))
     assert found.is_news
@@ -74,7 +68,6 @@ def test_a_winner_that_is_gone_has_no_lead_over_it() -> None:
 
 
 def test_a_model_that_failed_is_told_of() -> None:
-    """One that was ranked before and one that never was are told of; one that failed before too is no change."""
     before = rank(POOL | {"broken": "no such file"})
     found = changed(before, rank(POOL | {"broken": "no such file", "c": "out of memory", "worse": "no weights"}))
     assert found.failed == ("c", "worse")
@@ -83,7 +76,6 @@ def test_a_model_that_failed_is_told_of() -> None:
 
 
 def test_a_data_set_that_failed_keeps_what_was_recommended() -> None:
-    """Nothing is ranked on it, the cause is its reason, said once and not once a model; when it is back, no model is new."""
     broken = failing_whole(rank(POOL), "petals: there are no images")
     found = changed(rank(POOL), broken)
     assert (found.verdict, found.winner, found.recommended) == ("nothing ranked", None, "a")
@@ -91,18 +83,16 @@ def test_a_data_set_that_failed_keeps_what_was_recommended() -> None:
     assert found.new == found.gone == found.moved == found.failed == ()
     assert not found.is_news
     back = changed(broken, rank(POOL), {"petals": "a"})
-    assert (back.verdict, back.new, back.causes) == ("same winner", (), ("nothing was ranked on it the last time",))
+    assert (back.verdict, back.new, back.causes) == ("same winner", (), ("nothing was ranked in the last refresh",))
 
 
 def test_where_every_model_failed_one_reason_is_told() -> None:
-    """A data set on which no model could be ranked says why the first could not."""
     found = changed(rank(POOL), rank(dict.fromkeys(POOL, "no weights")))
     assert (found.verdict, found.recommended) == ("nothing ranked", "a")
-    assert found.causes == ("no model could be ranked, as a: extract: no weights",)
+    assert found.causes == ("no model could be ranked; a failed at extract: no weights",)
 
 
 def test_a_data_set_that_is_gone_comes_last() -> None:
-    """It is told of although the new ranking does not hold it, and stays recommended as it was."""
     both = rank(POOL, POOL)
     found = compare(without(both, "petals"), PARAMS, recommend_first(both), refresh(both))
     assert [change.data for change in found] == ["leaves", "petals"]
@@ -111,22 +101,21 @@ def test_a_data_set_that_is_gone_comes_last() -> None:
 
 
 def test_only_models_that_changed_places_with_others_have_moved() -> None:
-    """Ranks count among the models that both rankings hold; new, gone and failed ones move nobody."""
     now = {"first": 0.99, "a": 0.9, "c": 0.8, "b": 0.7, "d": "out of memory"}
     assert changed(rank(POOL), rank(now)).moved == (Move("c", 3, 2), Move("b", 2, 3))
 
 
 def test_causes_are_told_in_words() -> None:
-    """Other images, weights, options and another score each have their sentence."""
     before = rank(POOL)
-    assert changed(before, rank(POOL, images=100)).causes == ("10 images more, 100 now",)
-    assert changed(before, rank(POOL, images=80)).causes == ("10 images fewer, 80 now",)
+    assert changed(before, rank(POOL, images=100)).causes == ("10 images more (100 now)",)
+    assert changed(before, rank(POOL, images=80)).causes == ("10 images fewer (80 now)",)
     assert changed(before, rank(POOL, weights={"b": "other"})).causes == ("weights of b changed",)
     assert changed(before, rank(POOL, seed=3)).causes == ("options of the data, the embeddings or the scores changed",)
-    by_another = replace(refresh(before), rank_by="logme")
-    assert compare(before, PARAMS, {}, by_another)[0].causes == ("ranked by knn, before by logme",)
+    last = refresh(before)
+    by_another = replace(last, standings=tuple(replace(standing, rank_by="logme") for standing in last.standings))
+    assert compare(before, PARAMS, {}, by_another)[0].causes == ("ranked by knn instead of logme",)
     other_files = replace(before, data_sets=(replace(before.data_sets[0], hash="other"),))
-    assert changed(before, other_files).causes == ("images, classes or splits changed, 90 images as before",)
+    assert changed(before, other_files).causes == ("images, targets, groups or splits changed (90 images, as before)",)
 
 
 pools = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 99).map(lambda value: value / 100) | st.just("failed"))
@@ -134,7 +123,6 @@ pools = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 99).map(lamb
 
 @given(pools, pools)
 def test_every_model_is_accounted_for(before: dict[str, float | str], now: dict[str, float | str]) -> None:
-    """Whatever two rankings hold: news means a lead beyond noise or that the former is no longer ranked; moves permute."""
     ranked_before = {model for model, value in before.items() if value != "failed"}
     ranked_now = {model for model, value in now.items() if value != "failed"}
     one, other = rank(before, noisy=("a", "c")), rank(now, noisy=("b", "c"))

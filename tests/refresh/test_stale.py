@@ -16,14 +16,14 @@ from typer.testing import CliRunner
 
 from itm.cli.app import app
 from itm.core.params import Params, with_overrides
-from itm.features import extract
-from itm.ranking import scoring
+from itm.features import identity
 from itm.ranking.recommend import update_recommended
 from itm.refresh.changes import options_key
 from itm.refresh.history import standing, write_refresh
 from itm.refresh.records import Refresh
 from itm.refresh.stale import Stale, find_stale
 from itm.run import pipeline
+from itm.scores.library.knn import Knn
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
@@ -97,16 +97,14 @@ def record(folder: Path, number: int = 1) -> Refresh:
     """Return the record of a refresh that came to what is ranked in the store."""
     ranking = read_ranking(Store(folder / "store"))
     standings = tuple(standing(data, data.rows[0].model) for data in ranking.data_sets)
-    return Refresh(number, f"2026-03-0{number}T02:00:00+00:00", "knn", options_key(ranking), standings, steps={"extract": 2.0})
+    return Refresh(number, f"2026-03-0{number}T02:00:00+00:00", options_key(ranking), standings, steps={"extract": 2.0})
 
 
 def test_nothing_is_stale_after_a_run(filled: Path) -> None:
-    """All that was just computed is found again, and its data set looks as it did."""
     assert stale(filled, asked(filled)) == Stale(2, (), (), {})
 
 
 def test_new_models_and_changed_weights(folder: Path, filled: Path) -> None:
-    """A model that was never computed is new, one whose checkpoint has other bytes has changed weights."""
     params = with_overrides(asked(filled), zoo={"file": folder / "zoo.yaml"})
     zoo = yaml.safe_load((folder / "zoo.yaml").read_text(encoding="utf-8"))
     zoo["models"].append(zoo["models"][0] | {"name": "test_resnet.again"})
@@ -122,7 +120,6 @@ def test_new_models_and_changed_weights(folder: Path, filled: Path) -> None:
 
 
 def test_preprocessing_and_options_are_told_apart(filled: Path) -> None:
-    """Another input size, other splits and another precision each have their words, and one pair all of its own."""
     params = asked(filled)
     assert causes(stale(filled, with_overrides(params, score={"splits": ("train",)}))) == {"splits train+val -> train": 2}
     both = with_overrides(params, score={"splits": ("train",)}, extract={"precision": "bf16"})
@@ -130,7 +127,6 @@ def test_preprocessing_and_options_are_told_apart(filled: Path) -> None:
 
 
 def test_another_input_size_is_preprocessing(folder: Path, filled: Path) -> None:
-    """A model that wants its images otherwise has changed preprocessing, said once."""
     zoo = yaml.safe_load((folder / "zoo.yaml").read_text(encoding="utf-8"))
     zoo["models"][0]["input_size"] = 32
     (folder / "zoo.yaml").write_text(yaml.safe_dump(zoo), encoding="utf-8")
@@ -139,17 +135,15 @@ def test_another_input_size_is_preprocessing(folder: Path, filled: Path) -> None
 
 
 def test_versions_are_told(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another torch and another version of the scores are named with what they were."""
-    real = extract._packages()
-    monkeypatch.setattr(extract, "_packages", lambda: real | {"torch": "99.0"})
+    real = identity.package_versions()
+    monkeypatch.setattr(identity, "package_versions", lambda: real | {"torch": "99.0"})
     assert causes(stale(filled, asked(filled))) == {f"torch {real['torch']} -> 99.0": 2}
     monkeypatch.undo()
-    monkeypatch.setattr(scoring, "SCORES", scoring.SCORES + 1)
-    assert causes(stale(filled, asked(filled))) == {f"scores: version {scoring.SCORES - 1} -> {scoring.SCORES}": 2}
+    monkeypatch.setattr(Knn, "info", replace(Knn.info, version=2))
+    assert causes(stale(filled, asked(filled))) == {"scores: version of knn 1 -> 2": 2}
 
 
 def test_scores_are_new_or_have_other_options(filled: Path) -> None:
-    """A score that was never asked for is new; one with other options, or dealt otherwise, says so."""
     params = asked(filled)
     more = with_overrides(params, score={"names": ("knn", "logme")})
     assert causes(stale(filled, more)) == {"score logme is new": 2}
@@ -160,7 +154,6 @@ def test_scores_are_new_or_have_other_options(filled: Path) -> None:
 
 
 def test_failures_of_the_last_refresh_are_tried_again(folder: Path, filled: Path) -> None:
-    """A pair without embeddings that failed has the reason that the last refresh recorded; damaged embeddings are told of."""
     files = sorted((folder / "store" / "cache" / "features").rglob("*.parquet"))
     files[0].unlink()
     files[1].write_bytes(b"damaged")
@@ -172,7 +165,6 @@ def test_failures_of_the_last_refresh_are_tried_again(folder: Path, filled: Path
 
 
 def test_data_sets_that_look_changed(folder: Path, filled: Path) -> None:
-    """Files that are new, gone or newer are counted without reading one, and make no pair stale by themselves."""
     own = with_overrides(asked(filled), data={"sets": (f"folder:{folder / 'petals'}",)})
     store = Store(folder / "store")
     index = pl.read_parquet(store.index("petals"))
@@ -185,12 +177,12 @@ def test_data_sets_that_look_changed(folder: Path, filled: Path) -> None:
     later = store.index("petals").stat().st_mtime + 10
     os.utime(images[2], (later, later))
     found = stale(folder, own)
-    told = "1 file new, 1 file gone, 1 file newer than its index; the next refresh says whether its images are others"
+    told = "1 file new, 1 file gone, 1 file newer than its index; the next refresh finds out whether its images changed"
     assert (found.data, found.count) == ({"petals": told}, 0)
     sampled = stale(folder, with_overrides(own, data={"max_images": 20})).data
     assert sampled["petals"].startswith("1 file gone, 1 file newer than its index;")
     assert sampled["all data sets"].startswith("data.max_images changed since the last ranking")
-    index.filter(pl.col("label") == 0).write_parquet(store.index("petals"))
+    index.filter(pl.col("target") == "class0").write_parquet(store.index("petals"))
     assert causes(stale(folder, own)) == {"images changed": 2}
     store.index("petals").unlink()
     unread = stale(folder, own)
@@ -198,7 +190,6 @@ def test_data_sets_that_look_changed(folder: Path, filled: Path) -> None:
 
 
 def test_models_that_cannot_be_ranked_are_left_out(filled: Path) -> None:
-    """A name that nothing has and a model beyond the limit are no stale pairs."""
     found = stale(filled, with_overrides(asked(filled), zoo={"models": ("test_resnet.drawn_lang",)}))
     assert (found.pairs, found.count, len(found.left_out)) == (0, 0, 1)
     assert "did you mean 'test_resnet.drawn_long'" in found.left_out[0].text
@@ -218,7 +209,6 @@ def status(folder: Path, filled: Path) -> Iterator[list[str]]:
 
 
 def test_the_command_before_the_first_refresh(status: list[str]) -> None:
-    """It says that there is none, and what the first would compute."""
     done = CliRunner().invoke(app, status)
     assert done.exit_code == 0
     assert "There is no refresh yet" in done.output
@@ -226,7 +216,6 @@ def test_the_command_before_the_first_refresh(status: list[str]) -> None:
 
 
 def test_the_command_after_some(status: list[str], folder: Path) -> None:
-    """The last refreshes stand in a table with their news; what is recommended and a refresh without a record are told."""
     store = Store(folder / "store")
     first = record(folder)
     other = replace(first.standings[0], recommended=first.standings[0].places[1].model)
@@ -243,12 +232,11 @@ def test_the_command_after_some(status: list[str], folder: Path) -> None:
     assert row[:6] == ["2", "2026-03-02", "02:00", "UTC", "2.0", "s"]
     assert " ".join(row[-3:]) == f"{other.recommended} for petals"
     assert "Refresh 2: not tracked: nobody answers" in done.output
-    assert "Refresh 3 has no record: it was killed, or is at work now." in done.output
+    assert "Refresh 3 has no record: it was interrupted, or is running." in done.output
     assert f"petals: {first.standings[0].winner} (first)" in done.output
 
 
 def test_weights_that_are_not_here_are_not_fetched(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model of timm whose weights nobody downloaded yet is stale for that, and downloading stays allowed to others."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     found = stale(filled, with_overrides(asked(filled), zoo={"models": ("test_resnet.r160_in1k",)}))

@@ -1,20 +1,22 @@
-"""A ranking with everything a report has to show: ties, failures of every size, set-aside images, long and hostile names."""
+"""A ranking with everything a report has to show: ties, failures of every size, rejected images, long and hostile names."""
 
 from dataclasses import replace
 
 from itm.core.keys import content_key
-from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking, ScoreFacts
-from itm.core.types import Facts, Failure
+from itm.core.rankings import DataRanking, Estimate, MetricFacts, RankedModel, Ranking, ScoreFacts
+from itm.core.types import Facts, Failure, TargetSpec
 
 HOSTILE = "custom_net.<script>alert('tag')</script>"
+ACCURACY = MetricFacts("accuracy", "accuracy")
 MEMORY = (
     "[enforce fail at alloc_cpu.cpp:127] out of memory: 8 images of 224 x 224 in fp32 need 11.3 GiB and 6.1 GiB are free, at a "
     "batch size of 8 after halving it from 64 three times; set extract.batch_size to 4 or extract.precision to bf16, or leave "
     "the model out with zoo.models."
 )
 NO_HEAD = "leep needs class probabilities of a source head, and this model has none; leave leep out of score.names."
-BROKEN = "broken_csv: column 'label' is missing from labels.csv (found: file, class); name it with ?label=class."
+BROKEN = "broken_csv: there is no column 'label'. Found: file, class; ?target=COLUMN names another."
 
+ACCURACY = MetricFacts("accuracy", "accuracy")
 # name, parameters, GMACs, images a second, family, pretraining
 POOL = (
     ("vit_base_patch16_224.augreg_in21k_ft_in1k", 86_567_656, 16.87, 21.4, "vit", "ImageNet-21k, ImageNet-1k"),
@@ -36,21 +38,21 @@ TEXTURES_MOVED = (0.05, -0.01, 0.0, 0.02, 0.03, 0.001, 0.04, 0.001)
 
 def _estimate(value: float, width: float, details: dict[str, float] | None = None) -> Estimate:
     offsets = (-0.9, 0.4, 0.1, -0.2, 0.6)
-    draws = tuple(value + width * offset for offset in offsets)
-    return Estimate(value, value - width, value + 0.8 * width, draws, width / 2.8, details or {})
+    fold_values = tuple(value + width * offset for offset in offsets)
+    return Estimate(value, value - width, value + 0.8 * width, fold_values, width / 2.8, details or {})
 
 
-def _details(value: float, moved: float, majority: float) -> dict[str, float]:
-    return {"accuracy": value, "balanced_accuracy": value - 0.001, "majority_rate": majority, "control": value - moved}
+def _details(value: float, moved: float, baseline: float) -> dict[str, float]:
+    return {"accuracy": value, "balanced_accuracy": value - 0.001, "baseline": baseline, "control": value - moved}
 
 
 def _data_set(
     name: str,
     values: tuple[tuple[float, int] | None, ...],
     moved: tuple[float, ...],
-    majority: float,
+    baseline: float,
     order: tuple[int, ...],
-    **set_aside: int,
+    **rejected: int,
 ) -> DataRanking:
     rows = []
     for place, (model, value) in enumerate(zip([POOL[i] for i in order], values, strict=True), start=1):
@@ -59,7 +61,7 @@ def _data_set(
         if value is None:
             rows.append(RankedModel(tag, "failed", failures=(Failure(name, tag, "extract", MEMORY),)))
             continue
-        details = _details(value[0], moved[place - 1], majority)
+        details = _details(value[0], moved[place - 1], baseline)
         estimate = _estimate(value[0], 0.004 + 0.02 * (1 - value[0]), details)
         scores = {"itm": estimate, "logme": _estimate(3 * value[0] - 2.1, 0.02), "leep": _estimate(value[0] - 1.9, 0.03)}
         failures: tuple[Failure, ...] = ()
@@ -69,37 +71,52 @@ def _data_set(
         known = Facts(parameters, gmacs, 768, 224, family, pretraining)
         tied = place > 1 and value[1] == 1
         rows.append(RankedModel(tag, "ranked", place, value[1], estimate, scores, weights, known, speed, failures, tied))
-    classes = ("daisy", "dandelion", "rose", "sunflower", "tulip")
-    return DataRanking(name, f"folder:images/{name}", content_key(name), 3665, classes, set_aside, tuple(rows))
+    return DataRanking(
+        data=name,
+        source=f"folder:images/{name}",
+        hash=content_key(name),
+        images=3665,
+        target=TargetSpec("classification", ("daisy", "dandelion", "rose", "sunflower", "tulip")),
+        metric=ACCURACY,
+        rank_by="itm",
+        rows=tuple(rows),
+        score_metric="accuracy",
+        rejected=rejected,
+    )
 
 
 def ranked_by(ranking: Ranking, name: str) -> Ranking:
     """Return the same ranking by another score, the order of its models left as it is."""
     data_sets = (
-        replace(data, rows=tuple(replace(row, estimate=row.scores.get(name)) for row in data.rows))
+        replace(
+            data,
+            rows=tuple(replace(row, estimate=row.scores.get(name)) for row in data.rows),
+            rank_by=name,
+            score_metric=None,
+        )
         for data in ranking.data_sets
     )
-    return replace(ranking, rank_by=name, data_sets=tuple(data_sets))
+    return replace(ranking, data_sets=tuple(data_sets))
 
 
 def example_ranking() -> Ranking:
     """Return three data sets: one with a tie for the first place, one with a clear first, and one that failed whole."""
-    aside = {"unreadable": 3, "one colour": 1, "same image in two classes": 4}
+    rejected = {"unreadable": 3, "too large": 1, "conflicting labels": 4}
     broken = [Failure("broken_csv", model[0], "ingest", BROKEN) for model in POOL]
     return Ranking(
-        rank_by="itm",
         data_sets=(
-            _data_set("flowers5", FLOWERS, FLOWERS_MOVED, 0.244, tuple(range(9)), **aside),
-            _data_set("made_textures", TEXTURES, TEXTURES_MOVED, 0.305, (1, 0, 3, 5, 4, 2, 6, 7, 8)),
+            _data_set("flowers5", FLOWERS, FLOWERS_MOVED, 0.244, tuple(range(9)), **rejected),
+            _data_set("textures", TEXTURES, TEXTURES_MOVED, 0.305, (1, 0, 3, 5, 4, 2, 6, 7, 8)),
             DataRanking(
-                "broken_csv",
-                "csv:labels.csv",
-                "",
-                0,
-                (),
-                {},
-                tuple(RankedModel(f.model, "failed", failures=(f,)) for f in broken),
-                BROKEN,
+                data="broken_csv",
+                source="csv:labels.csv",
+                hash="",
+                images=0,
+                target=TargetSpec(),
+                metric=ACCURACY,
+                rank_by="itm",
+                rows=tuple(RankedModel(f.model, "failed", failures=(f,)) for f in broken),
+                reason=BROKEN,
             ),
         ),
         scores=(
@@ -113,7 +130,7 @@ def example_ranking() -> Ranking:
             ScoreFacts(
                 "logme",
                 "How much evidence the labels give for a linear model on the embeddings.",
-                "Logarithm of the maximum evidence an image; only its order means anything.",
+                "Logarithm of the maximum evidence per image; only the order of the models means something.",
                 "any number, higher is better",
                 "https://arxiv.org/abs/2102.11005",
             ),
@@ -131,9 +148,9 @@ def example_ranking() -> Ranking:
                 "score": {
                     "names": ["itm", "logme", "leep"],
                     "splits": ["train", "val"],
-                    "splitting": "cross_fitted",
+                    "splitting": "cross_validation",
                     "folds": 5,
-                    "seeds": 1,
+                    "repeats": 1,
                     "seed": 12357,
                 },
                 "extract": {"precision": "fp32"},

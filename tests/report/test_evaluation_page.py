@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from itm.agreement import Interval, Spread
-from itm.benchmark.contenders import Kind
 from itm.benchmark.page import render_evaluation, write_evaluation_page
-from itm.benchmark.standings import PoolStandings, Standing
+from itm.benchmark.predictors import Kind
+from itm.benchmark.results import PoolResults, PredictorResult
 from itm.benchmark.verdict import verdict
 
 SETS = ("flowers", "letters")
@@ -39,13 +39,15 @@ class _Reader(HTMLParser):
         return " ".join("".join(self.words).split())
 
 
-def _one(name: str, kind: Kind, mean: float, against: tuple[float, float, float] | None = None) -> Standing:
-    by_set, tau = (mean - 0.05, mean + 0.05), Interval(mean, mean - 0.1, mean + 0.1)
-    return Standing(name, kind, SETS, by_set, tau, 1.5, 0.5, 1.0, 3, 4, against_itm=Interval(*against) if against else None)
+def _one(name: str, kind: Kind, mean: float, against: tuple[float, float, float] | None = None) -> PredictorResult:
+    tau_by_set, tau = (mean - 0.05, mean + 0.05), Interval(mean, mean - 0.1, mean + 0.1)
+    return PredictorResult(
+        name, kind, SETS, tau_by_set, tau, 1.5, 0.5, 1.0, 3, 4, difference_to_itm=Interval(*against) if against else None
+    )
 
 
-def _pool(name: str, *others: Standing) -> PoolStandings:
-    return PoolStandings(name, ("m", "n", "o"), SETS, ("torn",), 0.2, (_one("itm", "score", 0.6), *others))
+def _pool(name: str, *others: PredictorResult) -> PoolResults:
+    return PoolResults(name, ("m", "n", "o"), SETS, ("torn",), 0.2, (_one("itm", "score", 0.6), *others))
 
 
 BEATEN = _pool("mini", _one("linear_probe", "control", 0.7, (0.1, 0.05, 0.15)), _one("other_seed", "ceiling", 0.9))
@@ -65,23 +67,20 @@ def page(html: str) -> _Reader:
 
 
 def test_the_head_says_what_was_measured(page: _Reader) -> None:
-    """Models, data sets, seeds and image sizes stand in the head, each model of several pools counted once."""
-    measured = "3 models after full fine-tuning on 2 data sets, the mean of 2 seeds, on images of 32 and 48 pixels a side."
-    assert f"Measured is the accuracy of {measured}" in page.text
-    assert "on 2 data sets. A score that foretells it" in _Reader(render_evaluation((AHEAD,))).text
+    measured = "3 models after full fine-tuning on 2 data sets, the mean of 2 seeds, on images of 32 and 48 pixels per side."
+    assert f"The ground truth is the accuracy of {measured}" in page.text
+    assert "on 2 data sets. A good score orders the models in the same way" in _Reader(render_evaluation((AHEAD,))).text
 
 
 def test_every_pool_is_answered_truly(page: _Reader) -> None:
-    """Beaten, within noise or ahead, each pool's sentences are on the page as its standings have them."""
-    assert "1 has a higher mean: clearly linear_probe (+0.10 [+0.05, +0.15])" in page.text
-    assert "1 has a higher mean: within noise knn (+0.01 [-0.10, +0.10])" in page.text
-    assert "clearly better than ITM: none; within noise of it: leep." in page.text
+    assert "1 has a higher mean (clearly better: linear_probe (+0.10 [+0.05, +0.15]))" in page.text
+    assert "1 has a higher mean (within noise: knn (+0.01 [-0.10, +0.10]))" in page.text
+    assert "clearly better than ITM: none; within noise: leep." in page.text
     assert "ITM is clearly better than gmacs." in page.text
-    assert all(" ".join(verdict(pool).sentences[0].split()) in page.text for pool in POOLS)
+    assert all(" ".join(verdict(pool)[0].split()) in page.text for pool in POOLS)
 
 
 def test_tables_hold_all_contenders_in_groups(page: _Reader, html: str) -> None:
-    """Each pool has a table with scores, controls and ceilings apart, the figures of each, and the value it sorts by."""
     first = html[html.index('id="pool-1"') : html.index('id="pool-2"')]
     rows = [_Reader(row).text for row in re.findall(r"<tr.*?</tr>", first, flags=re.DOTALL)]
     assert [row for row in rows if len(row.split()) == 1] == ["Scores", "Controls", "Ceilings"]
@@ -93,25 +92,20 @@ def test_tables_hold_all_contenders_in_groups(page: _Reader, html: str) -> None:
 
 
 def test_sub_pools_have_a_column_where_there_are_any(page: _Reader) -> None:
-    """Without more than ten models there is no column of sub-pools; with them it shows mean and deviation."""
     assert "Pools of 10" not in page.text
-    more = replace(AHEAD, standings=(replace(AHEAD.standings[0], sub_pools=Spread(0.55, 0.04, 0.4, 0.6)), *AHEAD.standings[1:]))
+    more = replace(AHEAD, results=(replace(AHEAD.results[0], sub_pools=Spread(0.55, 0.04, 0.4, 0.6)), *AHEAD.results[1:]))
     text = _Reader(render_evaluation((more,))).text
     assert "Pools of 10" in text
     assert "0.55 ± 0.04" in text
 
 
 def test_one_pool_needs_no_tabs() -> None:
-    """With one pool there is nothing to choose and no navigation."""
     assert "<nav" not in render_evaluation((AHEAD,))
 
 
 def test_hostile_names_are_escaped() -> None:
-    """Markup in the name of a pool, a score or a data set becomes text: the page's own script is the only one."""
-    standings = tuple(
-        replace(one, name=one.name + WICKED * (one.name != "itm"), sets=(WICKED, "b")) for one in BEATEN.standings
-    )
-    reader = _Reader(render_evaluation((replace(BEATEN, name=WICKED, standings=standings),)))
+    standings = tuple(replace(one, name=one.name + WICKED * (one.name != "itm"), sets=(WICKED, "b")) for one in BEATEN.results)
+    reader = _Reader(render_evaluation((replace(BEATEN, name=WICKED, results=standings),)))
     assert "img" not in reader.tags
     assert reader.tags.count("script") == 1
     assert not [name for name, _ in reader.attributes if name.startswith("on")]
@@ -119,7 +113,6 @@ def test_hostile_names_are_escaped() -> None:
 
 
 def test_nothing_is_loaded_from_elsewhere(page: _Reader, html: str) -> None:
-    """No attribute or rule makes a browser fetch anything, and no link leads away."""
     assert not {"link", "img", "iframe", "object", "embed", "base"} & set(page.tags)
     assert not [value for name, value in page.attributes if name in ("src", "srcset", "data", "poster")]
     assert all(value.startswith("#") for name, value in page.attributes if name in ("href", "xlink:href"))
@@ -128,7 +121,6 @@ def test_nothing_is_loaded_from_elsewhere(page: _Reader, html: str) -> None:
 
 
 def test_identifiers_are_unique_and_found(page: _Reader, html: str) -> None:
-    """No identifier occurs twice, though every figure brings some, and every reference has its target."""
     identifiers = [value for name, value in page.attributes if name == "id"]
     assert len(identifiers) == len(set(identifiers))
     targets = {value[1:] for name, value in page.attributes if name in ("href", "xlink:href")}
@@ -136,13 +128,11 @@ def test_identifiers_are_unique_and_found(page: _Reader, html: str) -> None:
 
 
 def test_figures_take_the_colours_of_the_page(html: str) -> None:
-    """No colour of the figures' own is left, so that the dark page has dark figures."""
     pictures = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
     assert {colour for picture in pictures for colour in re.findall(r"(?:fill|stroke): (#\w+)", picture)} <= {"#000000"}
 
 
 def test_page_is_written_the_same_every_time(tmp_path: Path, html: str) -> None:
-    """The page makes its folder, replaces an older page with the same bytes and leaves nothing beside it."""
     for _ in range(2):
         path = write_evaluation_page(POOLS, tmp_path / "evaluation", seeds=2, image_sizes=[48, 32])
         assert path.read_bytes() == html.encode()

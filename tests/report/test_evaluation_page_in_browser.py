@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from itm.agreement import Interval, Spread
-from itm.benchmark.contenders import Kind
 from itm.benchmark.page import write_evaluation_page
-from itm.benchmark.standings import PoolStandings, Standing
+from itm.benchmark.predictors import Kind
+from itm.benchmark.results import PoolResults, PredictorResult
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install itm-rank[dev]")
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on PATH to open the page with")
 
 
-def _one(name: str, kind: Kind, mean: float, regret: float) -> Standing:
+def _one(name: str, kind: Kind, mean: float, regret: float) -> PredictorResult:
     tau, difference = Interval(mean, mean - 0.1, mean + 0.1), Interval(-0.123, -0.234, 0.345)
     spread = Spread(mean, 0.04, 0.1, 0.9)
-    return Standing(name, kind, ("flowers",), (mean,), tau, regret, 0.5, 1.0, sub_pools=spread, against_itm=difference)
+    return PredictorResult(
+        name, kind, ("flowers",), (mean,), tau, regret, 0.5, 1.0, sub_pools=spread, difference_to_itm=difference
+    )
 
 
 STANDINGS = (
@@ -40,7 +42,7 @@ STANDINGS = (
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator["Page"]:
     """Open the page of two pools; at the end the console is empty."""
-    pools = [PoolStandings(name, ("m", "n"), ("flowers",), (), 0.2, STANDINGS) for name in ("desk", "mini")]
+    pools = [PoolResults(name, ("m", "n"), ("flowers",), (), 0.2, STANDINGS) for name in ("desk", "mini")]
     address = write_evaluation_page(pools, tmp_path, seeds=2).as_uri()
     root = hasattr(os, "geteuid") and os.geteuid() == 0  # chromium refuses its sandbox to root
     said: list[str] = []
@@ -56,7 +58,6 @@ def page(tmp_path: Path) -> Iterator["Page"]:
 
 
 def test_the_page_works(page: "Page") -> None:
-    """A heading sorts every group by itself, a tab shows its pool alone, and neither 1300 nor 400 pixels are too few."""
     table = page.get_by_role("table", name="Standings in desk")
     assert table.locator("..").evaluate("around => around.scrollWidth <= around.clientWidth")
     table.get_by_role("button", name="Regret").click()

@@ -33,25 +33,22 @@ def _large() -> DataRanking:
 
 
 def test_the_page_shows_the_first_models_and_counts_the_others() -> None:
-    """A model beyond the last line is nowhere on the page, which says how many more there are and where."""
     page = render(replace(example_ranking(), data_sets=(_large(),)))
     assert f"model_<wbr>{MOST_ROWS:03d}</span>" in page
     assert f"model_<wbr>{MOST_ROWS + 1:03d}</span>" not in page
-    assert f"These are the first {MOST_ROWS}; scores.parquet has the {MODELS - MOST_ROWS} others too." in page
-    assert "others too" not in render(example_ranking())
+    assert f"The table shows the first {MOST_ROWS} models. scores.parquet also has the other {MODELS - MOST_ROWS}." in page
+    assert "also has the other" not in render(example_ranking())
 
 
 def test_bars_are_drawn_of_the_first_models_and_the_title_says_so() -> None:
-    """Each of the first models has its bar; the title counts all."""
-    axes = score_bars(_large(), "itm").axes[0]
+    axes = score_bars(_large()).axes[0]
     (bars,) = [drawn for drawn in axes.collections if isinstance(drawn, LineCollection)]
     assert len(bars.get_segments()) == MOST_MODELS
     assert axes.get_title(loc="left").endswith(f"the first {MOST_MODELS} of {MODELS} models")
 
 
 def test_a_cheap_model_is_drawn_however_late_it_comes() -> None:
-    """The line of what no cheaper model beats reaches to the last model, the cheapest one."""
-    figure = score_against_cost(_large(), "itm")
+    figure = score_against_cost(_large())
     ranks = [int(text.get_text()) for text in figure.axes[0].texts if text.get_text().isdigit()]
     assert ranks == [*range(1, MOST_MODELS + 1), MODELS]
     (line,) = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from itm.scores.folds import Splitting
 from itm.scores.itm import centres as _centres
 from itm.scores.itm.centres import Centres, Kind
 from itm.scores.itm.options import ItmOptions
 from itm.scores.itm.rows import Rows
 from itm.scores.itm.training import Training
 from itm.scores.sample import Sample
-from itm.scores.splits import Splitting
 
 Tensor = torch.Tensor
 
@@ -34,24 +34,22 @@ def axes_by_svd(rows: np.ndarray, count: int) -> np.ndarray:
 
 
 def training(options: ItmOptions, rows: int = 120, width: int = 9, classes: int = 4) -> Training:
-    """Return three lanes of one sample before their first step."""
+    """Return three lanes of one sample before the first step."""
     rng = np.random.default_rng(0)
     labels = np.arange(rows) % classes
     sample = Sample(rng.normal(size=(rows, width)).astype(np.float32), np.arange(rows), labels)
-    splits = Splitting(folds=3).of(labels)
-    return Training(Rows([sample], torch.device("cpu")), torch.from_numpy(labels), classes, [splits], options)
+    folds = Splitting(folds=3).of(labels)
+    return Training(Rows([sample], torch.device("cpu")), torch.from_numpy(labels), classes, [folds], options)
 
 
 def test_one_hot_centres_are_the_corners_of_the_simplex() -> None:
-    """Row by row, a class's centre is 1 in its own dimension and 0 elsewhere, in every lane."""
     labels = torch.tensor([[2, 0], [1, 1]])
     centres = Centres(_centres.one_hot(3))
     assert centres.of(labels, torch.empty(2, 2, 3)).tolist() == [[[0, 0, 1], [1, 0, 0]], [[0, 1, 0], [0, 1, 0]]]
     assert centres.lanes(slice(1, 2)).of(labels[1:], torch.empty(1, 2, 3)).tolist() == [[[0, 1, 0], [0, 1, 0]]]
 
 
-def test_random_centres_are_unit_vectors_of_a_lane_s_own_seed() -> None:
-    """They have length 1, a lane has the same in company as alone, and no two lanes share any."""
+def test_random_centres_are_unit_vectors_by_the_seed_of_each_lane() -> None:
     table = _centres.random(4, 30, generators(3))
     torch.testing.assert_close(table.norm(dim=2), torch.ones(3, 4))
     alone = _centres.random(4, 30, generators(3)[2:])
@@ -61,7 +59,6 @@ def test_random_centres_are_unit_vectors_of_a_lane_s_own_seed() -> None:
 
 
 def test_each_lane_is_pulled_to_its_own_centres() -> None:
-    """Where lanes have tables of their own, a row gets its class's centre of its lane's table."""
     table = torch.arange(24.0).view(2, 3, 4)
     labels = torch.tensor([[0, 2], [2, 1]])
     centres, start = Centres(table), torch.empty(2, 2, 4)
@@ -72,7 +69,6 @@ def test_each_lane_is_pulled_to_its_own_centres() -> None:
 
 @pytest.mark.parametrize("blocks", [1, 4])
 def test_principal_axes_are_those_of_the_rows(blocks: int) -> None:
-    """The widest axes come first, of length 1 and at right angles, whether rows come at once or in blocks."""
     rows = stretched()
     axes = _centres.principal_axes(torch.from_numpy(rows)[None].split(-(-len(rows) // blocks), dim=1), 4)[0]
     np.testing.assert_allclose(axes.numpy(), axes_by_svd(rows, 4), atol=1e-6)
@@ -80,7 +76,6 @@ def test_principal_axes_are_those_of_the_rows(blocks: int) -> None:
 
 
 def test_principal_axes_have_one_sign() -> None:
-    """Rows mirrored at the origin have the same axes with the same signs."""
     rows = torch.from_numpy(stretched())[None]
     axes = _centres.principal_axes([rows], 6)
     torch.testing.assert_close(axes, _centres.principal_axes([-rows], 6))
@@ -88,7 +83,6 @@ def test_principal_axes_have_one_sign() -> None:
 
 
 def test_an_offset_places_centres_among_the_embeddings() -> None:
-    """A centre v becomes mean + std * v of the batch, lane by lane and dimension by dimension; without one it stays v."""
     start = torch.from_numpy(np.stack([stretched(30, 4, 1), stretched(30, 4, 2)]))
     table = torch.from_numpy(stretched(3, 4))[None]
     labels = torch.arange(60).view(2, 30) % 3
@@ -101,11 +95,10 @@ def test_an_offset_places_centres_among_the_embeddings() -> None:
 
 
 @pytest.mark.parametrize("dimensions", [0, 6])
-def test_principal_axes_are_those_of_the_rows_learnt_from(dimensions: int) -> None:
-    """In training, each lane's axes are those of its first Theta on the rows it learns from, and not on those held out."""
+def test_principal_axes_are_those_of_the_training_rows(dimensions: int) -> None:
     lanes = training(ItmOptions(centres="principal_axes", centre_dimensions=dimensions))
     assert lanes.centres.table.shape == (3, 4, dimensions or 4)
-    for lane, rows in enumerate(lanes.learn):
+    for lane, rows in enumerate(lanes.train):
         x = torch.empty(len(rows), lanes.rows.width)
         lanes.rows.take(rows, x)
         theta = lanes.network.lanes(slice(lane, lane + 1)).theta(x[None])[0].double().numpy()
@@ -114,7 +107,6 @@ def test_principal_axes_are_those_of_the_rows_learnt_from(dimensions: int) -> No
 
 @pytest.mark.parametrize("kind", ["random", "principal_axes"])
 def test_centres_give_the_evolved_space_its_dimensions(kind: Kind) -> None:
-    """With centre_dimensions the map ends in that many dimensions, and the head reads the classes from there."""
     lanes = training(ItmOptions(centres=kind, centre_dimensions=7))
     mapping, _, head, _ = lanes.network.parameters
     assert mapping.shape == (3, 7, 9)

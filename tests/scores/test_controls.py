@@ -1,4 +1,4 @@
-"""Controls say what is known of a model, and nothing of its images."""
+"""Controls depend on facts about a model and not on its images."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from itm.core.errors import ParamsError, ScoreError
-from itm.scores import Source, check_options, evaluate
+from itm.scores import ModelInfo, evaluate, make
 from tests.scores.samples import blobs
 
 
 def value(name: str, seed: int = 0, gap: float = 2.0, options: dict[str, Any] | None = None, **facts: Any) -> float:
-    """Return a control's value on some images of a model of which `facts` are known."""
-    return evaluate(name, *blobs(seed=seed, gap=gap), source=Source(**facts), options=options).value
+    """Return the value of a control for a model with these facts."""
+    return evaluate(name, *blobs(seed=seed, gap=gap), model=ModelInfo(**facts), options=options).value
 
 
 @pytest.mark.parametrize(
@@ -20,21 +20,18 @@ def value(name: str, seed: int = 0, gap: float = 2.0, options: dict[str, Any] | 
     [("parameters", 25557032, 25.557032), ("gmacs", 4.09, 4.09), ("imagenet_top1", 80.382, 80.382)],
 )
 def test_a_fact_is_the_value(name: str, fact: float, expected: float) -> None:
-    """Size, cost and published accuracy are given as they are known, whatever the images, with draws that all are the same."""
     assert value(name, **{name: fact}) == value(name, seed=5, gap=0.1, **{name: fact}) == pytest.approx(expected)
-    result = evaluate(name, *blobs(), source=Source(**{name: fact}))
-    assert result.draws == (result.value,) * 5
+    result = evaluate(name, *blobs(), model=ModelInfo(**{name: fact}))
+    assert result.fold_values == (result.value,) * 5
 
 
 @pytest.mark.parametrize("name", ["parameters", "gmacs", "imagenet_top1", "random"])
 def test_what_is_not_known_is_an_error(name: str) -> None:
-    """A control of a model of which the fact is not known is no number, but an error that says what is missing."""
     with pytest.raises(ScoreError, match=f"{name} needs .* which is not known"):
         evaluate(name, *blobs())
 
 
 def test_random_is_the_same_for_the_same_model_and_seed() -> None:
-    """Neither images nor other facts move a model's number; another model or another seed has another."""
     first = value("random", identity="resnet50.a1_in1k")
     assert value("random", seed=4, gap=0.1, identity="resnet50.a1_in1k", parameters=1.0) == first
     assert value("random", identity="resnet50.a2_in1k") != first
@@ -42,7 +39,6 @@ def test_random_is_the_same_for_the_same_model_and_seed() -> None:
 
 
 def test_random_numbers_are_spread_evenly_and_seeds_share_nothing() -> None:
-    """Of a thousand models each tenth of the range has about a hundred, and two seeds order them independently."""
     drawn = np.array([[value("random", identity=f"model {i}", options={"seed": s}) for i in range(1000)] for s in (0, 1)])
     tenths = np.histogram(drawn[0], bins=10, range=(0, 1))[0]
     assert tenths.sum() == 1000
@@ -50,7 +46,6 @@ def test_random_numbers_are_spread_evenly_and_seeds_share_nothing() -> None:
     assert abs(np.corrcoef(drawn)[0, 1]) < 0.1
 
 
-def test_a_negative_seed_is_refused() -> None:
-    """The seed is a whole number from 0 on."""
-    with pytest.raises(ParamsError, match="random needs seed >= 0, not -1"):
-        check_options("random", {"seed": -1})
+def test_a_negative_seed_is_an_error() -> None:
+    with pytest.raises(ParamsError, match=r"score 'random' options: seed: Input should be greater than .* \(got -1\)"):
+        make("random", {"seed": -1})

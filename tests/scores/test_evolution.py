@@ -57,7 +57,6 @@ def inner_loss(name: InnerLoss, embeddings: torch.Tensor, centres: torch.Tensor)
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("recursions", [1, 3, 20])
 def test_is_gradient_descent_on_the_mapping_layer(loss: InnerLoss, bias: bool, recursions: int) -> None:
-    """A linear layer moved by real gradient descent from the identity gives the evolved embeddings to 1e-12, for every loss."""
     theta, centres = problem()
     weight = torch.eye(theta.shape[2], dtype=torch.float64).repeat(2, 1, 1)
     offset = torch.zeros(2, 1, theta.shape[2], dtype=torch.float64)
@@ -75,7 +74,6 @@ def test_is_gradient_descent_on_the_mapping_layer(loss: InnerLoss, bias: bool, r
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("recursions", [1, 4])
 def test_equals_the_closed_form(recursions: int, bias: bool) -> None:
-    """E_hat + (I - eta C)^n (E - E_hat), with the B x B kernel built for once, gives the same for the mean square."""
     theta, centres = problem()
     kernel = (theta @ theta.transpose(1, 2) + float(bias)) / theta.shape[1]
     power = torch.matrix_power(torch.eye(theta.shape[1], dtype=torch.float64) - 0.7 * kernel, recursions)
@@ -87,7 +85,6 @@ def test_equals_the_closed_form(recursions: int, bias: bool) -> None:
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("recursions", [1, 2, 3, 7, 100])
 def test_many_recursions_are_as_many_single_steps(loss: InnerLoss, bias: bool, recursions: int) -> None:
-    """n steps with the kernel (Theta Theta^T, with a bias + 1 1^T) / B give the same to 1e-12, however they are summed."""
     theta, centres = problem()
     evolution = Evolution(0.7, recursions, loss, bias)
     found, expected = evolution.forward(theta, centres)[0], step_by_step(evolution, theta, centres)
@@ -103,7 +100,6 @@ def test_many_recursions_are_as_many_single_steps(loss: InnerLoss, bias: bool, r
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("recursions", [1, 5])
 def test_the_layer_does_not_depend_on_the_blocks(loss: InnerLoss, bias: bool, recursions: int) -> None:
-    """Rows in blocks of 7, the last smaller, give the layer of all rows at once to 1e-14, and it moves them as they move."""
     theta, centres = problem()
     evolution = Evolution(0.7, recursions, loss, bias)
     identity = evolution.identity(theta)
@@ -114,7 +110,6 @@ def test_the_layer_does_not_depend_on_the_blocks(loss: InnerLoss, bias: bool, re
 
 
 def test_the_bias_is_a_column_of_ones() -> None:
-    """With a bias, the mean of all rows moves towards that of the centres by eta even where Theta cannot carry it."""
     theta = torch.tensor([[[1.0, 0.0], [-1.0, 0.0]]], dtype=torch.float64)
     centres = torch.tensor([[[0.0, 4.0], [0.0, 2.0]]], dtype=torch.float64)
     assert Evolution(0.5, bias=True).forward(theta, centres)[0].tolist() == [[[0.5, 2.0], [-0.5, 1.0]]]
@@ -122,7 +117,6 @@ def test_the_bias_is_a_column_of_ones() -> None:
 
 
 def test_never_moves_away_from_the_centres() -> None:
-    """Unit rows give a kernel with trace 1 and eigenvalues in [0, 1], so the residual never grows."""
     theta, centres = problem()
     kernel = theta @ theta.transpose(1, 2) / theta.shape[1]
     values = torch.linalg.eigvalsh(kernel)
@@ -134,7 +128,6 @@ def test_never_moves_away_from_the_centres() -> None:
 
 
 def test_ends_at_the_projection_onto_theta() -> None:
-    """Many steps replace the part of E within the span of Theta by that of the centres."""
     theta, centres = problem(rows=12, classes=3)
     span = theta @ torch.linalg.pinv(theta)
     expected = span @ centres + theta - span @ theta
@@ -143,7 +136,6 @@ def test_ends_at_the_projection_onto_theta() -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_eta_zero_moves_nothing(loss: InnerLoss) -> None:
-    """The control leaves the embeddings where they are, to the last bit."""
     theta, centres = problem()
     control = Evolution(0.0, 5, loss)
     assert torch.equal(control.forward(theta, centres)[0], theta)
@@ -155,7 +147,6 @@ def test_eta_zero_moves_nothing(loss: InnerLoss) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("bias", [False, True])
 def test_backward_is_that_of_autograd_with_a_constant_kernel(loss: InnerLoss, bias: bool) -> None:
-    """The analytic gradients through the evolution and the row normalisation equal autograd's to 1e-12."""
     _, centres = problem()
     raw = torch.randn(2, 40, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(5), requires_grad=True)
     theta = raw / raw.norm(dim=2, keepdim=True)

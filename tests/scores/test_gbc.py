@@ -1,19 +1,14 @@
-"""GBC against the Bhattacharyya distance of full Gaussians, its bound, and the code that goes below it."""
+"""GBC against the Bhattacharyya distance of full Gaussians, its bound, and public code that breaks it."""
 
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from itm.core.errors import ParamsError, ScoreError
-from itm.scores import canonical, check_options, evaluate
-from itm.scores.library.gbc import GbcOptions, gbc
+from itm.core.errors import ParamsError
+from itm.scores import evaluate, make
+from tests.scores import public_code
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs
-
-
-def public(features: np.ndarray, labels: np.ndarray) -> float:
-    """Return the value that follows the public code, without the draws."""
-    return gbc(canonical(features, labels), GbcOptions(reference=True))
 
 
 def distance(difference: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
@@ -38,32 +33,24 @@ def by_definition(features: np.ndarray, labels: np.ndarray, dimensions: int, flo
     return total
 
 
-def test_reference_is_the_public_code(golden: Golden) -> None:
-    """With `reference` the value is that of Model-Spider's code on the principal components that it was given.
+def test_public_code_breaks_the_bound_that_the_score_keeps(golden: Golden) -> None:
+    """Vanishing determinants take the public value to 59 times the value of complete overlap.
 
-    Its PCA is randomised where N > 500 and D > 80, which for 900 rows of 128 features is 1 % off the exact components. So it is
-    done here, with the seed the value was made with; the components of the other cases are exact.
+    The stored values are of a PCA that is randomised where n > 500 and d > 80. So it is done here with the seed of the values;
+    the components of the other cases are exact.
     """
     reduced = PCA(64, random_state=0).fit_transform(golden.features)
-    expected = golden.expected["gbc:model-spider"]
-    assert public(reduced, golden.labels) == pytest.approx(expected, rel=1e-9)
-    assert public(golden.features, golden.labels) == pytest.approx(
-        expected, rel=2e-2 if golden.features.shape == (900, 128) else 1e-9
-    )
-
-
-def test_the_score_keeps_the_bound_that_the_public_code_breaks(golden: Golden) -> None:
-    """Vanishing determinants take the public value to 59 times what complete overlap has; the score stays above that."""
+    stored = golden.expected["gbc:model-spider"]
+    assert public_code.gbc(reduced, golden.labels) == pytest.approx(stored, rel=1e-9)
     classes = int(golden.labels.max()) + 1
     bound = -classes * (classes - 1)
     assert bound < evaluate("gbc", golden.features, golden.labels).value < 0
     if classes == 8:
-        assert public(golden.features, golden.labels) < 59 * bound
+        assert stored < 59 * bound
 
 
 @pytest.mark.parametrize(("rows", "width", "dimensions"), [(120, 12, 64), (120, 12, 5), (200, 90, 64), (40, 90, 64)])
 def test_equals_its_definition(rows: int, width: int, dimensions: int) -> None:
-    """The value is that of full Gaussians with spherical covariances in as many principal dimensions as are asked for."""
     rng = np.random.default_rng(width)
     features, labels = blobs(n=rows, d=width, gap=0.5)
     features = (features * rng.uniform(0.5, 2, size=4)[labels][:, None]).astype(np.float64)
@@ -73,7 +60,6 @@ def test_equals_its_definition(rows: int, width: int, dimensions: int) -> None:
 
 @pytest.mark.parametrize("floor", [1e-4, 0.3])
 def test_a_class_of_one_image_has_the_least_variance(floor: float) -> None:
-    """A class without variance is taken for a small sphere, a share of the mean variance in size."""
     features, labels = blobs(n=40)
     features, labels = features.astype(np.float64), np.r_[np.arange(39) % 2, 2]
     found = evaluate("gbc", features, labels, options={"variance_floor": floor}).value
@@ -82,7 +68,6 @@ def test_a_class_of_one_image_has_the_least_variance(floor: float) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_lies_between_complete_overlap_and_none(seed: int) -> None:
-    """-C (C - 1) <= score <= 0 for classes of any size and scale, the ends being reached by one point and by far classes."""
     rng = np.random.default_rng(seed)
     labels = np.r_[np.arange(5), rng.choice(5, 60, p=[0.6, 0.2, 0.1, 0.05, 0.05])]
     features = rng.normal(size=(65, 30)) * np.exp(rng.normal(size=5))[labels][:, None]
@@ -91,15 +76,7 @@ def test_lies_between_complete_overlap_and_none(seed: int) -> None:
     assert evaluate("gbc", 1e3 * np.eye(5, 30)[labels] + features, labels).value == 0
 
 
-def test_reference_needs_two_images_a_class() -> None:
-    """The covariance of one image, divided by n - 1, is undefined, and the error says what to do."""
-    features, _ = blobs(n=40)
-    with pytest.raises(ScoreError, match=r"a class has one image only.*leave out reference"):
-        evaluate("gbc", features, np.r_[np.arange(39) % 2, 2], options={"reference": True})
-
-
-@pytest.mark.parametrize("options", [{"dimensions": 0}, {"variance_floor": 0.0}])
-def test_options_must_make_sense(options: dict[str, float]) -> None:
-    """No dimensions, or classes without any size, are refused."""
-    with pytest.raises(ParamsError, match="gbc needs dimensions >= 1 and variance_floor > 0"):
-        check_options("gbc", options)
+@pytest.mark.parametrize(("option", "value"), [("dimensions", 0), ("variance_floor", 0.0)])
+def test_options_out_of_range_are_errors(option: str, value: float) -> None:
+    with pytest.raises(ParamsError, match=f"score 'gbc' options: {option}: Input should be greater than .*got {value}"):
+        make("gbc", {option: value})

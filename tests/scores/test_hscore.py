@@ -5,6 +5,7 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from itm.scores import evaluate
+from tests.scores import public_code
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs
 
@@ -24,20 +25,18 @@ def between(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def test_hscore_is_that_of_public_code_where_rows_are_plenty(golden: Golden) -> None:
-    """With more rows than features the value is that of the public code."""
     assert evaluate("hscore", golden.features, golden.labels).value == pytest.approx(golden.expected["hscore:tllib"], rel=1e-9)
 
 
-def test_shrunk_hscore_as_public_code_has_it(golden: Golden) -> None:
-    """With `reference` the value is that of the public code, which divides one covariance by n - 1 and the other by n."""
-    found = evaluate("hscore_shrunk", golden.features, golden.labels, options={"reference": True}).value
-    assert found == pytest.approx(golden.expected["hscore_regularized:tllib"], rel=1e-9)
+def test_public_code_of_the_shrunk_hscore_divides_by_two_numbers(golden: Golden) -> None:
+    stored, n = golden.expected["hscore_regularized:tllib"], len(golden.labels)
+    assert public_code.hscore_shrunk(golden.features, golden.labels) == pytest.approx(stored, rel=1e-9)
+    assert evaluate("hscore_shrunk", golden.features, golden.labels).value == pytest.approx(stored * (n - 1) / n, rel=1e-9)
 
 
 @pytest.mark.parametrize(("rows", "width"), [(200, 10), (30, 60)])
 @pytest.mark.parametrize("copies", [1, 2])
 def test_hscore_equals_its_definition(rows: int, width: int, copies: int) -> None:
-    """The value is tr(pinv(Cov F) Cov G), whose pseudo-inverse leaves out rounding, for N > D, N < D and doubled features."""
     features, labels = uneven(rows, width)
     features = np.tile(features, copies)
     inverse = np.linalg.pinv(np.cov(features.T, bias=True), rcond=1e-10, hermitian=True)
@@ -47,7 +46,6 @@ def test_hscore_equals_its_definition(rows: int, width: int, copies: int) -> Non
 
 @pytest.mark.parametrize(("rows", "width", "copies"), [(30, 60, 1), (12, 300, 1), (40, 12, 3), (300, 100, 2)])
 def test_hscore_never_exceeds_its_bound(rows: int, width: int, copies: int) -> None:
-    """C - 1 is reached with fewer rows than features and never exceeded, where public code gives more."""
     features, labels = blobs(n=rows, d=width)
     value = evaluate("hscore", np.tile(features.astype(np.float64), copies), labels).value
     assert 0 <= value <= 3 + 1e-9
@@ -56,7 +54,6 @@ def test_hscore_never_exceeds_its_bound(rows: int, width: int, copies: int) -> N
 
 
 def test_shrunk_hscore_equals_its_definition_where_rows_are_plenty() -> None:
-    """The value is tr(S^-1 (1 - a) Cov G), with S and a from another implementation of Ledoit and Wolf."""
     features, labels = uneven(200, 10)
     model = LedoitWolf().fit(features)
     expected = (1 - model.shrinkage_) * np.trace(np.linalg.inv(model.covariance_) @ between(features, labels))
@@ -65,7 +62,6 @@ def test_shrunk_hscore_equals_its_definition_where_rows_are_plenty() -> None:
 
 
 def test_shrunk_hscore_shrinks_in_the_directions_that_rows_reach() -> None:
-    """With fewer rows than features the value is that of the rows in the coordinates that they reach, N - 1 of them."""
     features, labels = uneven(30, 60)
     left, lengths, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
     reached = left[:, :29] * lengths[:29]
@@ -76,7 +72,6 @@ def test_shrunk_hscore_shrinks_in_the_directions_that_rows_reach() -> None:
 
 
 def test_shrunk_hscore_tells_models_apart_with_few_images() -> None:
-    """With fewer rows than features the plain score is C - 1 for all, and the shrunk one higher for classes further apart."""
     spread = np.geomspace(10, 0.001, 200)
     near, labels = blobs(n=40, d=200, gap=0.2)
     far, _ = blobs(n=40, d=200, gap=1.0)
@@ -86,11 +81,9 @@ def test_shrunk_hscore_tells_models_apart_with_few_images() -> None:
 
 
 def test_few_rows_that_vary_alike_in_all_directions_say_nothing() -> None:
-    """A covariance that is taken to be noise altogether leaves nothing of the score."""
     assert evaluate("hscore_shrunk", *blobs(n=40, d=200, gap=0.2)).value == 0
 
 
 def test_a_sphere_needs_no_shrinkage() -> None:
-    """Where all directions vary alike, the covariance is its own target, and both scores are the same."""
     features, labels = np.r_[np.eye(6), -np.eye(6)], np.r_[0, 1, 2, 0, 1, 2, 1, 2, 0, 1, 2, 0]
     assert evaluate("hscore_shrunk", features, labels).value == evaluate("hscore", features, labels).value > 0

@@ -1,7 +1,6 @@
-"""ITM against a plain reading of its description, and lanes that do not feel each other."""
+"""ITM against a plain implementation of its description, and lanes that do not affect each other."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -10,22 +9,20 @@ import torch
 import torch.nn.functional as F
 
 from itm.core.errors import ScoreError
-from itm.scores import Splitting, canonical, evaluate, evaluate_together
-from itm.scores.itm import predict as _judging
+from itm.scores import Fold, Sample, Splitting, canonical, evaluate, evaluate_together
+from itm.scores.itm import predict as _predict
 from itm.scores.itm import rows as _rows
 from itm.scores.itm.options import ItmOptions
 from itm.scores.itm.predict import predictions
 from itm.scores.itm.rows import Rows
-from itm.scores.itm.score import _together, itm
+from itm.scores.itm.score import Itm
 from itm.scores.itm.training import Training
-from itm.scores.sample import Sample
-from itm.scores.splits import Split
 
 Tensor = torch.Tensor
 
 
 def made(rows: int = 330, width: int = 20, classes: int = 5, gap: float = 0.5, seed: int = 0) -> Sample:
-    """Return Gaussian classes whose centres lie `gap` apart or so."""
+    """Return Gaussian classes with centres about `gap` apart."""
     rng = np.random.default_rng(seed)
     labels = np.arange(rows) % classes
     features = rng.normal(size=(rows, width)) + gap * rng.normal(size=(classes, width))[labels]
@@ -33,15 +30,15 @@ def made(rows: int = 330, width: int = 20, classes: int = 5, gap: float = 0.5, s
 
 
 def shuffled(sample: Sample, seed: int) -> Sample:
-    """Return the rows in an order in which they do not lie, so that samples have other labels at the same place."""
+    """Return the rows in random order: samples then have different labels in the same place."""
     order = np.random.default_rng(seed).permutation(len(sample.labels))
     return Sample(sample.table, order, sample.labels[order])
 
 
-def trained(samples: Sequence[Sample], splits: Sequence[Sequence[Split]], options: ItmOptions) -> Training:
+def trained(samples: Sequence[Sample], folds: Sequence[Sequence[Fold]], options: ItmOptions) -> Training:
     """Return the state before the first step."""
     labels = torch.from_numpy(np.concatenate([sample.labels for sample in samples]))
-    return Training(Rows(samples, torch.device("cpu")), labels, samples[0].classes, splits, options)
+    return Training(Rows(samples, torch.device("cpu")), labels, samples[0].classes, folds, options)
 
 
 class Plain:
@@ -50,10 +47,10 @@ class Plain:
     In float32 it would itself be further from the truth: a ReLU that rounding opens for a row moves its weights by a leap.
     """
 
-    def __init__(self, sample: Sample, split: Split, start: Training, lane: int) -> None:
+    def __init__(self, sample: Sample, fold: Fold, start: Training, lane: int) -> None:
         table = sample.table.astype(np.float64)
         self.features = torch.from_numpy((table - table.mean(axis=0)) / table.std(axis=0))
-        self.labels, self.split, self.options = torch.from_numpy(sample.labels), split, start.options
+        self.labels, self.fold, self.options = torch.from_numpy(sample.labels), fold, start.options
         self.table, network = (
             start.centres.lanes(slice(lane, lane + 1)).table[0].double(),
             start.network.lanes(slice(lane, lane + 1)),
@@ -91,20 +88,20 @@ class Plain:
         return loss.item()
 
     def predictions(self) -> np.ndarray:
-        """Return the classes of the judged rows, moved by a linear layer that learnt to move the rows learnt from."""
+        """Return the classes of the test rows, moved by a linear layer that was trained to move the training rows."""
         with torch.no_grad():
-            learnt, centres = self.theta(torch.from_numpy(self.split.learn))
-            judged, _ = self.theta(torch.from_numpy(self.split.judge))
-        layer = torch.nn.Linear(learnt.shape[1], learnt.shape[1], bias=self.options.mapping_bias).double()
+            trained, centres = self.theta(torch.from_numpy(self.fold.train))
+            tested, _ = self.theta(torch.from_numpy(self.fold.test))
+        layer = torch.nn.Linear(trained.shape[1], trained.shape[1], bias=self.options.mapping_bias).double()
         torch.nn.init.eye_(layer.weight)
         if self.options.mapping_bias:
             torch.nn.init.zeros_(layer.bias)
         descent = torch.optim.SGD(layer.parameters(), self.options.eta)
         for _ in range(self.options.recursions):
             descent.zero_grad()
-            (0.5 * F.mse_loss(layer(learnt), centres, reduction="sum") / len(learnt)).backward()
+            (0.5 * F.mse_loss(layer(trained), centres, reduction="sum") / len(trained)).backward()
             descent.step()
-        return np.asarray(self.head(layer(judged)).argmax(dim=1))
+        return np.asarray(self.head(layer(tested)).argmax(dim=1))
 
 
 @pytest.mark.parametrize("hidden", [0, 1])
@@ -114,82 +111,78 @@ class Plain:
     [{}, {"mapping_bias": True}, {"centres": "random", "centre_dimensions": 9, "centre_offset": True, "mapping_bias": True}],
     ids=["as published", "with a bias", "random centres"],
 )
-def test_is_the_plain_reading_of_the_method(hidden: int, recursions: int, more: dict[str, object]) -> None:
-    """Fed the same weights and batches, plain torch has the same loss at every step, and in the end the same predictions.
-
-    The schedule ends soon after the last step and weights decay fast, so that both count.
+def test_equals_the_plain_implementation(hidden: int, recursions: int, more: dict[str, object]) -> None:
+    """Plain torch gets the same weights and batches. The schedule ends soon after the last step and weights decay fast, so that
+    both matter.
     """
     options = ItmOptions(
         hidden_blocks=hidden,
         recursions=recursions,
         batch_size=64,
         steps=80,
-        judge_every=20,
+        evaluate_every=20,
         schedule_steps=100,
         weight_decay=0.5,
         **more,  # type: ignore[arg-type]
     )
     sample = made(gap=1.0 / (1 + hidden))
-    splits = Splitting("paper", seeds=2).of(sample.labels)
-    training = trained([sample], [splits], options)
-    plain = [Plain(sample, split, training, lane) for lane, split in enumerate(splits)]
-    batches, judged = training.batches(), []
+    folds = Splitting("holdout", repeats=2).of(sample.labels)
+    training = trained([sample], [folds], options)
+    plain = [Plain(sample, fold, training, lane) for lane, fold in enumerate(folds)]
+    batches, evaluated = training.batches(), []
     for step in range(1, options.steps + 1):
         rows = next(batches)
         expected = [one.step(own) for one, own in zip(plain, rows, strict=True)]
         losses = -training.step(rows).log().mean(dim=1)
         assert losses.tolist() == pytest.approx(expected, abs=1e-4 if hidden else 1e-5)
-        if step % options.judge_every == 0:
-            judged.append([one.predictions() for one in plain])
-            for found, one in zip(predictions(training), judged[-1], strict=True):
+        if step % options.evaluate_every == 0:
+            evaluated.append([one.predictions() for one in plain])
+            for found, one in zip(predictions(training), evaluated[-1], strict=True):
                 assert (found.numpy() == one).mean() > 0.98
     for pick in ("best", "last"):
-        (found,) = itm([sample], [splits], replace(options, pick=pick), "cpu")
-        for lane, split in enumerate(splits):
-            right = [(one[lane] == sample.labels[split.judge]).mean() for one in judged]
+        found = Itm(options.model_copy(update={"pick": pick})).predict(sample, folds)
+        for lane, fold in enumerate(folds):
+            right = [(one[lane] == sample.labels[fold.test]).mean() for one in evaluated]
             assert 0.25 < right[-1] < 1
             expected_share = max(right) if pick == "best" else right[-1]
-            assert (found[lane] == sample.labels[split.judge]).mean() == pytest.approx(expected_share, abs=0.02)
+            assert (found[lane] == sample.labels[fold.test]).mean() == pytest.approx(expected_share, abs=0.02)
 
 
 def test_an_epoch_is_every_row_once_in_a_new_order() -> None:
-    """Batches go through all rows a lane learns from, the last one taking the rest, and no two epochs or lanes are alike."""
     sample, options = made(), ItmOptions(batch_size=100)
-    splits = Splitting().of(sample.labels)
-    batches = trained([sample], [splits], options).batches()
+    folds = Splitting().of(sample.labels)
+    batches = trained([sample], [folds], options).batches()
     epochs = [torch.cat(some, dim=1).numpy() for some in [[next(batches) for _ in range(3)] for _ in range(2)]]
     for epoch in epochs:
-        for rows, split in zip(epoch, splits, strict=True):
-            np.testing.assert_array_equal(np.sort(rows), split.learn)
+        for rows, fold in zip(epoch, folds, strict=True):
+            np.testing.assert_array_equal(np.sort(rows), fold.train)
     assert len({tuple(rows) for epoch in epochs for rows in epoch}) == 10
 
 
 LANE_OPTIONS = [
-    ItmOptions(steps=60, judge_every=20),
-    ItmOptions(steps=60, judge_every=20, batch_size=50, recursions=4, hidden_blocks=1),
-    ItmOptions(steps=60, judge_every=20, inner_loss="cross_entropy", mapping_bias=True),
-    ItmOptions(steps=60, judge_every=20, centres="random", centre_dimensions=13, centre_offset=True),
-    ItmOptions(steps=60, judge_every=20, centres="principal_axes", inner_loss="mae"),
-    ItmOptions(steps=60, judge_every=20, evaluation="labelled"),
+    ItmOptions(steps=60, evaluate_every=20),
+    ItmOptions(steps=60, evaluate_every=20, batch_size=50, recursions=4, hidden_blocks=1),
+    ItmOptions(steps=60, evaluate_every=20, inner_loss="cross_entropy", mapping_bias=True),
+    ItmOptions(steps=60, evaluate_every=20, centres="random", centre_dimensions=13, centre_offset=True),
+    ItmOptions(steps=60, evaluate_every=20, centres="principal_axes", inner_loss="mae"),
+    ItmOptions(steps=60, evaluate_every=20, evaluation="labelled"),
 ]
 
 
 @pytest.mark.parametrize("options", LANE_OPTIONS, ids=range(len(LANE_OPTIONS)))
-def test_lanes_do_not_feel_each_other(options: ItmOptions) -> None:
-    """Three samples of five splits each in one program, as on an accelerator, predict what each split of each does alone."""
+def test_lanes_do_not_affect_each_other(options: ItmOptions) -> None:
     samples = [shuffled(made(gap=gap, seed=seed), seed) for seed, gap in enumerate((0.5, 0.7, 0.9))]
-    splits = [Splitting(seed=seed).of(sample.labels) for seed, sample in enumerate(samples)]
-    together = _together(samples, splits, options, torch.device("cpu"), None)
-    for sample, parts, found in zip(samples, splits, together, strict=True):
+    folds, score = [Splitting(seed=seed).of(sample.labels) for seed, sample in enumerate(samples)], Itm(options)
+    together = score._train(samples, folds, torch.device("cpu"), None)
+    for sample, own, found in zip(samples, folds, together, strict=True):
         assert not isinstance(found, ScoreError)
-        assert len({tuple(one) for one in found}) == len(parts)
-        for split, one in zip(parts, found, strict=True):
-            ((alone,),) = itm([sample], [[split]], options, "cpu")  # type: ignore[misc]
+        assert len({tuple(one) for one in found}) == len(own)
+        for fold, one in zip(own, found, strict=True):
+            (alone,) = score.predict(sample, [fold])
             np.testing.assert_array_equal(one, alone)
 
 
-def test_models_do_not_feel_each_other_where_folds_differ() -> None:
-    """333 rows in five folds of 66 or 67 rows give each of three models what it gives alone, to the last bit, and again."""
+def test_models_do_not_affect_each_other_with_folds_of_unequal_size() -> None:
     tables, labels = [made(333, gap=gap, seed=seed).table for seed, gap in enumerate((0.3, 0.5, 0.7))], made(333).labels
     ids, options = [f"{row:03d}" for row in range(333)], {"steps": 100, "recursions": 5}
     samples = [canonical(table, labels, ids) for table in tables]
@@ -199,42 +192,37 @@ def test_models_do_not_feel_each_other_where_folds_differ() -> None:
     assert len({str(one) for one in together}) == 3
 
 
-def test_a_model_that_diverges_harms_no_other() -> None:
-    """Where only the sample of 1024 equal features overflows, the others in its program predict what they do alone."""
+def test_a_model_that_diverges_fails_alone() -> None:
     rng = np.random.default_rng(0)
     labels = (np.arange(200) % 10 > 7).astype(int)
     equal = np.repeat(rng.normal(size=(200, 1)), 1024, axis=1)  # all of them pull the map the same way
     samples = [Sample(table, np.arange(200), labels) for table in (rng.normal(size=(200, 1024)), equal, np.ones((200, 1024)))]
-    splits = [Splitting().of(labels)] * 3
-    options = ItmOptions(learning_rate=1e36, weight_decay=0.0, batch_size=8, steps=2, judge_every=1)
-    found = _together(samples, splits, options, torch.device("cpu"), None)
+    folds = [Splitting().of(labels)] * 3
+    score = Itm(ItmOptions(learning_rate=1e36, weight_decay=0.0, batch_size=8, steps=2, evaluate_every=1))
+    found = score._train(samples, folds, torch.device("cpu"), None)
     assert isinstance(found[1], ScoreError)
     assert str(found[1]) == "itm diverged: its loss is no longer a number; learning_rate is 1e+36, lower it."
     for number in (0, 2):
-        (alone,) = itm([samples[number]], [splits[number]], options, "cpu")
-        np.testing.assert_array_equal(found[number], alone)
+        np.testing.assert_array_equal(found[number], score.predict(samples[number], folds[number]))
 
 
 def test_a_learning_rate_far_too_large_is_an_error() -> None:
-    """Weights that grow beyond all bounds are an error that says what to lower, and no score."""
     with pytest.raises(ScoreError, match=r"itm diverged: .* learning_rate is 1e\+30, lower it"):
         evaluate("itm", made().table, made().labels, options={"learning_rate": 1e30})
 
 
 @pytest.mark.parametrize("options", LANE_OPTIONS[:-1], ids=range(len(LANE_OPTIONS) - 1))
 def test_predictions_do_not_depend_on_blocks(options: ItmOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that pass in many blocks, kept or read again, held-out ones remembered or not, are predicted as in one block."""
     samples = [shuffled(made(seed=seed), seed) for seed in range(2)]
-    splits = [Splitting().of(sample.labels) for sample in samples]
-    whole = trained(samples, splits, options)
+    whole = trained(samples, [Splitting().of(sample.labels) for sample in samples], options)
     for rows in islice(whole.batches(), 60):
         whole.step(rows)
     expected = torch.cat(predictions(whole))
-    assert 0.3 < (expected == whole.labels[torch.cat(whole.judge)]).double().mean() < 1
+    assert 0.3 < (expected == whole.labels[torch.cat(whole.test)]).double().mean() < 1
     assert whole.block > 330
     whole.block = 31
     assert torch.equal(torch.cat(predictions(whole)), expected)
-    monkeypatch.setattr(_judging, "REMEMBERED", 0)
+    monkeypatch.setattr(_predict, "REMEMBERED", 0)
     assert torch.equal(torch.cat(predictions(whole)), expected)
     monkeypatch.setattr(_rows, "KEPT", 0)
     whole.rows = Rows(samples, torch.device("cpu"))
@@ -242,8 +230,20 @@ def test_predictions_do_not_depend_on_blocks(options: ItmOptions, monkeypatch: p
 
 
 def test_the_control_is_itm_with_eta_zero() -> None:
-    """`itm_eta0` and `itm` with eta = 0 are one score, but for the control that the second is compared with."""
     features, labels = made().table, made().labels
     control, own = evaluate("itm_eta0", features, labels), evaluate("itm", features, labels, options={"eta": 0.0})
-    assert (control.value, control.draws) == (own.value, own.draws)
+    assert (control.value, control.fold_values) == (own.value, own.fold_values)
     assert own.details == control.details | {"control": own.value}
+
+
+def test_itm_and_its_control_train_the_same_lanes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample, options = canonical(made().table, made().labels), {"steps": 100}
+    trained_samples: list[int] = []
+    real = Itm._train
+    monkeypatch.setattr(Itm, "_train", lambda self, samples, *rest: trained_samples.append(1) or real(self, samples, *rest))
+    (found,) = evaluate_together("itm", [sample], options=options)
+    (control,) = evaluate_together("itm_eta0", [sample], options=options)
+    assert len(trained_samples) == 2
+    assert not isinstance(found, ScoreError)
+    assert not isinstance(control, ScoreError)
+    assert found.details["control"] == control.value

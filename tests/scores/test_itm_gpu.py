@@ -1,4 +1,4 @@
-"""The same code on a GPU: the scores of the CPU, to half a point."""
+"""ITM on a GPU: the scores of the CPU within half a percentage point on average."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,6 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
     ],
 )
 def test_models_scored_together_on_a_gpu_score_as_on_the_cpu(options: dict[str, object]) -> None:
-    """Three models in one program of the GPU have the scores that each has alone on the CPU, within half a point on average."""
     rng = np.random.default_rng(0)
     labels, ids = np.arange(3200) % 8, [f"{row:04d}" for row in range(3200)]
     centres = rng.normal(size=(8, 64))

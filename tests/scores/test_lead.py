@@ -8,7 +8,7 @@ import torch
 from sklearn.svm import LinearSVC
 
 from itm.core.errors import ParamsError
-from itm.scores import check_options, evaluate
+from itm.scores import evaluate, make
 from tests.scores.samples import blobs
 
 
@@ -33,7 +33,6 @@ def random_head(width: int, classes: int, seed: int) -> torch.nn.Module:
 
 @pytest.mark.parametrize(("width", "counts"), [(6, [20, 12]), (40, [14, 10, 6])])
 def test_equals_the_definition(width: int, counts: list[int]) -> None:
-    """For two classes and three, of unequal size, the value is that of gradients written out and machines fitted one by one."""
     rng = np.random.default_rng(width)
     labels = np.repeat(np.arange(len(counts)), counts)
     features = rng.normal(size=(len(labels), width)) + 0.8 * np.eye(3, width)[labels]
@@ -60,7 +59,6 @@ def test_equals_the_definition(width: int, counts: list[int]) -> None:
 
 
 def test_time_goes_from_the_start_to_the_label() -> None:
-    """No time leaves what the machines say, and much time ends at the label, whatever the space."""
     features, labels = blobs(gap=0.5)
     values = [evaluate("lead", features, labels, options={"time": time}).value for time in (1e-9, 1.0, 50.0)]
     assert -np.log(4) < values[0] < values[1] < values[2]
@@ -68,7 +66,6 @@ def test_time_goes_from_the_start_to_the_label() -> None:
 
 
 def test_some_rows_stand_for_all_and_classes_keep_their_weight() -> None:
-    """A third of the rows, drawn evenly over classes of which one is rare, have nearly the value of all."""
     features, _ = blobs(n=900, gap=0.0)
     labels = np.repeat([0, 1, 2], [500, 350, 50])
     features = features + np.eye(3, 12)[labels]
@@ -77,8 +74,7 @@ def test_some_rows_stand_for_all_and_classes_keep_their_weight() -> None:
     assert third == pytest.approx(whole, abs=0.05)
 
 
-@pytest.mark.parametrize("options", [{"time": 0.0}, {"images": 0}, {"dimensions": 0}, {"rows": 4}, {"seed": -1}])
-def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
-    """An option that makes no sense is an error that names the score."""
-    with pytest.raises(ParamsError, match="lead needs"):
-        check_options("lead", options)
+@pytest.mark.parametrize(("option", "value"), [("time", 0.0), ("images", 0), ("dimensions", 0), ("rows", 4), ("seed", -1)])
+def test_options_out_of_range_are_errors(option: str, value: float) -> None:
+    with pytest.raises(ParamsError, match=f"score 'lead' options: {option}: Input should be greater than .*got {value}"):
+        make("lead", {option: value})

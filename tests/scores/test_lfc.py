@@ -8,7 +8,6 @@ from itm.scores import evaluate
 
 @pytest.mark.parametrize("width", [5, 60])
 def test_equals_the_correlation_of_dense_matrices(width: int) -> None:
-    """For more rows than features and for fewer, it is the correlation of the two centred matrices, entry by entry."""
     rng = np.random.default_rng(width)
     labels = np.repeat([0, 1, 2], [20, 15, 5])
     features = rng.normal(size=(40, width)) + 3 + np.eye(3, width)[labels] * 2
@@ -20,5 +19,4 @@ def test_equals_the_correlation_of_dense_matrices(width: int) -> None:
 
 
 def test_is_one_for_classes_that_are_corners() -> None:
-    """Equal classes at the corners of a regular simplex are alike exactly if they are the same."""
     assert evaluate("lfc", np.eye(4)[np.arange(40) % 4], np.arange(40) % 4).value == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""A table of a million rows that lies on the disk is scored in little memory."""
+"""A memory-mapped table of a million rows is scored in little memory."""
 
 import json
 import shutil
@@ -33,35 +33,35 @@ def write(path: Path) -> np.ndarray:
 
 
 def anonymous() -> int:
-    """Return the bytes of this process that are no file's."""
+    """Return the anonymous memory of this process, in bytes."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
 def by_itm(path: Path, ids: np.ndarray) -> float:
-    """Score the table by the default options."""
+    """Return ITM of the table with default options."""
     from itm.scores import Splitting, evaluate
 
     table = np.memmap(path, np.float32, "r", shape=(ROWS, WIDTH))
-    return evaluate("itm", table, np.load(path.with_suffix(".npy")), ids=ids, splitting=Splitting("paper")).value
+    return evaluate("itm", table, np.load(path.with_suffix(".npy")), ids=ids, splitting=Splitting("holdout")).value
 
 
 def by_sums(path: Path, ids: np.ndarray) -> float:
-    """Take fewer and narrower rows from the table, and return how many of the scores on shared sums come out finite."""
-    from itm.scores import canonical, get, names
+    """Take fewer and narrower rows from the table, and return how many of the scores on shared sums are finite."""
+    from itm.scores import canonical, get, make, names
 
     table = np.memmap(path, np.float32, "r", shape=(FEWER, NARROW))
     sample = canonical(table, np.load(path.with_suffix(".npy"))[:FEWER], ids[:FEWER])
-    chosen = [get(name) for name in names() if get(name).sampling == "subset" and not get(name).needs]
-    return float(np.isfinite([one.function(sample, one.options) for one in chosen if one.function]).sum())
+    chosen = [name for name in names() if get(name).sampling == "subset" and not get(name).info.needs]
+    return float(np.isfinite([make(name).value(sample) for name in chosen]).sum())
 
 
 def measure(path: Path, work: str) -> dict[str, float]:
-    """Score the table at `path` and return how much memory that took beyond what was there before, and how long."""
+    """Score the table at `path` and return the additional memory it took, and the time."""
     from itm.scores import evaluate
 
     ids = np.char.zfill(np.arange(ROWS).astype("U7"), 7)
-    evaluate("itm", np.ones((5, 2)), np.arange(5) % 2, options={"steps": 100})  # what is loaded once is not the table's
+    evaluate("itm", np.ones((5, 2)), np.arange(5) % 2, options={"steps": 100})  # imports are not counted
     evaluate("lead", np.eye(20), np.arange(20) % 2)
     before, seen, done = anonymous(), [0], threading.Event()
 
@@ -81,7 +81,7 @@ def measure(path: Path, work: str) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return where the table lies, for as long as the tests of this file take."""
+    """Return the path of the table; it is removed after the tests of this file."""
     folder = tmp_path_factory.mktemp("million")
     if not Path("/proc/self/status").exists():
         pytest.skip("memory is read from /proc")
@@ -94,7 +94,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def measured(path: Path, work: str) -> dict[str, float]:
-    """Return what `measure` does, in a process of its own."""
+    """Run `measure` in a process of its own."""
     done = subprocess.run([sys.executable, __file__, str(path), work], capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     assert found["samples"] > 100
@@ -102,20 +102,20 @@ def measured(path: Path, work: str) -> dict[str, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.servers
 def test_a_million_rows_are_scored_in_half_their_size(table: Path) -> None:
-    """A gigabyte on the disk is scored by the default options with at most 512 MiB of memory, and above chance."""
     found = measured(table, "by_itm")
     assert 2 / CLASSES < found["value"] < 1
     assert found["grown"] <= 512 * MEBIBYTE, f"{found['grown'] / MEBIBYTE:.0f} MiB"
 
 
 @pytest.mark.slow
+@pytest.mark.servers
 def test_all_scores_on_shared_sums_take_many_rows(table: Path) -> None:
-    """Every score of all rows has a value of 250 000 narrow ones, one after another on shared sums, in 384 MiB."""
     found = measured(table, "by_sums")
     from itm.scores import get, names
 
-    assert found["value"] == sum(get(name).sampling == "subset" and not get(name).needs for name in names())
+    assert found["value"] == sum(get(name).sampling == "subset" and not get(name).info.needs for name in names())
     assert found["grown"] <= 384 * MEBIBYTE, f"{found['grown'] / MEBIBYTE:.0f} MiB"
 
 

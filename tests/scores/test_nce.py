@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from itm.scores import Source, evaluate
+from itm.scores import ModelInfo, evaluate
 
 
 def test_equals_the_definition() -> None:
-    """The value is minus the entropy of the classes among the rows of each source class, weighted by their number."""
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(60, 5)), rng.permutation(np.arange(60) % 3)
     expected = 0.0
@@ -16,15 +15,14 @@ def test_equals_the_definition() -> None:
         for label in range(3):
             if count := int((rows == label).sum()):
                 expected += count / 60 * np.log(count / len(rows))
-    value = evaluate("nce", rng.normal(size=(60, 2)), labels, source=Source(logits=logits)).value
+    value = evaluate("nce", rng.normal(size=(60, 2)), labels, model=ModelInfo(logits=logits)).value
     assert expected < -0.5
     assert value == pytest.approx(expected, rel=1e-12)
 
 
 def test_reaches_both_ends() -> None:
-    """A source class for each class is 0, and one for all of them minus the entropy of the classes."""
     labels = np.repeat([0, 1], [30, 10])
-    sure = evaluate("nce", np.ones((40, 2)), labels, source=Source(logits=np.eye(2, 4)[labels])).value
-    same = evaluate("nce", np.ones((40, 2)), labels, source=Source(logits=np.ones((40, 4)))).value
+    sure = evaluate("nce", np.ones((40, 2)), labels, model=ModelInfo(logits=np.eye(2, 4)[labels])).value
+    same = evaluate("nce", np.ones((40, 2)), labels, model=ModelInfo(logits=np.ones((40, 4)))).value
     assert sure == 0
     assert same == pytest.approx(0.75 * np.log(0.75) + 0.25 * np.log(0.25))

@@ -1,4 +1,4 @@
-"""The terms of NCTI against another implementation of discriminant analysis and the published code, and their sum."""
+"""The terms of NCTI against another implementation of discriminant analysis and the public code, and their sum."""
 
 from pathlib import Path
 
@@ -11,28 +11,23 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from itm.core.errors import ParamsError
 from itm.core.sections import ScoreParams
-from itm.core.types import Facts, Features, Outcome, Score
+from itm.core.types import Facts, Features, Outcome, ScoreValue
 from itm.ranking.pooled import with_pooled
-from itm.scores import check_options, evaluate
+from itm.scores import evaluate, make
 from itm.scores.common import discriminant as _discriminant
 from itm.scores.common import statistics as _statistics
+from tests.scores import public_code
 from tests.scores.conftest import Golden
+from tests.scores.public_code import ncti_of_posteriors
 from tests.scores.samples import blobs
 
 TERMS = ("ncti_nuclear", "ncti_posterior", "ncti_collapse")
-REFERENCE = {"reference": True}
 
 
 def terms(features: np.ndarray, labels: np.ndarray, options: dict[str, object] | None = None) -> list[float]:
-    """Return the three terms, the sign of the last turned back to the published one."""
+    """Return the three terms, the last with the published sign."""
     nuclear, posterior, collapse = (evaluate(name, features, labels, options=options).value for name in TERMS)
     return [nuclear, posterior, -collapse]
-
-
-def of_posteriors(posteriors: np.ndarray, labels: np.ndarray) -> list[float]:
-    """Return the second and third published term."""
-    norms = [np.linalg.norm(posteriors[labels == label], ord="nuc") for label in np.unique(labels)]
-    return [float(posteriors[np.arange(len(labels)), labels].mean()), float(np.log(sum(norms)))]
 
 
 def overlapping(rows: int, width: int, classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -44,41 +39,21 @@ def overlapping(rows: int, width: int, classes: int = 5) -> tuple[np.ndarray, np
     return rows_ @ np.linalg.qr(rng.normal(size=(width, width)))[0], labels
 
 
-def test_reference_is_the_published_code(golden: Golden) -> None:
-    """With `reference` the terms are those of the published code on the principal components that it was given.
-
-    Its PCA is randomised where N > 500 and D > 80, so that for 900 rows of 128 features the terms are up to 1e-3 off those of
-    the exact components. So it is done here, with the seed of the values; the components of the other cases are exact.
-    """
-    expected = golden.expected["ncti:ncti (nuclear, probability, log nuclear)"]
+def test_public_code_shrinks_both_covariances(golden: Golden) -> None:
+    stored = golden.expected["ncti:ncti (nuclear, probability, log nuclear)"]
     reduced = PCA(64, random_state=0).fit_transform(golden.features)
-    assert terms(reduced, golden.labels, REFERENCE) == pytest.approx(expected, rel=1e-9)
-    exact = golden.features.shape != (900, 128)
-    assert terms(golden.features, golden.labels, REFERENCE) == pytest.approx(expected, rel=1e-9 if exact else 1e-3)
+    assert public_code.ncti(reduced, golden.labels) == pytest.approx(stored, rel=1e-9)
 
 
-@pytest.mark.parametrize("unit", [0.03, 0.3])
-def test_reference_shrinks_small_features_as_published(unit: float) -> None:
-    """Where the variances are small, the terms are those of a discriminant that shrinks all covariances by exp(-their sum)."""
+def test_the_public_terms_depend_on_the_unit_of_the_features() -> None:
     features, labels = overlapping(200, 70)
-    features *= unit
-    components = PCA(64, svd_solver="full")
-    reduced = components.fit_transform(features)
-    shrinkage = float(np.exp(-components.explained_variance_[:32].sum()))
-    model = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
-    along = model.fit_transform(reduced, labels)
-    expected = [float(np.linalg.norm(along - along.mean(axis=0), ord="nuc"))]
-    expected += of_posteriors(model.predict_proba(reduced), labels)
-    assert 1e-10 < shrinkage < 1
-    assert terms(features, labels, REFERENCE) == pytest.approx(expected, rel=1e-8)
+    public, ours = ([of(features * unit, labels) for unit in (0.03, 0.3)] for of in (public_code.ncti, terms))
+    assert np.abs(np.subtract(*public)).min() > 0.01
+    assert ours[0] == pytest.approx(ours[1], rel=1e-8)
 
 
 @pytest.mark.parametrize(("rows", "width", "dimensions"), [(200, 70, 64), (300, 12, 64), (40, 90, 64), (100, 30, 3)])
 def test_terms_equal_their_definition(rows: int, width: int, dimensions: int) -> None:
-    """The terms are those of a discriminant in principal dimensions whose covariance within classes alone is shrunk.
-
-    How far is what another implementation of Ledoit and Wolf says of the rows less the means of their classes.
-    """
     features, labels = overlapping(rows, width)
     count = min(dimensions, width, rows - 1)
     reduced = PCA(count, svd_solver="full").fit_transform(features)
@@ -88,12 +63,14 @@ def test_terms_equal_their_definition(rows: int, width: int, dimensions: int) ->
     assert 0 < model.shrinkage_ < 1
     axes = scipy.linalg.eigh(between, within)[1][:, ::-1][:, : min(4, count)]
     posterior = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=float(model.shrinkage_)).fit(reduced, labels)
-    expected = [float(np.linalg.norm(reduced @ axes, ord="nuc")), *of_posteriors(posterior.predict_proba(reduced), labels)]
+    expected = [
+        float(np.linalg.norm(reduced @ axes, ord="nuc")),
+        *ncti_of_posteriors(posterior.predict_proba(reduced), labels),
+    ]
     assert terms(features, labels, {"dimensions": dimensions}) == pytest.approx(expected, rel=1e-7)
 
 
 def test_classes_without_width_are_told_apart_for_certain() -> None:
-    """Classes that are points have posteriors of 1, one direction of posteriors a class, and a large first term."""
     labels = np.arange(40) % 4
     nuclear, posterior, collapse = terms(np.eye(4)[labels] * 5, labels)
     assert posterior == pytest.approx(1)
@@ -102,7 +79,6 @@ def test_classes_without_width_are_told_apart_for_certain() -> None:
 
 
 def test_embeddings_that_say_nothing_leave_the_shares() -> None:
-    """Constant embeddings have no discriminant, and every posterior is the share of the class."""
     labels = np.repeat([0, 1], [30, 10])
     nuclear, posterior, collapse = terms(np.full((40, 3), 0.1), labels)
     assert nuclear == 0
@@ -111,14 +87,12 @@ def test_embeddings_that_say_nothing_leave_the_shares() -> None:
 
 
 def test_collapse_alone_is_no_measure_of_separation() -> None:
-    """Posteriors are as alike where classes are not told apart as where they are, so the third term falls and then rises."""
     far = [evaluate("ncti_collapse", *blobs(n=300, gap=gap)).value for gap in (0.2, 1.0, 3.0)]
     assert far[1] < far[0]
     assert far[1] < far[2]
 
 
 def test_small_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows read and judged a few at a time give the values of rows taken all at once."""
     features, labels = overlapping(200, 20)
     whole = terms(features, labels)
     monkeypatch.setattr(_statistics, "BLOCK", 7 * 20)
@@ -128,13 +102,14 @@ def test_small_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def outcome(model: str, values: list[float]) -> Outcome:
     """Return the outcome of a model that has these terms."""
-    features = Features(Path("x"), "k", model, "w", "petals", "d", 9, Facts(1, 0.1, 8, 48, "", ""), 1.0, cached=False)
-    made = (Score("petals", "d", model, "w", name, value, (value,), 0.1) for name, value in zip(TERMS, values, strict=True))
-    return Outcome("petals", model, features, tuple(made), ())
+    facts = Facts(1, 0.1, 8, 48, "", "")
+    features = Features(Path("x"), "k", model, "w", "petals", "d", "classification", 9, facts, 1.0, cached=False)
+    named = zip(TERMS, values, strict=True)
+    scores = tuple(ScoreValue("petals", "d", model, "w", name, value, (value,), 0.1) for name, value in named)
+    return Outcome("petals", model, features, scores, ())
 
 
-def test_the_pooled_score_is_the_published_sum_and_one() -> None:
-    """Stretched over three models, the terms add up to the published a + b - c, each stretched, plus 1."""
+def test_the_combined_score_is_the_published_sum_plus_one() -> None:
     found = np.array([terms(*blobs(seed=seed, gap=gap)) for seed, gap in ((0, 0.3), (1, 0.6), (2, 1.0))])
     outcomes = [outcome(str(row), [a, b, -c]) for row, (a, b, c) in enumerate(found.tolist())]
     pooled = with_pooled(outcomes, ScoreParams(names=("ncti",), rank_by="ncti"))
@@ -144,7 +119,6 @@ def test_the_pooled_score_is_the_published_sum_and_one() -> None:
     assert [one.scores[-1].score for one in pooled] == ["ncti"] * 3
 
 
-def test_options_must_make_sense() -> None:
-    """Fewer than one dimension is refused."""
-    with pytest.raises(ParamsError, match="ncti: dimensions is 0"):
-        check_options("ncti_nuclear", {"dimensions": 0})
+def test_options_out_of_range_are_errors() -> None:
+    with pytest.raises(ParamsError, match=r"score 'ncti_nuclear' options: dimensions: Input should be greater than .*got 0"):
+        make("ncti_nuclear", {"dimensions": 0})

@@ -70,7 +70,6 @@ def plain(weights: list[Tensor], x: Tensor, labels: Tensor, table: Tensor, offse
     ],
 )
 def test_gradients_are_those_of_autograd(hidden: int, bias: bool, loss: InnerLoss, kind: str, offset: bool) -> None:
-    """Every parameter's gradient and every lane's loss equal autograd's to 1e-12, whatever was in the buffers before."""
     centres, evolution = centres_of(kind, offset), Evolution(0.7, 3, loss, bias)
     own = parameters(hidden, centres.table.shape[2])
     x, labels = drawn(LANES, ROWS, WIDTH, seed=91), torch.arange(LANES * ROWS).view(LANES, ROWS) ** 2 % CLASSES
@@ -87,7 +86,6 @@ def test_gradients_are_those_of_autograd(hidden: int, bias: bool, loss: InnerLos
 
 
 def test_a_lane_is_a_view_of_the_whole() -> None:
-    """One lane gives the probabilities it has among the others, and fills its part of their gradients and no more."""
     own, centres = parameters(1, CLASSES), centres_of("one_hot", False)
     x, labels = drawn(LANES, ROWS, WIDTH, seed=91), torch.arange(LANES * ROWS).view(LANES, ROWS) % CLASSES
     gradient = [torch.zeros_like(parameter) for parameter in own]

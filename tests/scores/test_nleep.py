@@ -1,24 +1,23 @@
-"""N-LEEP against its definition, against the value of the code that came with SFDA, and with few images a class."""
+"""N-LEEP against its definition and the public code of SFDA, and with few images per class."""
 
 import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
 from itm.core.errors import ParamsError, ScoreError
-from itm.scores import check_options, evaluate
+from itm.scores import evaluate, make
+from tests.scores import public_code
 from tests.scores.conftest import Golden
-from tests.scores.samples import blobs
+from tests.scores.samples import blobs, in_order
 
 
-def test_the_reference_equals_the_stored_value(golden: Golden) -> None:
-    """With full covariances, the stored seed and rows in the stored order, the value is that of the public code."""
-    ids = [f"{row:06d}" for row in range(len(golden.labels))]
-    value = evaluate("nleep", golden.features, golden.labels, ids=ids, options={"reference": True}).value
-    assert value == pytest.approx(golden.expected["nleep:sfda (seed 0, no log)"], rel=1e-3)
+def test_public_code_has_full_covariances_and_no_log(golden: Golden) -> None:
+    stored = golden.expected["nleep:sfda (seed 0, no log)"]
+    assert public_code.nleep(golden.features, golden.labels) == pytest.approx(stored, rel=1e-3)
+    assert evaluate("nleep", golden.features, golden.labels).value < 0 < stored
 
 
 def test_equals_the_definition() -> None:
-    """The default is a diagonal mixture in the axes of an SVD that hold 80 % of the variance, and the log of LEEP's sum."""
     features, labels = blobs(n=300, d=10, gap=1.5)
     features = features.astype(np.float64) * np.logspace(0, -1, 10)
     ids = [f"{row:03d}" for row in range(300)]
@@ -35,16 +34,14 @@ def test_equals_the_definition() -> None:
     assert evaluate("nleep", features, labels, ids=ids).value == pytest.approx(np.mean(logs), rel=1e-6)
 
 
-def test_a_mixture_of_some_rows_judges_all() -> None:
-    """Where more rows come than it is fitted to, the value hardly changes."""
+def test_a_mixture_of_some_rows_stands_for_all() -> None:
     features, labels = blobs(n=3000, gap=1.0)
     whole = evaluate("nleep", features, labels).value
     assert evaluate("nleep", features, labels, options={"rows": 1500}).value == pytest.approx(whole, abs=0.05)
 
 
 @pytest.mark.parametrize("images", [5, 50])
-def test_few_images_a_class_still_tell_spaces_apart(images: int) -> None:
-    """With 5 or 50 images a class, noise is far from perfect, and better separated classes score higher."""
+def test_few_images_per_class_still_distinguish_spaces(images: int) -> None:
     values = [
         np.mean([evaluate("nleep", *blobs(n=10 * images, classes=10, gap=gap, seed=seed)).value for seed in range(3)])
         for gap in (0.0, 1.5, 4.0)
@@ -53,17 +50,27 @@ def test_few_images_a_class_still_tell_spaces_apart(images: int) -> None:
     assert values[0] < values[1] < values[2]
 
 
-def test_the_reference_says_where_it_fails() -> None:
-    """Fewer rows than components, and covariances that are singular in the features' unit, are errors that name the way out."""
-    with pytest.raises(ScoreError, match="needs 20 rows for its components, not 12; leave reference off"):
-        evaluate("nleep", *blobs(n=12), options={"reference": True})
+def test_the_unit_of_the_features_matters_to_public_code_alone() -> None:
     features, labels = blobs(n=40, d=60)
-    with pytest.raises(ScoreError, match=r"fails on 40 rows in .* leave reference off"):
-        evaluate("nleep", features * np.float32(1e6), labels, options={"reference": True})
+    large = features * np.float32(1e6)
+    with pytest.raises(ValueError, match="ill-defined empirical covariance"):
+        public_code.nleep(large, labels)
+    ids = in_order(labels)
+    ours = [evaluate("nleep", one, labels, ids=ids).value for one in (features, large)]
+    assert ours[0] == pytest.approx(ours[1], rel=1e-6)
+    with pytest.raises(ValueError, match="n_samples = 12"):
+        public_code.nleep(*blobs(n=12))
+    assert np.isfinite(evaluate("nleep", *blobs(n=12)).value)
 
 
-@pytest.mark.parametrize("options", [{"variance": 1.0}, {"regularisation": 0.0}, {"components": 0}, {"rows": 5}, {"seed": -1}])
-def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
-    """An option that makes no sense is an error that names the score."""
-    with pytest.raises(ParamsError, match="nleep needs"):
-        check_options("nleep", options)
+def test_more_classes_than_rows_to_fit_are_an_error() -> None:
+    with pytest.raises(ScoreError, match="nleep needs 150 rows for its components, not 100; raise the option rows"):
+        evaluate("nleep", blobs(n=300)[0], np.arange(300) % 150, options={"rows": 100})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("variance", 1.0), ("regularisation", 0.0), ("components", 0), ("rows", 5), ("seed", -1)]
+)
+def test_options_out_of_range_are_errors(option: str, value: float) -> None:
+    with pytest.raises(ParamsError, match=f"score 'nleep' options: {option}: Input should be (greater|less) .*got {value}"):
+        make("nleep", {option: value})

@@ -8,32 +8,10 @@ import pytest
 from itm.core.errors import ParamsError
 from itm.scores import canonical, evaluate
 from itm.scores.library import ped
-from itm.scores.library.ped import PedOptions, displacements
+from itm.scores.library.ped import displacements, feature_spreads
+from tests.scores import public_code
 from tests.scores.conftest import Golden
-from tests.scores.samples import blobs
-from tests.scores.test_lda import uneven
-
-
-def moved(features: np.ndarray, labels: np.ndarray, spread: np.ndarray, extent: float, by_feature: bool) -> np.ndarray:
-    """Return the rows after steps in units of the spread, every pair of classes by itself."""
-    rows, first = features / spread, None
-    for _ in range(6):
-        classes = [rows[labels == number] for number in range(labels.max() + 1)]
-        shifts = np.zeros((len(classes), rows.shape[1]))
-        for one, own in enumerate(classes):
-            for two, other in enumerate(classes):
-                line = own.mean(axis=0) - other.mean(axis=0)
-                distance = np.linalg.norm(line)
-                radii = [np.sqrt(group.var(axis=0).sum()) for group in (own, other)]
-                overlap = max(0.0, extent * sum(radii) - distance)
-                if one != two:
-                    shifts[one] += min(0.5 * 0.1**2 * overlap, overlap) * line / distance
-        movement = np.abs(shifts).sum() if by_feature else np.linalg.norm(shifts, axis=1).sum()
-        first = first or movement
-        if movement / first <= 0.5:
-            break
-        rows = rows + shifts[labels]
-    return rows * spread
+from tests.scores.samples import blobs, in_order, uneven
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -42,50 +20,46 @@ def moved(features: np.ndarray, labels: np.ndarray, spread: np.ndarray, extent: 
 def test_equals_the_head_on_rows_that_were_moved_one_by_one(
     n: int, d: int, classes: int, head: str, known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The score is its head's of rows moved pair by pair, in spreads of the source or else of the data set."""
     features, labels = uneven(n, d, classes)
     features = features + 3.0
     spread = np.linspace(2.0, 0.5, d) if known else features.std(axis=0)
     if known:
-        monkeypatch.setattr(ped, "_spread", lambda _: spread)
-    expected = evaluate(head, moved(features, labels, spread, 0.6, by_feature=False), labels).value
+        monkeypatch.setattr(ped, "feature_spreads", lambda _: spread)
+    expected = evaluate(head, public_code.moved_by_ped(features, labels, spread, by_feature=False), labels).value
     assert expected != pytest.approx(evaluate(head, features, labels).value, rel=1e-3)
     found = evaluate("ped", features, labels, options={"head": head}).value
     assert found == pytest.approx(expected, rel=1e-7)
 
 
-@pytest.mark.parametrize(("n", "d", "classes"), [(200, 12, 4), (60, 90, 5)])
-def test_the_reference_sums_movement_over_features(n: int, d: int, classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the reference, the published SFDA judges rows whose movement was summed over features."""
-    features, labels = uneven(n, d, classes)
-    spread = np.linspace(1.0, 2.0, d)
-    rows = moved(features, labels, spread, 0.6, by_feature=True)
-    expected = evaluate("sfda", rows, labels, options={"reference": True}).value
-    monkeypatch.setattr(ped, "_spread", lambda _: spread)
-    found = evaluate("ped", features, labels, options={"reference": True}).value
-    assert found == pytest.approx(expected, rel=1e-7)
+def test_public_code_on_sfda(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = golden.expected["ped:on sfda, nsigma 0.6, source_features as the ImageNet statistics"]
+    rows = public_code.moved_by_ped(golden.features.astype(np.float64), golden.labels, golden.spread)
+    assert public_code.sfda(rows, golden.labels) == pytest.approx(stored, rel=1e-6)
+    monkeypatch.setattr(ped, "feature_spreads", lambda _: golden.spread)
+    assert evaluate("ped", golden.features, golden.labels).value != pytest.approx(stored, rel=1e-4)
 
 
-def test_golden_reference_on_sfda(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the reference, the score is that of the public code with SFDA."""
-    monkeypatch.setattr(ped, "_spread", lambda _: golden.spread)
-    value = evaluate("ped", golden.features, golden.labels, options={"reference": True}).value
-    name = "ped:on sfda, nsigma 0.6, source_features as the ImageNet statistics"
-    assert value == pytest.approx(golden.expected[name], rel=1e-6)
+def test_public_code_on_logme_stops_just_below_the_maximum(golden: Golden) -> None:
+    stored = golden.expected["ped:on logme, nsigma 0.6, source_features as the ImageNet statistics"]
+    rows = public_code.moved_by_ped(golden.features.astype(np.float64), golden.labels, golden.spread)
+    value = evaluate("logme", rows, golden.labels).value
+    assert value == pytest.approx(stored, rel=1e-6)
+    assert value > stored - 1e-12
 
 
-def test_golden_reference_on_logme(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With LogME the score is that of the public code, whose fixed point stops just short of the largest evidence."""
-    monkeypatch.setattr(ped, "_spread", lambda _: golden.spread)
-    options: dict[str, Any] = {"reference": True, "head": "logme"}
-    value = evaluate("ped", golden.features, golden.labels, options=options).value
-    name = "ped:on logme, nsigma 0.6, source_features as the ImageNet statistics"
-    assert value == pytest.approx(golden.expected[name], rel=1e-6)
-    assert value > golden.expected[name] - 1e-12
+def test_movement_by_feature_stops_at_another_step() -> None:
+    features, labels = uneven(200, 12, 4)
+    spread = features.std(axis=0)
+    by_length, by_feature = (
+        public_code.moved_by_ped(features, labels, spread, by_feature=by_feature) for by_feature in (False, True)
+    )
+    ours = canonical(features, labels, in_order(labels))
+    shifts = ours.statistics.compact(displacements(ours.statistics, spread, 0.6))
+    np.testing.assert_allclose(shifts[0], (by_length - features)[labels == 0][0], atol=1e-9)
+    assert by_feature.shape == by_length.shape
 
 
 def test_classes_that_do_not_overlap_stay() -> None:
-    """Far classes, or classes that are given no extent, score as with the head alone."""
     features, labels = blobs(gap=30.0)
     assert evaluate("ped", features, labels).value == pytest.approx(evaluate("sfda", features, labels).value, rel=1e-9)
     features, labels = blobs(gap=0.5)
@@ -95,36 +69,33 @@ def test_classes_that_do_not_overlap_stay() -> None:
 
 
 def test_overlapping_classes_move_apart() -> None:
-    """Two balls that overlap end further from each other, on the line of their centres."""
     features, labels = blobs(classes=2, gap=0.5)
     sample = canonical(features, labels)
     centres = sample.statistics.centres
     before, after = (
         np.diff(rows, axis=0)[0]
-        for rows in (centres, centres + displacements(sample.statistics, ped._spread(sample.statistics), PedOptions()))
+        for rows in (centres, centres + displacements(sample.statistics, feature_spreads(sample.statistics), 0.6))
     )
     assert np.linalg.norm(after) > 1.01 * np.linalg.norm(before)
     assert after / np.linalg.norm(after) == pytest.approx(before / np.linalg.norm(before), abs=1e-9)
 
 
 def test_classes_of_one_centre_have_no_line_to_move_along() -> None:
-    """Two classes whose centres differ by rounding alone do not push each other, and what two beside them push cancels."""
     halves = np.random.default_rng(0).normal(size=(4, 15, 5))
     halves[3] = halves[2]
     balls = np.concatenate([halves, -halves], axis=1) + np.array([0.0, 0.0, 0.3, -0.3])[:, None, None]
     sample = canonical(balls.reshape(120, 5), np.repeat(np.arange(4), 30), ids=[f"{row:03d}" for row in range(120)])
     assert 0 < np.linalg.norm(sample.statistics.class_means[0] - sample.statistics.class_means[1]) < 1e-15
-    lengths = np.linalg.norm(displacements(sample.statistics, ped._spread(sample.statistics), PedOptions()), axis=1)
+    lengths = np.linalg.norm(displacements(sample.statistics, feature_spreads(sample.statistics), 0.6), axis=1)
     assert lengths[:2] == pytest.approx([0.0, 0.0], abs=1e-9)
     assert (lengths[2:] > 0.02).all()
 
 
 def test_a_feature_that_is_constant_does_not_decide_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A spread of nothing, or of hardly anything, counts as a thousandth of the usual one."""
     features, labels = blobs(gap=0.5)
     values = []
     for least in (0.0, 1e-9, 1e-4):
-        monkeypatch.setattr(ped, "_spread", lambda _, least=least: np.r_[least, np.ones(11)])
+        monkeypatch.setattr(ped, "feature_spreads", lambda _, least=least: np.r_[least, np.ones(11)])
         values.append(evaluate("ped", features, labels).value)
     assert np.isfinite(values).all()
     assert values == pytest.approx([values[0]] * 3, rel=1e-12)
@@ -133,12 +104,11 @@ def test_a_feature_that_is_constant_does_not_decide_all(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"head": "lda"}, "ped: head is 'lda'; it is 'sfda' or 'logme'"),
-        ({"extent": -0.5}, "finite extent >= 0, not -0.5"),
-        ({"extent": float("nan")}, "finite extent >= 0, not nan"),
+        ({"head": "lda"}, "head: Input should be 'sfda' or 'logme' .got 'lda'."),
+        ({"extent": -0.5}, "extent: Input should be greater than or equal to 0 .got -0.5."),
+        ({"extent": float("inf")}, "extent: Input should be a finite number .got inf."),
     ],
 )
-def test_options_that_make_no_sense_are_named(options: dict[str, Any], said: str) -> None:
-    """A head there is not or an extent below zero is an error that says what is possible."""
-    with pytest.raises(ParamsError, match=said):
+def test_options_out_of_range_are_errors(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParamsError, match=f"score 'ped' options: {said}"):
         evaluate("ped", *blobs(), options=options)

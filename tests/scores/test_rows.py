@@ -1,4 +1,4 @@
-"""Standardised rows: right for any scale and type, and the same whether they are kept or read again."""
+"""Standardised rows: correct for any scale and type, and the same whether kept in memory or read again."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,18 +20,18 @@ LABELS = np.arange(COUNT) % 4
 
 
 def whole(table: np.ndarray) -> Sample:
-    """Return a sample of all rows of a table as they lie there."""
+    """Return a sample of all rows of a table, in their order."""
     return Sample(table, np.arange(len(table)), np.arange(len(table)) % 4)
 
 
 def standardised(table: np.ndarray) -> np.ndarray:
-    """Return a table with mean 0 and standard deviation 1 in every feature, in the longest floats there are."""
+    """Return a table with mean 0 and standard deviation 1 in every feature, computed in extended precision."""
     values = table.astype(np.longdouble)
     return np.asarray((values - values.mean(axis=0)) / values.std(axis=0), dtype=np.float64)
 
 
 def taken(rows: Rows, numbers: np.ndarray | None = None) -> np.ndarray:
-    """Return rows by their numbers, or all."""
+    """Return rows by number, or all rows."""
     wanted = torch.arange(rows.count) if numbers is None else torch.from_numpy(numbers)
     out = torch.full((len(wanted), rows.width), torch.nan)
     rows.take(wanted, out)
@@ -39,12 +39,12 @@ def taken(rows: Rows, numbers: np.ndarray | None = None) -> np.ndarray:
 
 
 def far_away() -> np.ndarray:
-    """Return features that lie a million spreads from 0."""
+    """Return features with a mean of a million standard deviations."""
     return (NORMAL / NORMAL.std(axis=0) + 1e6).astype(np.float32)
 
 
 def mixed_scales() -> np.ndarray:
-    """Return features a thousand times as wide as others."""
+    """Return features whose standard deviations differ by a factor of a thousand."""
     return (NORMAL * np.logspace(-1, 2, WIDTH)).astype(np.float32)
 
 
@@ -69,7 +69,7 @@ TABLES: dict[str, Callable[[], np.ndarray]] = {
 
 @pytest.fixture(params=["kept", "streamed"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let rows be kept, or none of them."""
+    """Keep all rows in memory, or none."""
     if request.param == "streamed":
         monkeypatch.setattr(_rows, "KEPT", 0)
     return str(request.param)
@@ -78,7 +78,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("table", TABLES)
 def test_every_feature_has_mean_0_and_deviation_1(table: str) -> None:
-    """Whatever its type, scale and distance from 0, a feature is standardised to 1e-5 of the exact numbers."""
     features = TABLES[table]()
     found = taken(Rows([whole(features)], CPU))
     np.testing.assert_allclose(found, standardised(features), atol=1e-5)
@@ -88,7 +87,6 @@ def test_every_feature_has_mean_0_and_deviation_1(table: str) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_kept_rows_are_the_streamed_ones(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row is the same to the last bit whether all are kept or it is read again, in any order and more than once."""
     sample = whole(TABLES[table]())
     numbers = np.random.default_rng(1).integers(0, COUNT, 300)
     kept = taken(Rows([sample], CPU), numbers)
@@ -98,7 +96,6 @@ def test_kept_rows_are_the_streamed_ones(table: str, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("way")
 def test_rows_that_follow_each_other_are_a_block() -> None:
-    """A block of a sample is what its rows are when they are taken by their numbers, to the last bit."""
     samples = [whole(NORMAL), Sample(NORMAL + 5, np.arange(COUNT)[::-1].copy(), LABELS)]
     rows = Rows(samples, CPU)
     for sample, start, stop in ((0, 0, COUNT), (1, 0, 9), (1, COUNT - 20, COUNT)):
@@ -108,7 +105,6 @@ def test_rows_that_follow_each_other_are_a_block() -> None:
 
 @pytest.mark.usefixtures("way")
 def test_a_sample_is_its_rows_in_their_order() -> None:
-    """Only the rows a sample names count, also for mean and deviation, and its row r is the one it names at r."""
     rows = np.random.default_rng(2).permutation(COUNT)[:500]
     sample = Sample(NORMAL.astype(np.float32), rows, LABELS[rows])
     np.testing.assert_allclose(taken(Rows([sample], CPU)), standardised(NORMAL[rows]), atol=1e-5)
@@ -116,7 +112,6 @@ def test_a_sample_is_its_rows_in_their_order() -> None:
 
 @pytest.mark.usefixtures("way")
 def test_several_samples_have_one_numbering() -> None:
-    """Row r of sample p has the number p * count + r, and each sample is standardised by itself."""
     tables = [NORMAL.astype(np.float32), 5 - 3 * NORMAL**2, np.roll(NORMAL, 1, axis=0).astype(np.float16)]
     rows = Rows([whole(table) for table in tables], CPU)
     numbers = np.random.default_rng(3).permutation(3 * COUNT)
@@ -129,7 +124,6 @@ def test_several_samples_have_one_numbering() -> None:
 @pytest.mark.parametrize("kind", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("value", [0, 7, 10**6 + 1])
 def test_constant_features_become_0(kind: str, value: int) -> None:
-    """A feature that is one and the same number everywhere is 0, beside others and where there is nothing else."""
     features = np.full((COUNT, 3), value, dtype=kind)
     assert not taken(Rows([whole(features)], CPU)).any()
     features[:, 1] = 100 * NORMAL[:, 1]
@@ -139,14 +133,12 @@ def test_constant_features_become_0(kind: str, value: int) -> None:
 
 
 def test_a_spread_that_is_rounding_is_not_blown_up() -> None:
-    """A feature a billion times narrower than the widest stays a thousandth as wide, one within a million becomes as wide."""
     features = NORMAL / NORMAL.std(axis=0) * np.r_[1e-9, 1e-5, np.ones(WIDTH - 2)]
     found = taken(Rows([whole(features)], CPU)).std(axis=0)
     np.testing.assert_allclose(found, np.r_[1e-3, np.ones(WIDTH - 1)], rtol=1e-4)
 
 
 def test_a_table_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A memory-mapped table open for writing, whose rows lie in order, holds the same bytes afterwards."""
     monkeypatch.setattr(_rows, "KEPT", 0)
     np.save(tmp_path / "table.npy", NORMAL.astype(np.float32))
     before = (tmp_path / "table.npy").read_bytes()
@@ -157,7 +149,6 @@ def test_a_table_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_more_rows_than_a_block_are_standardised_as_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mean and deviation merged from blocks, the last of them a single row, are those of all rows at once."""
     monkeypatch.setattr(_rows, "BLOCK", 3 * 9 * WIDTH + 1)
     features = np.sort(NORMAL + 1e4, axis=0)[: 25 * 27 + 1]  # sorted, so that blocks differ as far as they can
     np.testing.assert_allclose(taken(Rows([whole(features)], CPU)), standardised(features), atol=1e-5)
@@ -165,7 +156,6 @@ def test_more_rows_than_a_block_are_standardised_as_one_table(monkeypatch: pytes
 
 @pytest.mark.parametrize("lay", ["array", "memory map"])
 def test_scores_are_the_same_kept_and_streamed(lay: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables that are kept and those that are not give equal scores, rows lying in any order in memory or on the disk."""
     order = np.random.default_rng(4).permutation(COUNT)
     ids = [f"{row:04d}" for row in order]
     tables = [(NORMAL + gap * np.eye(4, WIDTH)[LABELS])[order].astype(np.float32) for gap in (1.0, 2.0, 3.0)]
@@ -174,7 +164,7 @@ def test_scores_are_the_same_kept_and_streamed(lay: str, tmp_path: Path, monkeyp
             np.save(tmp_path / f"{number}.npy", table)
         tables = [np.load(tmp_path / f"{number}.npy", mmap_mode="r") for number in range(3)]
     splitting = Splitting(folds=3)
-    options = {"steps": 60, "judge_every": 20, "batch_size": 100}
+    options = {"steps": 60, "evaluate_every": 20, "batch_size": 100}
 
     def scores() -> list[object]:
         samples = [canonical(table, LABELS[order], ids) for table in tables]
@@ -188,7 +178,6 @@ def test_scores_are_the_same_kept_and_streamed(lay: str, tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("table", ["float64", "float16", "int64", "uint8", "far away", "1e30", "1e-30"])
 def test_type_and_scale_of_a_table_hardly_matter(table: str) -> None:
-    """Classes that lie apart are told apart in every type and scale that can hold them."""
     apart = NORMAL + 4 * np.eye(4, WIDTH)[LABELS]
     features = {
         "float64": apart,

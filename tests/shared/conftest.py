@@ -79,12 +79,6 @@ def other(tmp_path: Path, one: Store) -> Store:
 
 
 @pytest.fixture
-def root() -> Path:
-    """Return the root of the repository."""
-    return Path(__file__).parents[2]
-
-
-@pytest.fixture
 def contents(one: Store, s3_server: str) -> Bucket:
     """Return what lies in the bucket."""
     return Bucket(one, s3_server)
@@ -93,7 +87,7 @@ def contents(one: Store, s3_server: str) -> Bucket:
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     """Return a folder of drawn images that only the first machine sees."""
-    ingest("made:shapes?images=60", DataParams(), alone := Store(tmp_path / "drawn"))
+    ingest("synthetic:shapes?images=60", DataParams(), alone := Store(tmp_path / "drawn"))
     (folder,) = (alone.root / "raw").iterdir()
     return folder.rename(tmp_path / "images")
 

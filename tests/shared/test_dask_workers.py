@@ -17,7 +17,7 @@ from itm.core.sections import DataParams
 from itm.data.ingest import ingest
 from itm.store.layout import Store
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers]
+pytestmark = [pytest.mark.slow, pytest.mark.clusters]
 
 WAIT = 120  # seconds
 
@@ -69,7 +69,7 @@ def rank(folder: Path, root: Path, environment: dict[str, str], **changes: objec
             "file": str(root / "data" / "zoo" / "zoo.yaml"),
             "models": ["test_resnet.*", "test_efficientnet.textures"],
         },
-        "score": {"names": ["itm", "knn"]},
+        "score": {"names": ["logme", "knn"], "rank_by": "knn"},
         "track": {"uri": None},
         "store": "store",
     }
@@ -82,8 +82,7 @@ def rank(folder: Path, root: Path, environment: dict[str, str], **changes: objec
 def test_workers_that_share_a_bucket_alone_rank_as_one_machine_does(
     root: Path, tmp_path: Path, bucket: str, scheduler: str
 ) -> None:
-    """Paths of the driver mean nothing to its workers; images and embeddings go through the bucket; the scores are equal."""
-    ingest("made:shapes?images=60", DataParams(), Store(tmp_path / "drawn"))
+    ingest("synthetic:shapes?images=60", DataParams(), Store(tmp_path / "drawn"))
     (images,) = (tmp_path / "drawn" / "raw").iterdir()
     driver, alone = tmp_path / "driver", tmp_path / "alone"
     for machine in (driver, alone):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 PARAMS = {
-    "data": {"sets": ["made:shapes?images=60"]},
+    "data": {"sets": ["synthetic:shapes?images=60"]},
     "zoo": {"file": "zoo/zoo.yaml", "models": ["test_resnet.drawn_long"]},
     "score": {"names": ["itm"]},
     "runner": {"kind": "inline"},
@@ -28,8 +28,8 @@ def run(folder: Path, *command: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.servers
 def test_a_clone_pulls_the_scores_that_were_pushed(root: Path, tmp_path: Path, bucket: str) -> None:
-    """`dvc push` after a ranking and `dvc pull` in a clone give scores.parquet byte by byte."""
     project, clone = tmp_path / "project", tmp_path / "clone"
     project.mkdir()
     (project / "zoo").mkdir()

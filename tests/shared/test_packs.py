@@ -1,9 +1,9 @@
 """Images travel in one pack: taken whole or not at all, and nothing but images comes out of it."""
 
+import hashlib
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,19 +14,20 @@ from itm.data.pack import with_images_here
 
 
 def test_images_are_unpacked_once_however_many_ask(data, images, other):
-    """Several processes of a machine may ask at the same time; all get all images."""
     images.rename(images.with_name("elsewhere"))
     rows = read_index(data).filter(status="ok")
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: with_images_here(rows, data, other), range(4)))
-    assert all(rows.equals(found[0]) for rows in found)
-    assert all(Path(path).is_file() for path in found[0]["path"])
-    assert sorted(path.name for path in other.exchanged(data.hash).iterdir()) == ["images", "images.lock"]
+    (here, open_image), *others = found
+    assert all(rows.equals(here) for rows, _ in others)
+    for path, id_ in here.select("path", "id").iter_rows():
+        with open_image(path) as stream:
+            assert hashlib.sha256(stream.read()).hexdigest() == id_
+    assert sorted(path.name for path in other.shared_data(data.hash).iterdir()) == ["images", "images.lock"]
 
 
 @pytest.mark.parametrize("where", ["in the first name", "in a name", "in an image", "between images"])
 def test_a_truncated_pack_is_no_images(data, images, run, other, contents, where):
-    """A pack that lost its end, wherever, fails with what to do, and leaves no half of the images."""
     images.rename(images.with_name("elsewhere"))
     whole = contents.get("images.tar")
     with tarfile.open(fileobj=BytesIO(whole)) as pack:
@@ -35,12 +36,11 @@ def test_a_truncated_pack_is_no_images(data, images, run, other, contents, where
     contents.put("images.tar", whole[: cuts.get(where, entry.offset)])
     with pytest.raises(StoreError, match=r"images.tar in the shared place is damaged .* remove it there and ingest again"):
         run(data, other)
-    assert [path.name for path in other.exchanged(data.hash).iterdir() if path.is_dir()] == []
+    assert [path.name for path in other.shared_data(data.hash).iterdir() if path.is_dir()] == []
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "0" * 64])
 def test_a_pack_writes_nothing_but_images(data, images, run, other, contents, name, tmp_path):
-    """Whatever a pack calls its content, only images under their own hash are written."""
     images.rename(images.with_name("elsewhere"))
     forged = BytesIO()
     with tarfile.open(fileobj=forged, mode="w") as pack:
@@ -54,7 +54,9 @@ def test_a_pack_writes_nothing_but_images(data, images, run, other, contents, na
 
 
 def test_images_that_are_here_are_not_fetched(data, other):
-    """A machine that sees the images reads them where they are."""
     rows = read_index(data).filter(pl.col("status") == "ok")
-    assert with_images_here(rows, data, other) is rows
+    here, open_image = with_images_here(rows, data, other)
+    assert here is rows
+    with open_image(rows["path"][0]) as stream:
+        assert hashlib.sha256(stream.read()).hexdigest() == rows["id"][0]
     assert not other.root.exists()

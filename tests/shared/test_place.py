@@ -10,7 +10,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from itm.core.errors import ItmError, StoreError
 from itm.store.layout import Store
-from itm.store.mirror import check_place, fetch, need, publish
+from itm.store.mirror import check_shared, fetch, fetch_required, publish
 
 
 class Cut(MemoryFileSystem):  # type: ignore[misc]
@@ -27,7 +27,6 @@ class Cut(MemoryFileSystem):  # type: ignore[misc]
 
 
 def test_a_download_that_ends_early_never_gets_the_name(tmp_path, caplog):
-    """Fewer bytes than the place has are no file, and `need` says how many came."""
     fsspec.register_implementation("cut", Cut, clobber=True)
     sender, receiver = Store(tmp_path / "sender", shared="cut://place"), Store(tmp_path / "receiver", shared="cut://place")
     sent, path = sender.root / "cache" / "file", receiver.root / "cache" / "file"
@@ -37,20 +36,19 @@ def test_a_download_that_ends_early_never_gets_the_name(tmp_path, caplog):
     assert not fetch(receiver, path)
     assert "500 of 1000 bytes arrived" in caplog.text
     with pytest.raises(StoreError, match="500 of 1000 bytes arrived"):
-        need(receiver, path)
+        fetch_required(receiver, path)
     assert list(path.parent.iterdir()) == []
 
 
 def test_credentials_are_in_no_message(tmp_path, monkeypatch, caplog):
-    """A URL with a password is taken from the environment alone, and shown without."""
     open_secret = Store(tmp_path, shared="ftp://somebody:hunter2@127.0.0.1:9/place")
     monkeypatch.setenv("PLACE", str(open_secret.shared))
     for store, words in (
-        (open_secret, "holds credentials"),
+        (open_secret, "contains credentials"),
         (replace(open_secret, shared="$PLACE"), "^ftp://127.0.0.1:9/place"),
     ):
         with pytest.raises(StoreError, match=words) as caught:
-            check_place(store)
+            check_shared(store)
         assert caught.value.__cause__ is None
         assert "hunter2" not in f"{caught.value}{caplog.text}"
         assert "somebody" not in f"{caught.value}{caplog.text}"
@@ -59,29 +57,26 @@ def test_credentials_are_in_no_message(tmp_path, monkeypatch, caplog):
 @pytest.mark.parametrize(
     ("shared", "words"),
     [
-        ("$NO_SUCH_PLACE", "the environment has no NO_SUCH_PLACE"),
+        ("$NO_SUCH_PLACE", "the environment variable NO_SUCH_PLACE is not set"),
         ("nowhere://place", "nowhere://place: cannot be used"),
         ("file:///proc/place", "file:///proc/place: (cannot be reached|does not exist)"),
     ],
 )
 def test_a_place_that_cannot_be_is_an_error_in_words(tmp_path, shared, words):
-    """Unset variables, unknown file systems and folders that cannot be made are told with their remedy."""
     with pytest.raises(ItmError, match=words):
-        check_place(Store(tmp_path, shared=shared))
+        check_shared(Store(tmp_path, shared=shared))
 
 
 @pytest.mark.usefixtures("s3_server")
 def test_a_bucket_that_does_not_exist_is_an_error(tmp_path):
-    """No bucket is made by accident."""
-    with pytest.raises(StoreError, match="s3://no-such-bucket/itm: does not exist; make the bucket"):
-        check_place(Store(tmp_path, shared="s3://no-such-bucket/itm"))
+    with pytest.raises(StoreError, match="s3://no-such-bucket/itm: does not exist; create the bucket"):
+        check_shared(Store(tmp_path, shared="s3://no-such-bucket/itm"))
 
 
 @pytest.mark.parametrize("url", ["file://{}/place", "memory://place", "{}/place"])
 def test_any_file_system_will_do(tmp_path, url):
-    """What is sent through a folder or memory comes back byte by byte, sent again or not, and leaves nothing beside it."""
     sender, receiver = (Store(tmp_path / name, shared=url.format(tmp_path)) for name in ("sender", "receiver"))
-    check_place(sender)
+    check_shared(sender)
     for size in (10, 100_000):
         sent, path = sender.root / "cache" / f"{size}", receiver.root / "cache" / f"{size}"
         sent.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +91,6 @@ def test_any_file_system_will_do(tmp_path, url):
 
 
 def test_nothing_is_exchanged_without_a_place_or_from_outside(tmp_path):
-    """A store of its own sends nothing, and no store sends what is not below its root."""
     file = tmp_path / "file"
     file.write_text("mine")
     assert not publish(Store(tmp_path), file)

@@ -15,6 +15,8 @@ from itm.core.sections import ScoreParams
 from itm.core.yaml_records import parse
 from itm.ranking.scoring import score
 from itm.run import pipeline
+from itm.run.engine import execute
+from itm.run.executors import Inline
 from itm.run.plan import plan
 from itm.run.work import counts
 from itm.store.feature_file import read_embeddings
@@ -51,7 +53,6 @@ def leave(*machines: Path) -> None:
 
 
 def test_what_one_machine_computed_another_finds(images, zoo_file, one, other, caplog):
-    """A second machine that ranks the same computes nothing and writes the same bytes."""
     caplog.set_level(logging.INFO, "itm")
     pipeline.run(parameters(images, zoo_file, one), one)
     assert "extracted 2 pairs (0 cached), computed 4 scores (0 cached)" in caplog.text
@@ -63,7 +64,6 @@ def test_what_one_machine_computed_another_finds(images, zoo_file, one, other, c
 
 
 def test_a_worker_computes_on_images_that_only_the_driver_saw(images, zoo_file, one, other, tmp_path):
-    """Workers with neither index nor images take both from the shared place; the ranking is that of one machine."""
     alone = Store(tmp_path / "alone")
     params = parameters(images, zoo_file, one)
     pipeline.run(params, alone)
@@ -71,14 +71,13 @@ def test_a_worker_computes_on_images_that_only_the_driver_saw(images, zoo_file, 
     images.rename(images.with_name("elsewhere"))
     (data,) = planned.data_sets
     data.index.unlink()
-    outcomes = [pipeline.run_pair(model, data, params, other) for model in planned.models]
+    outcomes = execute(planned, Inline(), other, params)
     assert "extracted 2 pairs (0 cached), computed 4 scores (0 cached), 0 pairs with failures" in counts(outcomes)
     pipeline.conclude(planned, outcomes, params, one)
     assert one.scores.read_bytes() == alone.scores.read_bytes()
 
 
 def test_workers_with_stores_elsewhere_hand_features_on(data, images, run, one, other, tmp_path, monkeypatch):
-    """A worker's ITM_STORE holds what it makes; whoever scores its features finds them without that machine."""
     images.rename(tmp_path / "elsewhere")
     monkeypatch.setenv("ITM_STORE", str(other.root))
     made = run(data, one)
@@ -92,23 +91,20 @@ def test_workers_with_stores_elsewhere_hand_features_on(data, images, run, one, 
 
 
 def test_features_that_are_nowhere_fail_their_scores_in_words(data, run, one, other):
-    """What is neither here nor in the shared place is a failure a score, with both places in its reason."""
     made = run(data, replace(one, shared=None))
     leave(made.path.parent)
     scores, failures = score(made, ScoreParams(names=("itm", "knn")), other)
     assert (scores, len(failures)) == ((), 2)
-    assert f"is not here and not in {one.shared}" in failures[0].reason
+    assert f"is not on this machine and not in {one.shared}" in failures[0].reason
 
 
 def test_what_is_here_alone_is_sent_when_it_is_asked_for(data, run, one, other):
-    """Features that were computed before there was a shared place are sent by the next who finds them."""
     run(data, replace(one, shared=None))
     assert run(data, one).cached
     assert run(data, other).cached
 
 
 def test_a_truncated_object_is_computed_again_and_replaced(data, run, one, other, contents, caplog):
-    """A feature file that lost its end counts as missing, is told of, and is whole again afterwards."""
     made = run(data, one)
     contents.put(made.path.name, contents.get(made.path.name)[:-1000])
     again = run(data, other)
@@ -119,7 +115,6 @@ def test_a_truncated_object_is_computed_again_and_replaced(data, run, one, other
 
 
 def test_bytes_that_changed_never_get_the_name(data, run, one, other, contents, caplog):
-    """A feature file of the right size whose embeddings changed is not taken."""
     made = run(data, one)
     changed = bytearray(contents.get(made.path.name))
     changed[len(changed) // 2] ^= 1
@@ -130,14 +125,12 @@ def test_bytes_that_changed_never_get_the_name(data, run, one, other, contents, 
 
 @pytest.mark.usefixtures("down")
 def test_a_place_that_is_down_ends_a_run_before_any_work(images, zoo_file, one):
-    """A ranking does not begin when what its workers need cannot be exchanged; the error says where and what to do."""
     with pytest.raises(StoreError, match=rf"^{one.shared}: cannot be reached .* check the network"):
         pipeline.run(parameters(images, zoo_file, one), one)
     assert not (one.root / "cache").exists()
 
 
 def test_a_place_that_goes_down_is_a_warning(data, run, one, request, caplog):
-    """Work goes on with what is here, is told of once, and waits for no further answers."""
     request.getfixturevalue("down")
     made = run(data, one)
     scores, failures = score(made, ScoreParams(names=("itm", "knn")), one)

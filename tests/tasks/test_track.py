@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from itm.core.errors import StoreError
-from itm.core.params import Params
+from itm.core.params import Params, TrackParams
 from itm.core.rankings import Ranking
-from itm.core.sections import TrackParams
 from itm.core.yaml_records import parse
 from itm.run import pipeline
 from itm.store.layout import Store
@@ -26,12 +25,12 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Ranking]:
     """Rank two models and one that does not exist, and log the ranking twice."""
-    from tasks.track.ranking import log_ranking
+    from tasks.track.ranking import track
 
     folder = tmp_path_factory.mktemp("tracked")
     zoo = Path(__file__).parents[2] / "data" / "zoo" / "zoo.yaml"
     values = {
-        "data": {"sets": ["made:shapes?images=60"]},
+        "data": {"sets": ["synthetic:shapes?images=60"]},
         "zoo": {"file": zoo, "models": ["test_resnet.drawn_long", "test_efficientnet.textures", "test_resnet.nowhere"]},
         "score": {"names": ["itm", "logme"]},
         "store": folder,
@@ -39,7 +38,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Ranking]:
     params = parse(values, Params, "test")
     ranking = pipeline.run(params, Store(folder))
     for _ in range(2):
-        log_ranking(ranking, params.tracking, Store(folder))
+        track.fn(ranking, params.tracking, Store(folder))
     return params, ranking
 
 
@@ -56,7 +55,6 @@ def runs(params: Params):  # type: ignore[no-untyped-def]
 
 
 def test_a_parent_run_a_ranking_and_a_child_run_a_model(tracked: tuple[Params, Ranking]) -> None:
-    """Two rankings that are the same are two parent runs; the first has its models as children, and the second says so."""
     params, ranking = tracked
     _, parents, children = runs(params)
     assert len(parents) == 2
@@ -74,7 +72,6 @@ def test_a_parent_run_a_ranking_and_a_child_run_a_model(tracked: tuple[Params, R
 
 
 def test_a_score_is_logged_with_what_it_is_made_of(tracked: tuple[Params, Ranking], tmp_path: Path) -> None:
-    """Details are metrics below their score; a score without any has none, and the table holds the standard error."""
     params, ranking = tracked
     client, parents, children = runs(params)
     first = ranking.data_sets[0].rows[0]
@@ -82,7 +79,7 @@ def test_a_score_is_logged_with_what_it_is_made_of(tracked: tuple[Params, Rankin
     details = {name.removeprefix("itm/"): value for name, value in metrics.items() if name.startswith("itm/")}
     scored = first.scores["itm"]
     assert details == {"low": scored.low, "high": scored.high, "standard_error": scored.standard_error} | scored.details
-    assert {"accuracy", "balanced_accuracy", "control", "majority_rate"} <= set(details)
+    assert {"accuracy", "balanced_accuracy", "control", "baseline"} <= set(details)
     assert {name for name in metrics if name.startswith("logme/")} == {"logme/low", "logme/high", "logme/standard_error"}
     table = json.loads(Path(client.download_artifacts(parents[0].info.run_id, "ranking_table.json", str(tmp_path))).read_text())
     errors = [row[table["columns"].index("standard_error")] for row in table["data"]]
@@ -91,7 +88,6 @@ def test_a_score_is_logged_with_what_it_is_made_of(tracked: tuple[Params, Rankin
 
 
 def test_a_failed_model_is_a_failed_run_with_its_reason(tracked: tuple[Params, Ranking]) -> None:
-    """The model that does not exist is there as a failed child run that says why."""
     _, _, children = runs(tracked[0])
     (failed,) = [run for run in children if run.info.status == "FAILED"]
     assert failed.data.tags["model"] == "test_resnet.nowhere"
@@ -99,7 +95,6 @@ def test_a_failed_model_is_a_failed_run_with_its_reason(tracked: tuple[Params, R
 
 
 def test_the_parent_keeps_page_table_figures_and_lineage(tracked: tuple[Params, Ranking]) -> None:
-    """All that is needed to look at a ranking again hangs on its parent run."""
     client, parents, _ = runs(tracked[0])
     kept = {artifact.path for artifact in client.list_artifacts(parents[0].info.run_id)}
     assert {"ranking.json", "scores.parquet", "index.html", "ranking_table.json"} <= kept
@@ -109,7 +104,6 @@ def test_the_parent_keeps_page_table_figures_and_lineage(tracked: tuple[Params, 
 
 
 def test_the_alias_recommended_points_at_the_winner_once(tracked: tuple[Params, Ranking]) -> None:
-    """The registered model's alias names the winner and its weights, and an unchanged winner adds no version."""
     params, ranking = tracked
     client, _, _ = runs(params)
     (registered,) = client.search_registered_models()
@@ -120,24 +114,22 @@ def test_the_alias_recommended_points_at_the_winner_once(tracked: tuple[Params, 
 
 
 def test_a_partial_ranking_does_not_move_the_alias(tracked: tuple[Params, Ranking]) -> None:
-    """A ranking of some models only, logged with `recommend` off, leaves the alias on the winner of the whole zoo."""
-    from tasks.track.ranking import log_ranking
+    from tasks.track.ranking import track
 
     params, ranking = tracked
     data = ranking.data_sets[0]
     loser = replace(data.rows[1], rank=1, tie_group=1)
     partial = replace(ranking, data_sets=(replace(data, rows=(loser,)),))
-    log_ranking(partial, params.tracking.model_copy(update={"recommend": False}), Store(params.store))
+    track.fn(partial, params.tracking.model_copy(update={"recommend": False}), Store(params.store))
     client, _, _ = runs(params)
     (registered,) = client.search_registered_models()
     assert client.get_model_version_by_alias(registered.name, "recommended").tags["model"] == data.rows[0].model
 
 
 def test_only_models_whose_numbers_changed_are_logged_again(tracked: tuple[Params, Ranking], tmp_path: Path) -> None:
-    """Where one model has another value, it alone gets a child run below the new parent; if that is deleted, all are."""
     from mlflow import MlflowClient
 
-    from tasks.track.ranking import log_ranking
+    from tasks.track.ranking import track
 
     _, ranking = tracked
     params, store = TrackParams(uri=f"sqlite:///{tmp_path}/a.db", artifacts=f"{tmp_path}/runs"), Store(tmp_path)
@@ -148,29 +140,28 @@ def test_only_models_whose_numbers_changed_are_logged_again(tracked: tuple[Param
     assert second.estimate is not None
     other = replace(second, estimate=replace(second.estimate, value=second.estimate.value - 1e-6))
     changed = replace(ranking, data_sets=(replace(data, rows=(first, other, *rest)),))
-    (before,), (after,) = log_ranking(ranking, params, store), log_ranking(changed, params, store)
+    (before,), (after,) = track.fn(ranking, params, store), track.fn(changed, params, store)
     assert _children(params, before) == {row.model for row in data.rows}
     assert _children(params, after) == {second.model}
     MlflowClient(params.uri, params.uri).delete_run(after)
-    (again,) = log_ranking(changed, params, store)
+    (again,) = track.fn(changed, params, store)
     assert _children(params, again) == {row.model for row in data.rows}
 
 
 def test_a_ranking_that_was_told_by_half_is_taken_back_before_it_is_told_again(
     tracked: tuple[Params, Ranking], tmp_path: Path
 ) -> None:
-    """A report that cannot be logged leaves unfinished runs; with it out of the way each run stands there once, finished."""
-    from tasks.track.ranking import log_ranking
+    from tasks.track.ranking import track
 
     params, store = TrackParams(uri=f"sqlite:///{tmp_path}/a.db", artifacts=f"{tmp_path}/runs"), Store(tmp_path)
     shutil.copytree(tracked[0].store / "scores", tmp_path / "scores")
     shutil.copytree(tracked[0].store / "reports", tmp_path / "reports")
     with pytest.raises(StoreError, match="nowhere"):
-        log_ranking(tracked[1], params, store, [tmp_path / "nowhere.html"])
+        track.fn(tracked[1], params, store, [tmp_path / "nowhere.html"])
     told = Params(track=params, store=tmp_path)
     _, (half,), children = runs(told)
     assert (half.info.status, len(children)) == ("RUNNING", 3)
-    (parent,) = log_ranking(tracked[1], params, store)
+    (parent,) = track.fn(tracked[1], params, store)
     _, (whole,), children = runs(told)
     assert (whole.info.run_id, whole.info.status, len(children)) == (parent, "FINISHED", 3)
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent}
@@ -185,25 +176,23 @@ def _children(params: TrackParams, parent: str) -> set[str]:
 
 
 def test_two_first_rankings_at_once_are_both_kept(tmp_path: Path) -> None:
-    """Two processes that make the same new database end with one that both can use."""
-    from tasks.track.databases import prepare
+    from tasks.track.databases import create_tables
 
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    command = "import sys; from tasks.track.databases import prepare; prepare(sys.argv[1])"
+    command = "import sys; from tasks.track.databases import create_tables; create_tables(sys.argv[1])"
     both = [subprocess.Popen([sys.executable, "-c", command, uri]) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     before = (tmp_path / "mlflow.db").stat().st_ino
-    prepare(uri)
+    create_tables(uri)
     assert (tmp_path / "mlflow.db").stat().st_ino == before
 
 
 def test_a_server_that_is_down_is_told_in_seconds_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An address of a server, from the environment, ends in an error of ours that holds neither it nor the password."""
-    from tasks.track.client import tracking
+    from tasks.track.client import open_client
 
     monkeypatch.setenv("ITM_TRACKING", "http://us:downp%40ss@127.0.0.1:1")
     start = time.perf_counter()
-    with pytest.raises(StoreError, match=r"\*\*\*") as caught, tracking(TrackParams(uri="$ITM_TRACKING")) as client:
+    with pytest.raises(StoreError, match=r"\*\*\*") as caught, open_client(TrackParams(uri="$ITM_TRACKING")) as client:
         client.search_experiments()
     assert time.perf_counter() - start < 60  # as MLflow comes it is minutes
     told = "".join(traceback.format_exception(caught.value))
@@ -211,23 +200,21 @@ def test_a_server_that_is_down_is_told_in_seconds_without_its_password(monkeypat
 
 
 def test_artifacts_may_not_carry_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow would write the place of artifacts into its database, so one that reveals a password is refused."""
-    from tasks.track.client import experiment, tracking
+    from tasks.track.client import get_experiment, open_client
 
     monkeypatch.setenv("ITM_ARTIFACTS", "ftp://me:fil3s@127.0.0.1/runs")
     params = TrackParams(uri=f"sqlite:///{tmp_path}/mlflow.db", artifacts="$ITM_ARTIFACTS")
-    with pytest.raises(StoreError, match="artifacts carries a password"), tracking(params) as client:
-        experiment(client, "shapes", params)
+    with pytest.raises(StoreError, match="artifacts contains a password"), open_client(params) as client:
+        get_experiment(client, "shapes", params)
     assert b"fil3s" not in (tmp_path / "mlflow.db").read_bytes()
 
 
 def test_mlflows_own_warnings_are_discreet(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """MLflow warns of drivers in their own words, which reach the terminal without the secret that is in them."""
     import tasks.track.client  # noqa: F401  (whoever opens MLflow has this)
-    from itm.core.secrets import revealed
+    from itm.core.secrets import reveal
 
     monkeypatch.setenv("ITM_WORD", "w4rned-of")
-    revealed("$ITM_WORD")
+    reveal("$ITM_WORD")
     logging.getLogger("mlflow.store.db.utils").warning("no engine for %s", "w4rned-of")
     printed = capfd.readouterr().err
     assert "no engine for ***" in printed

@@ -1,4 +1,4 @@
-"""Real, tiny models: weights of timm's test architectures, saved as users would save them."""
+"""Small real models: weights of timm's test architectures, saved to files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +73,7 @@ def three_dimensions():
 
 @pytest.fixture
 def factories(tmp_path: Path) -> Path:
-    """Return a file of custom factories, as a team would bring it."""
+    """Return a file of custom factories."""
     path = tmp_path / "factories.py"
     path.write_text(FACTORIES)
     return path
@@ -81,7 +81,7 @@ def factories(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Callable[..., tuple[ModelRef, torch.nn.Module]]:
-    """Return a function that saves random weights of a timm architecture and gives the model and the module they come from."""
+    """Return a function that saves random weights of a timm architecture and returns the model and its module."""
 
     def save(architecture: str = "test_resnet", **arguments: Any) -> tuple[ModelRef, torch.nn.Module]:
         torch.manual_seed(len(architecture))
@@ -95,7 +95,7 @@ def saved(tmp_path: Path) -> Callable[..., tuple[ModelRef, torch.nn.Module]]:
 
 @pytest.fixture
 def write_zoo(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes entries into a zoo file; the weight files they name are made, empty, where missing."""
+    """Return a function that writes entries to a zoo file and creates missing weight files, which are empty."""
 
     def write(*entries: Any) -> Path:
         for entry in entries:
@@ -118,5 +118,5 @@ def embed(module: Any, size: int = 64) -> torch.Tensor:
 
 @pytest.fixture
 def embeddings() -> Callable[..., torch.Tensor]:
-    """Return the function that takes embeddings of two fixed random images."""
+    """Return the function `embed`."""
     return embed

@@ -1,4 +1,4 @@
-"""Factories run code: only from paths that whoever runs the zoo has allowed, and nothing of a file runs before."""
+"""Factories execute code, so only allowed paths are imported, and no other code runs."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ GOOD = {"name": "good.one", "architecture": "test_resnet", "checkpoint": "w.safe
 
 @pytest.fixture
 def team(tmp_path: Path, factories: Path) -> Path:
-    """Return a folder with a file of factories that leaves a trace when it runs, beside one called almost the same."""
+    """Return a folder with factories that create a file when executed, next to a folder with a similar name."""
     for name in ("team", "team_of_others"):
         (tmp_path / name).mkdir()
         code = f"from pathlib import Path\nPath({str(tmp_path / 'trace')!r}).touch()\n{factories.read_text()}"
@@ -35,8 +35,7 @@ def _zoo(write_zoo: WriteZoo, factory: str) -> Path:
 
 @pytest.mark.parametrize("allowed", ["team", "team/models.py", "team_of_others/../team", "linked", "."])
 @pytest.mark.parametrize("factory", ["team/models.py", "team/../team/models.py", "linked/models.py"])
-def test_a_factory_runs_from_where_it_is_allowed(write_zoo: WriteZoo, team: Path, factory: str, allowed: str) -> None:
-    """A file or a folder above it allows a factory, however either is written, and the file itself is what will run."""
+def test_factory_in_allowed_path_is_used(write_zoo: WriteZoo, team: Path, factory: str, allowed: str) -> None:
     (team.parent / "linked").symlink_to(team)
     models, failures = resolve(ZooParams(file=_zoo(write_zoo, factory), code=(team.parent / allowed,)))
     assert failures == []
@@ -45,8 +44,7 @@ def test_a_factory_runs_from_where_it_is_allowed(write_zoo: WriteZoo, team: Path
 
 @pytest.mark.parametrize("allowed", [None, "team_of_others", "tea", "team/models.pyc", "team/zoo", "inside"])
 @pytest.mark.parametrize("factory", ["team/models.py", "team_of_others/../team/models.py", "inside/link.py"])
-def test_a_factory_from_elsewhere_fails_alone(write_zoo: WriteZoo, team: Path, factory: str, allowed: str | None) -> None:
-    """Neither a name that begins alike, nor `..`, nor a link inside an allowed folder lets other code run."""
+def test_factory_outside_allowed_paths_is_rejected(write_zoo: WriteZoo, team: Path, factory: str, allowed: str | None) -> None:
     (team.parent / "inside").mkdir()
     (team.parent / "inside" / "link.py").symlink_to(team / "models.py")
     code = () if allowed is None else (team.parent / allowed,)
@@ -58,8 +56,7 @@ def test_a_factory_from_elsewhere_fails_alone(write_zoo: WriteZoo, team: Path, f
     assert not (team.parent / "trace").exists()
 
 
-def test_listing_runs_no_other_code(write_zoo: WriteZoo, team: Path) -> None:
-    """A list measures a factory that is allowed, and says of another that it is not, without running it."""
+def test_listing_executes_only_allowed_factories(write_zoo: WriteZoo, team: Path) -> None:
     zoo = _zoo(write_zoo, "team/models.py")
     assert isinstance(dict(list_models("odd.*", zoo))["odd.one"], Failure)
     assert not (team.parent / "trace").exists()
@@ -69,10 +66,7 @@ def test_listing_runs_no_other_code(write_zoo: WriteZoo, team: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_logger")
-def test_the_commands_take_code_from_params_and_the_option(
-    write_zoo: WriteZoo, team: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`--code` adds to what params allow; without either a command ends with the failure of that model and no code has run."""
+def test_commands_allow_code_from_params_and_option(write_zoo: WriteZoo, team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zoo = _zoo(write_zoo, "team/models.py")
     monkeypatch.chdir(team.parent)
     weights = {"stem.weight": torch.rand(8, 3, 3, 3), "stem.bias": torch.rand(8)}
@@ -80,17 +74,17 @@ def test_the_commands_take_code_from_params_and_the_option(
     other = os.fspath(team.parent / "team_of_others")
 
     def allow(folder: str) -> None:
-        values = {"data": {"sets": ["made:shapes?images=40"]}, "zoo": {"file": str(zoo), "code": [folder]}}
+        values = {"data": {"sets": ["synthetic:shapes?images=40"]}, "zoo": {"file": str(zoo), "code": [folder]}}
         Path("params.yaml").write_text(yaml.safe_dump(values | {"track": {"uri": None}}))
 
     allow(other)
     for command in (["extract", "-m", "odd.one"], ["models", "odd.*"], ["doctor"]):
-        told = CliRunner().invoke(app, command)
+        result = CliRunner().invoke(app, command)
         assert not Path("trace").exists(), command
-        assert told.exit_code == (0 if command[0] == "models" else 1), told.output
+        assert result.exit_code == (0 if command[0] == "models" else 1), result.output
     assert CliRunner().invoke(app, ["extract", "-m", "odd.one", "--code", "team"]).exit_code == 0
     assert Path("trace").exists()
     allow("team")
     for command in (["extract", "-m", "odd.one", "--code", other], ["models", "odd.*"]):
-        told = CliRunner().invoke(app, command)
-        assert (told.exit_code, "not allowed" in told.output) == (0, False), told.output
+        result = CliRunner().invoke(app, command)
+        assert (result.exit_code, "not allowed" in result.output) == (0, False), result.output

@@ -1,4 +1,4 @@
-"""A team's own model code."""
+"""Custom model code."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ import torch
 
 from itm.core.errors import ModelError
 from itm.core.types import ModelRef
-from itm.zoo.load import build, skeleton
+from itm.zoo.load import build, build_without_weights
 
 
 def of(factories: Path, function: str, **arguments: Any) -> ModelRef:
@@ -19,8 +19,7 @@ def of(factories: Path, function: str, **arguments: Any) -> ModelRef:
     )
 
 
-def test_a_factory_builds_what_its_file_says(factories: Path) -> None:
-    """A module of the team's own class is built with its arguments and filled with its weights."""
+def test_factory_builds_module_with_weights(factories: Path) -> None:
     weights = {
         "stem.weight": torch.rand(4, 3, 3, 3),
         "stem.bias": torch.rand(4),
@@ -33,8 +32,7 @@ def test_a_factory_builds_what_its_file_says(factories: Path) -> None:
     assert all(torch.equal(tensor, weights[key]) for key, tensor in built.state_dict().items())
 
 
-def test_an_edited_file_counts_at_once_and_leaves_nothing_behind(factories: Path) -> None:
-    """The file is imported again when its bytes change, however soon, and no bytecode is written beside it."""
+def test_edited_file_is_imported_again_without_bytecode(factories: Path) -> None:
     code = factories.read_text()
     for width in (6, 7):
         factories.write_text(code.replace("width=8, classes=3):\n    return", f"width={width}, classes=3):\n    return"))
@@ -44,42 +42,39 @@ def test_an_edited_file_counts_at_once_and_leaves_nothing_behind(factories: Path
     assert not (factories.parent / "__pycache__").exists()
 
 
-def test_a_file_that_stays_the_same_is_imported_once(factories: Path) -> None:
-    """Two models of one file share its classes, so whatever the file registers is registered once."""
+def test_unchanged_file_is_imported_once(factories: Path) -> None:
     torch.save({}, factories.with_name("w.pth"))
-    first, second = (skeleton(of(factories, "small", width=width)) for width in (2, 3))
+    first, second = (build_without_weights(of(factories, "small", width=width)) for width in (2, 3))
     assert type(first) is type(second)
 
 
-def test_threads_never_see_a_file_half_imported(factories: Path) -> None:
-    """Two models of one slow file, built at once, both find their function."""
+def test_import_is_thread_safe(factories: Path) -> None:
     factories.write_text(f"import time; time.sleep(0.3)\n{factories.read_text()}")
     with ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(skeleton, [of(factories, "small"), of(factories, "reads_numbers")]))
+        made = list(pool.map(build_without_weights, [of(factories, "small"), of(factories, "reads_numbers")]))
     assert type(made[0]) is type(made[1])
 
 
 @pytest.mark.parametrize(
-    ("function", "arguments", "told"),
+    ("function", "arguments", "message"),
     [
         ("smal", {}, r"has no function 'smal'; did you mean 'small'\? It has: small, through_timm"),
         ("small", {"widht": 3}, "does not take the argument 'widht'; did you mean 'width'"),
         ("small", {"width": "wide"}, "cannot be built: TypeError"),
         ("through_timm", {"num_clases": 3}, "does not take the argument 'num_clases'"),
         ("no_module", {}, "returned a dict, not a torch.nn.Module"),
-        ("no_embeddings", {}, "made a Linear without forward_features and forward_head"),
-        ("no_pre_logits", {}, "whose forward_head does not take `pre_logits`"),
+        ("no_embeddings", {}, "returned a Linear without forward_features and forward_head"),
+        ("no_pre_logits", {}, "whose forward_head does not accept `pre_logits`"),
     ],
 )
-def test_a_wrong_factory_is_explained(factories: Path, function: str, arguments: dict[str, Any], told: str) -> None:
-    """Wrong names, arguments and results are errors that say which and what was expected."""
+def test_factory_errors(factories: Path, function: str, arguments: dict[str, Any], message: str) -> None:
     torch.save({}, factories.with_name("w.pth"))
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=message):
         build(of(factories, function, **arguments))
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         ("def small(:", "SyntaxError"),
         ("import no_such_package", "No module named 'no_such_package'"),
@@ -87,17 +82,15 @@ def test_a_wrong_factory_is_explained(factories: Path, function: str, arguments:
         ("import sys; sys.exit(3)", "SystemExit"),
     ],
 )
-def test_a_file_that_does_not_run_is_explained(factories: Path, code: str, told: str) -> None:
-    """Whatever the file does at import becomes an error with its path, and no half-imported module stays."""
+def test_import_errors(factories: Path, code: str, message: str) -> None:
     torch.save({}, factories.with_name("w.pth"))
     factories.write_text(code)
-    with pytest.raises(ModelError, match=rf"factories\.py: cannot be imported: .*{told}"):
+    with pytest.raises(ModelError, match=rf"factories\.py: cannot be imported: .*{message}"):
         build(of(factories, "small"))
     assert not any(getattr(module, "__file__", None) == str(factories) for module in sys.modules.values())
 
 
-def test_a_missing_file_is_named(factories: Path) -> None:
-    """A factory whose file has gone is an error."""
+def test_missing_factory_file_is_an_error(factories: Path) -> None:
     torch.save({}, factories.with_name("w.pth"))
     factories.unlink()
     with pytest.raises(ModelError, match="no such file"):

@@ -1,4 +1,4 @@
-"""timm's own weights: from the cache, from a hub, or an error that says how to bring them. No test leaves this machine."""
+"""timm weights from the cache or a local server. No test uses the network."""
 
 import json
 import os
@@ -31,30 +31,30 @@ from itm.core.errors import ModelError
 from itm.core.types import ModelRef
 from itm.zoo.load import build, weights_hash
 
-def timms(name):
+def timm_model(name):
     return ModelRef(name, architecture=name, pretrained=True)
 
 start = time.perf_counter()
 try:
-    build(timms("resnet18.a1_in1k"))
+    build(timm_model("resnet18.a1_in1k"))
     missing = ""
 except ModelError as error:
     missing = str(error)
 print(json.dumps({{
     "missing": missing,
     "seconds": time.perf_counter() - start,
-    "hash": weights_hash(timms({NAME!r})),
-    "bias": build(timms({NAME!r})).fc.bias.tolist(),
+    "hash": weights_hash(timm_model({NAME!r})),
+    "bias": build(timm_model({NAME!r})).fc.bias.tolist(),
 }}))
 """
 
 
-def timms(name: str) -> ModelRef:
+def timm_model(name: str) -> ModelRef:
     return ModelRef(name, architecture=name, pretrained=True)
 
 
-def into_cache(cache: Path, name: str, file: Path, called: str = "model.safetensors") -> Path:
-    """Lay a weight file where huggingface_hub would have put it after a download."""
+def put_in_cache(cache: Path, name: str, file: Path, called: str = "model.safetensors") -> Path:
+    """Write a weight file where huggingface_hub stores downloads."""
     folder = cache / f"models--timm--{name}"
     path = folder / "snapshots" / REVISION / called
     path.parent.mkdir(parents=True)
@@ -66,7 +66,7 @@ def into_cache(cache: Path, name: str, file: Path, called: str = "model.safetens
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give this process an empty cache and no network; huggingface_hub has read its environment already."""
+    """Use an empty cache and no network."""
     path = tmp_path / "hub"
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -75,7 +75,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """A hub of one file, or one that answers everything with an error."""
+    """Server with some files, or with an error for each request."""
 
     files: dict[str, bytes]
     status: int
@@ -98,13 +98,13 @@ class Hub(BaseHTTPRequestHandler):
         self.do_HEAD()
 
     def log_message(self, *_: Any) -> None:
-        """Stay silent."""
+        """Do not log."""
 
 
 @pytest.fixture
 def hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
-    """Put a real server in the place of the Hugging Face hub."""
-    del cache  # only has to be there
+    """Replace the Hugging Face hub by a local server."""
+    del cache  # the fixture is needed only for its effect
     handler = type("OneHub", (Hub,), {"files": {}, "status": 200, "error": ""})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
@@ -119,29 +119,27 @@ def hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
     server.server_close()
 
 
-def test_offline_the_environment_decides(tmp_path: Path, saved: Saved) -> None:
-    """With HF_HUB_OFFLINE=1 a model in HF_HOME is built by timm, and a missing one fails at once, saying how to bring it."""
+def test_offline_mode_from_environment(tmp_path: Path, saved: Saved) -> None:
     model, module = saved()
     assert model.checkpoint is not None
-    path = into_cache(tmp_path / "hub", NAME, model.checkpoint)
+    path = put_in_cache(tmp_path / "hub", NAME, model.checkpoint)
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     for other in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         environment.pop(other, None)
     done = subprocess.run([sys.executable, "-c", OFFLINE], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    result = json.loads(done.stdout)
     for part in ("model.safetensors", "timm/resnet18.a1_in1k", "HF_HUB_OFFLINE", "hf download", "HF_HOME", "zoo file"):
-        assert part in told["missing"]
-    assert told["seconds"] < 2
-    assert told["hash"] == file_hash(path)
-    assert told["bias"] == module.state_dict()["fc.bias"].tolist()
+        assert part in result["missing"]
+    assert result["seconds"] < 2
+    assert result["hash"] == file_hash(path)
+    assert result["bias"] == module.state_dict()["fc.bias"].tolist()
 
 
-def test_a_resolved_timm_model_is_loaded_from_the_cache(cache: Path, saved: Saved, embeddings: Embeddings) -> None:
-    """From the name to the module: resolved, found in the cache, loaded by timm, in evaluation mode."""
+def test_timm_model_is_loaded_from_cache(cache: Path, saved: Saved, embeddings: Embeddings) -> None:
     model, module = saved()
     assert model.checkpoint is not None
-    into_cache(cache, NAME, model.checkpoint)
+    put_in_cache(cache, NAME, model.checkpoint)
     (found,), failures = resolve(ZooParams(models=("test_resnet",)))
     assert failures == []
     built = build(found)
@@ -149,27 +147,26 @@ def test_a_resolved_timm_model_is_loaded_from_the_cache(cache: Path, saved: Save
     assert torch.equal(embeddings(built), embeddings(module))
 
 
-def test_older_repositories_hold_a_pickle(cache: Path, saved: Saved, embeddings: Embeddings, tmp_path: Path) -> None:
-    """Where the cache holds pytorch_model.bin and no safetensors, that is loaded and hashed."""
+def test_pytorch_model_bin_is_used_without_safetensors(
+    cache: Path, saved: Saved, embeddings: Embeddings, tmp_path: Path
+) -> None:
     _, module = saved()
     torch.save(module.state_dict(), tmp_path / "w.bin")
-    path = into_cache(cache, NAME, tmp_path / "w.bin", "pytorch_model.bin")
-    assert weights_hash(timms(NAME)) == file_hash(path)
-    assert torch.equal(embeddings(build(timms(NAME))), embeddings(module))
+    path = put_in_cache(cache, NAME, tmp_path / "w.bin", "pytorch_model.bin")
+    assert weights_hash(timm_model(NAME)) == file_hash(path)
+    assert torch.equal(embeddings(build(timm_model(NAME))), embeddings(module))
 
 
-def test_timms_changes_to_foreign_checkpoints_apply(cache: Path, saved: Saved) -> None:
-    """Weights of a vision transformer for 160 pixels are fitted to 64, as timm does it."""
+def test_timm_converts_checkpoints(cache: Path, saved: Saved) -> None:
     model, _ = saved("test_vit")
     assert model.checkpoint is not None
-    into_cache(cache, "test_vit.r160_in1k", model.checkpoint)
+    put_in_cache(cache, "test_vit.r160_in1k", model.checkpoint)
     own = ModelRef("small", architecture="test_vit.r160_in1k", pretrained=True, arguments={"img_size": 64})
     built: Any = build(own)
     assert built.patch_embed.img_size == (64, 64)
 
 
-def test_a_local_file_stands_in_for_the_hub(saved: Saved, embeddings: Embeddings, cache: Path) -> None:
-    """`pretrained: true` with a checkpoint loads timm's own weights from that file, and its hash is theirs."""
+def test_local_checkpoint_replaces_hub(saved: Saved, embeddings: Embeddings, cache: Path) -> None:
     model, module = saved()
     assert model.checkpoint is not None
     local = ModelRef(NAME, architecture=NAME, pretrained=True, checkpoint=model.checkpoint)
@@ -178,73 +175,67 @@ def test_a_local_file_stands_in_for_the_hub(saved: Saved, embeddings: Embeddings
     assert not cache.exists()
 
 
-def test_a_random_head_on_pretrained_weights_is_refused(cache: Path, saved: Saved) -> None:
-    """timm would draw a new head where the number of classes differs; without a head it loads."""
+def test_random_head_on_pretrained_weights_is_rejected(cache: Path, saved: Saved) -> None:
     model, _ = saved()
     assert model.checkpoint is not None
-    into_cache(cache, NAME, model.checkpoint)
-    with pytest.raises(ModelError, match="head of random weights"):
+    put_in_cache(cache, NAME, model.checkpoint)
+    with pytest.raises(ModelError, match="head with random weights"):
         build(ModelRef(NAME, architecture=NAME, pretrained=True, arguments={"num_classes": 7}))
     headless: Any = build(ModelRef(NAME, architecture=NAME, pretrained=True, arguments={"num_classes": 0}))
     assert headless.num_classes == 0
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(b"<html>", "is a web page"), (b"", "is empty"), (b"garbage!" * 20, "is damaged or no weight file")]
+    ("content", "message"),
+    [(b"<html>", "is a web page"), (b"", "is empty"), (b"garbage!" * 20, "is damaged or not a weight file")],
 )
-def test_damaged_files_in_the_cache_are_explained(cache: Path, tmp_path: Path, content: bytes, told: str) -> None:
-    """A cached file that is no weights is an error that names it."""
+def test_damaged_cached_file_is_an_error(cache: Path, tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "w").write_bytes(content)
-    path = into_cache(cache, NAME, tmp_path / "w")
-    with pytest.raises(ModelError, match=told) as caught:
-        build(timms(NAME))
+    path = put_in_cache(cache, NAME, tmp_path / "w")
+    with pytest.raises(ModelError, match=message) as caught:
+        build(timm_model(NAME))
     assert str(path) in str(caught.value)
 
 
-def test_weights_of_another_model_in_the_cache_are_refused(cache: Path, saved: Saved) -> None:
-    """A cached file that does not fit is an error of the model, not a crash."""
+def test_cached_weights_of_another_model_are_an_error(cache: Path, saved: Saved) -> None:
     model, _ = saved("test_vit")
     assert model.checkpoint is not None
-    into_cache(cache, NAME, model.checkpoint)
+    put_in_cache(cache, NAME, model.checkpoint)
     with pytest.raises(ModelError, match=rf"{NAME}.*cannot be built"):
-        build(timms(NAME))
+        build(timm_model(NAME))
 
 
 def test_missing_weights_are_downloaded_once(hub: type[Hub], saved: Saved, embeddings: Embeddings) -> None:
-    """Where the network is allowed, weights are fetched, and the next look finds them without asking."""
     model, module = saved()
     assert model.checkpoint is not None
     hub.files = {"model.safetensors": model.checkpoint.read_bytes()}
-    assert weights_hash(timms(NAME)) == file_hash(model.checkpoint)
+    assert weights_hash(timm_model(NAME)) == file_hash(model.checkpoint)
     hub.status = 404
-    assert torch.equal(embeddings(build(timms(NAME))), embeddings(module))
+    assert torch.equal(embeddings(build(timm_model(NAME))), embeddings(module))
 
 
-def test_a_repository_without_safetensors_is_asked_for_the_pickle(hub: type[Hub], saved: Saved, tmp_path: Path) -> None:
-    """A hub that knows only pytorch_model.bin gives that."""
+def test_pytorch_model_bin_is_downloaded_without_safetensors(hub: type[Hub], saved: Saved, tmp_path: Path) -> None:
     _, module = saved()
     torch.save(module.state_dict(), tmp_path / "w.bin")
     hub.files = {"pytorch_model.bin": (tmp_path / "w.bin").read_bytes()}
-    assert weights_hash(timms(NAME)) == file_hash(tmp_path / "w.bin")
+    assert weights_hash(timm_model(NAME)) == file_hash(tmp_path / "w.bin")
 
 
 @pytest.mark.parametrize(
     ("status", "error"),
     [(404, "EntryNotFound"), (404, "RepoNotFound"), (404, "RevisionNotFound"), (401, "RepoNotFound"), (403, "")],
 )
-def test_whatever_the_hub_answers_is_a_model_error(hub: type[Hub], status: int, error: str) -> None:
-    """A refusal of any kind fails this model alone, with what the hub said and how to bring the file."""
+def test_hub_errors_are_model_errors(hub: type[Hub], status: int, error: str) -> None:
     hub.status, hub.error = status, error
     with pytest.raises(ModelError, match=rf"cannot be downloaded \(.*{status}.*hf download timm/{NAME}"):
-        build(timms(NAME))
+        build(timm_model(NAME))
 
 
-def test_weights_outside_the_hub_come_from_torchs_cache(cache: Path, tmp_path: Path) -> None:
-    """The few models timm fetches by URL are looked up where torch keeps such files, and say so where they are missing."""
+def test_weights_with_url_use_torch_cache(cache: Path, tmp_path: Path) -> None:
     del cache
     name = "gcvit_xxtiny.in1k"
     with pytest.raises(ModelError, match=r"gcvit_xxtiny\S+\.pth is missing and https://.*TORCH_HOME"):
-        weights_hash(timms(name))
+        weights_hash(timm_model(name))
     (folder := tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
     (path := folder / "gcvit_xxtiny_224_nvidia-d1d86009.pth").write_bytes(b"weights")
-    assert weights_hash(timms(name)) == file_hash(path)
+    assert weights_hash(timm_model(name)) == file_hash(path)

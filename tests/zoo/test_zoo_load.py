@@ -1,4 +1,4 @@
-"""Local checkpoints become modules, strictly, or errors that say what to do."""
+"""Local checkpoints are loaded strictly, or errors say what to do."""
 
 import argparse
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Embeddings = Callable[..., torch.Tensor]
 
 
 def rewritten(model: ModelRef, change: Callable[[dict[str, Any]], Any]) -> ModelRef:
-    """Save the weights of `model` again after a change, as torch.save writes them."""
+    """Apply `change` to the weights of `model` and save them with torch.save."""
     assert model.checkpoint is not None
     path = model.checkpoint.with_suffix(".pth")
     torch.save(change(load_file(model.checkpoint)), path)
@@ -28,8 +28,7 @@ def rewritten(model: ModelRef, change: Callable[[dict[str, Any]], Any]) -> Model
 
 
 @pytest.mark.parametrize("architecture", ["test_resnet", "test_vit", "test_efficientnet", "test_convnext", "test_mambaout"])
-def test_a_checkpoint_gives_the_module_it_came_from(saved: Saved, embeddings: Embeddings, architecture: str) -> None:
-    """Built from its file, a model is in evaluation mode and gives exactly the embeddings it gave before."""
+def test_checkpoint_round_trip(saved: Saved, embeddings: Embeddings, architecture: str) -> None:
     model, module = saved(architecture, num_classes=7)
     built = build(replace(model, preprocessing=Preprocessing(input_size=160)))
     assert not built.training
@@ -45,16 +44,14 @@ def test_a_checkpoint_gives_the_module_it_came_from(saved: Saved, embeddings: Em
         lambda state: {f"module.{key}": tensor for key, tensor in state.items()},
         lambda state: {"state_dict": {f"module._orig_mod.{key}": tensor for key, tensor in state.items()}},
     ],
-    ids=["plain", "state_dict", "model with its command line", "DataParallel", "DataParallel of a compiled module"],
+    ids=["plain", "state_dict", "model with arguments", "DataParallel", "DataParallel of a compiled module"],
 )
-def test_what_training_scripts_save_is_understood(saved: Saved, embeddings: Embeddings, wrap: Callable[..., Any]) -> None:
-    """State dicts load plain, wrapped, and with the prefixes that wrappers leave on every key."""
+def test_wrapped_and_prefixed_state_dicts_load(saved: Saved, embeddings: Embeddings, wrap: Callable[..., Any]) -> None:
     model, module = saved()
     assert torch.equal(embeddings(build(rewritten(model, wrap))), embeddings(module))
 
 
-def test_half_precision_weights_fill_a_full_precision_module(saved: Saved) -> None:
-    """Weights stored as float16 become float32 on the way."""
+def test_half_precision_weights_become_float32(saved: Saved) -> None:
     model, module = saved()
     assert model.checkpoint is not None
     save_file({k: v.half() if v.ndim > 1 else v for k, v in module.state_dict().items()}, model.checkpoint)
@@ -63,22 +60,19 @@ def test_half_precision_weights_fill_a_full_precision_module(saved: Saved) -> No
     assert torch.equal(parameters["conv1.0.weight"], dict(module.named_parameters())["conv1.0.weight"].half().float())
 
 
-def test_checkpoints_older_than_batch_counters_load(saved: Saved, embeddings: Embeddings) -> None:
-    """A batch norm's counter of batches plays no part in evaluation, and old files do not have it."""
+def test_checkpoint_without_batch_counters_loads(saved: Saved, embeddings: Embeddings) -> None:
     model, module = saved()
     old = rewritten(model, lambda state: {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")})
     assert torch.equal(embeddings(build(old)), embeddings(module))
 
 
-def test_a_fixed_size_architecture_is_built_for_the_input_size(saved: Saved) -> None:
-    """A vision transformer trained at another size loads with `input_size` alone."""
+def test_fixed_size_architecture_uses_input_size(saved: Saved) -> None:
     model, _ = saved("test_vit", img_size=64)
     built: Any = build(replace(model, arguments={}, preprocessing=Preprocessing(input_size=64)))
     assert built.patch_embed.img_size == (64, 64)
 
 
-def test_missing_leftover_and_reshaped_keys_are_named(saved: Saved) -> None:
-    """The error counts the keys that do not fit and names the first five of each kind."""
+def test_message_lists_keys_that_do_not_fit(saved: Saved) -> None:
     model, module = saved()
     gone = [key for key in module.state_dict() if "layer1" in key and "num_batches" not in key][:7]
 
@@ -89,9 +83,9 @@ def test_missing_leftover_and_reshaped_keys_are_named(saved: Saved) -> None:
     with pytest.raises(ModelError) as caught:
         build(rewritten(model, spoil))
     text = str(caught.value)
-    assert f"7 missing from the file: {', '.join(gone[:5])} and 2 more" in text
-    assert "1 left over in the file: extra" in text
-    assert "1 of another shape: bn1.weight [5] in the file" in text
+    assert f"7 missing in the file: {', '.join(gone[:5])} and 2 more" in text
+    assert "1 unexpected in the file: extra" in text
+    assert "1 with another shape: bn1.weight [5] in the file" in text
     assert "Check `arguments`" in text
     assert str(model.checkpoint and model.checkpoint.with_suffix(".pth")) in text
 
@@ -99,83 +93,76 @@ def test_missing_leftover_and_reshaped_keys_are_named(saved: Saved) -> None:
 @pytest.mark.parametrize(
     ("saved_with", "asked", "hint"), [(12, {}, 12), (0, {"num_classes": 5}, 0), (12, {"num_classes": 0}, 12)]
 )
-def test_another_head_says_which_num_classes_to_set(saved: Saved, saved_with: int, asked: dict[str, int], hint: int) -> None:
-    """Where only the head differs, the hint gives the number of classes in the file."""
+def test_hint_for_another_head(saved: Saved, saved_with: int, asked: dict[str, int], hint: int) -> None:
     model, _ = saved("test_efficientnet", num_classes=saved_with)
     with pytest.raises(ModelError, match=rf"Only the head differs: set `arguments: \{{num_classes: {hint}\}}`"):
         build(replace(model, arguments=asked))
 
 
-def test_weights_of_another_architecture_point_at_the_architecture(saved: Saved) -> None:
-    """Where most keys are missing the hint is to check the architecture."""
+def test_hint_for_another_architecture(saved: Saved) -> None:
     model, _ = saved("test_resnet")
-    with pytest.raises(ModelError, match="probably another model: check `architecture`"):
+    with pytest.raises(ModelError, match="probably of another model: check `architecture`"):
         build(replace(model, architecture="test_vit"))
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "is empty"),
         (b"<!DOCTYPE html><html>404</html>", "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-        (b"\x00\x01garbage" * 50, "is damaged or no weight file"),
-        (None, "is damaged or no weight file"),
+        (b"\x00\x01garbage" * 50, "is damaged or not a weight file"),
+        (None, "is damaged or not a weight file"),
     ],
     ids=["empty", "web page", "LFS pointer", "garbage", "truncated"],
 )
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_file_that_is_no_weights_says_what_it_is(saved: Saved, content: bytes | None, told: str, suffix: str) -> None:
-    """An unreadable weight file is named, with what it seems to be and what to do."""
+def test_unreadable_file_is_explained(saved: Saved, content: bytes | None, message: str, suffix: str) -> None:
     model, _ = saved()
     assert model.checkpoint is not None
     whole = rewritten(model, lambda state: state).checkpoint if suffix == ".pth" else model.checkpoint
     assert whole is not None
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2] if content is None else content)
-    with pytest.raises(ModelError, match=told) as caught:
+    with pytest.raises(ModelError, match=message) as caught:
         build(replace(model, checkpoint=whole))
     assert str(whole) in str(caught.value)
 
 
 class Trainer:
-    """Something a training script would pickle along."""
+    """Object that a training script saves with the weights."""
 
 
-def test_a_pickle_that_needs_code_is_refused(saved: Saved) -> None:
-    """Reading a checkpoint never runs its code; the error names what it asks for and how to convert it."""
+def test_pickle_with_code_is_rejected(saved: Saved) -> None:
     model = rewritten(saved()[0], lambda state: {"state_dict": state, "trainer": Trainer()})
-    with pytest.raises(ModelError, match=r"needs \S*Trainer to be read.*convert it once"):
+    with pytest.raises(ModelError, match=r"needs \S*Trainer, and reading it could.*convert it once"):
         build(model)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
-    [({"epoch": 3, "loss": 0.1}, "the keys epoch, loss"), ([1, 2], "a list"), ({}, "no weights by name")],
+    ("content", "message"),
+    [({"epoch": 3, "loss": 0.1}, "the keys epoch, loss"), ([1, 2], "a list"), ({}, "instead of named weights")],
 )
-def test_a_file_without_weights_says_what_it_holds(saved: Saved, content: Any, told: str) -> None:
-    """A readable file that is no state dict is refused with its keys."""
-    with pytest.raises(ModelError, match=told):
+def test_file_without_weights_is_an_error(saved: Saved, content: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         build(rewritten(saved()[0], lambda _: content))
 
 
-def test_a_missing_file_is_named(saved: Saved) -> None:
-    """Weights that have gone since the zoo was read are an error that names them, for the hash as for the build."""
+def test_missing_weight_file_is_an_error(saved: Saved) -> None:
     model, _ = saved()
     assert model.checkpoint is not None
     model.checkpoint.unlink()
-    for door in (build, weights_hash):
+    for function in (build, weights_hash):
         with pytest.raises(ModelError, match=r"test_resnet\.mine\.safetensors is not a file"):
-            door(model)
+            function(model)
 
 
-def test_a_model_without_weights_is_refused() -> None:
-    """Nothing is ever built from random weights unless they are in a file."""
+def test_model_without_weights_is_an_error() -> None:
     with pytest.raises(ModelError, match="has no weights"):
         build(ModelRef("bare", architecture="test_resnet"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"arguments": {"num_clases": 3}}, "does not take the argument 'num_clases'; did you mean 'num_classes'"),
         ({"arguments": {"block": 3}}, "cannot be built"),
@@ -185,14 +172,12 @@ def test_a_model_without_weights_is_refused() -> None:
         ({"arguments": {"features_only": True}}, "without forward_features and forward_head"),
     ],
 )
-def test_what_timm_cannot_build_is_explained(saved: Saved, changes: dict[str, Any], told: str) -> None:
-    """Unknown architectures, tags and arguments are errors that name them and the nearest right one."""
-    with pytest.raises(ModelError, match=told):
+def test_build_errors(saved: Saved, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         build(replace(saved()[0], **changes))
 
 
-def test_the_hash_is_the_files(saved: Saved) -> None:
-    """The hash of local weights is the SHA-256 of their file, and changes with one weight."""
+def test_weights_hash_is_the_hash_of_the_file(saved: Saved) -> None:
     model, module = saved()
     assert model.checkpoint is not None
     before = weights_hash(model)
@@ -203,8 +188,7 @@ def test_the_hash_is_the_files(saved: Saved) -> None:
     assert weights_hash(model) != before
 
 
-def test_the_definition_follows_what_is_computed(saved: Saved, factories: Path) -> None:
-    """Arguments, size and a factory's code change the definition; the place of the files does not."""
+def test_definition_depends_on_code_and_arguments_not_paths(saved: Saved, factories: Path) -> None:
     model, _ = saved()
     own = replace(model, architecture=None, factory=f"{factories}:small")
     moved = factories.rename(factories.with_name("moved.py"))

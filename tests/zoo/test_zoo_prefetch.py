@@ -1,4 +1,4 @@
-"""Weights fetched once before any work, from a real server that is down, slow, wrong or gone. No test leaves this machine."""
+"""Weights are downloaded before any work, from a local server that fails in several ways. No test uses the network."""
 
 import hashlib
 import logging
@@ -18,9 +18,8 @@ from itm.core.errors import ModelError
 from itm.core.keys import file_hash
 from itm.core.sections import ZooParams
 from itm.core.types import ModelRef
-from itm.zoo.hub import FILES, UnreachedError, pretrained_file, verify
+from itm.zoo.hub import FILES, UnreachableError, prefetch, pretrained_file, verify
 from itm.zoo.load import build, weights_hash
-from itm.zoo.prefetch import prefetch
 from itm.zoo.resolve import resolve, timm_model
 from itm.zoo.timm_names import timm_config
 
@@ -32,19 +31,19 @@ QUICK = ZooParams(fetch_attempts=3, fetch_wait=0.01)
 
 
 class Hub(BaseHTTPRequestHandler):
-    """A hub that answers each repository as it is told: its bytes, a status instead, other bytes than promised, or nothing."""
+    """Server with a list of responses per repository: a status, a fault, or the content."""
 
     content: bytes
-    trouble: dict[str, list[Any]]  # by repository: what each request in turn comes to, then all is well
-    asked: list[str]
+    trouble: dict[str, list[Any]]  # by repository: responses to the next requests; later requests succeed
+    requests: list[str]
     promised: str | None
-    digits: str  # of the checksum in the name of the file that has an address of its own
+    digits: str  # checksum in the name of the file with its own URL
     closing: threading.Event
 
     def do_HEAD(self) -> None:
         name = self.path.split("/")[2].partition(".")[0] if "resolve" in self.path else self.path.rpartition(".")[2]
-        if name != self.path:  # the hub's package has a question of its own, once a process
-            self.asked.append(f"{self.command} {name}")
+        if name != self.path:  # huggingface_hub makes another request once per process
+            self.requests.append(f"{self.command} {name}")
         turns = self.trouble.get(name, [])
         trouble = turns[0] if turns == ["silent"] else turns.pop(0) if turns else 200
         if trouble == "silent":
@@ -68,18 +67,18 @@ class Hub(BaseHTTPRequestHandler):
         self.do_HEAD()
 
     def log_message(self, *_: Any) -> None:
-        """Stay silent."""
+        """Do not log."""
 
 
 @pytest.fixture
 def hub(tmp_path: Path, saved: Saved, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
-    """Put a real server in the place of the hub, beside an empty cache, and give up on it after half a second."""
+    """Replace the hub by a local server with a timeout of half a second, and use an empty cache."""
     checkpoint = saved()[0].checkpoint
     assert checkpoint is not None
     values: dict[str, Any] = {
         "content": checkpoint.read_bytes(),
         "trouble": {},
-        "asked": [],
+        "requests": [],
         "promised": None,
         "digits": "d1d86009",
     }
@@ -96,11 +95,11 @@ def hub(tmp_path: Path, saved: Saved, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
-    def at_this_server(name: str) -> dict[str, Any]:
+    def local_config(name: str) -> dict[str, Any]:
         file = f"gcvit-{handler.digits}.pth"
         return timm_config(name) | ({"url": f"{address}/{file}"} if name == BY_ADDRESS else {})
 
-    monkeypatch.setattr("itm.zoo.hub.timm_config", at_this_server)  # the address of that file is written in timm's code
+    monkeypatch.setattr("itm.zoo.hub.timm_config", local_config)  # the URL of that file is in timm's code
     yield handler
     handler.closing.set()
     server.shutdown()
@@ -109,78 +108,73 @@ def hub(tmp_path: Path, saved: Saved, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.mark.parametrize("trouble", [[503, 503], [429, 500], [408, 504], ["cut", "cut"], ["silent", "cut"]])
-def test_a_hub_that_is_down_delays(hub: type[Hub], trouble: list[Any], caplog: pytest.LogCaptureFixture) -> None:
-    """After two rounds of trouble the weights come in the third, each round asked once, and the log says what is waited for."""
+def test_failed_downloads_are_retried(hub: type[Hub], trouble: list[Any], caplog: pytest.LogCaptureFixture) -> None:
     hub.trouble = {"test_resnet": [*trouble]}
     with caplog.at_level(logging.WARNING, "itm"):
-        here, failures = prefetch([timm_model(GOOD)], QUICK)
-    assert (here, failures) == ((timm_model(GOOD),), ())
+        available, failures = prefetch([timm_model(GOOD)], QUICK)
+    assert (available, failures) == ((timm_model(GOOD),), ())
     assert weights_hash(timm_model(GOOD)) == hashlib.sha256(hub.content).hexdigest()
-    assert hub.asked == ["HEAD test_resnet"] * 4 + ["GET test_resnet"]  # huggingface_hub asks again before it downloads
-    assert [f"trying again in {pause} s" in text for pause, text in zip((0.01, 0.02), caplog.messages, strict=True)] == [
-        True
-    ] * 2
+    assert hub.requests == ["HEAD test_resnet"] * 4 + [
+        "GET test_resnet"
+    ]  # huggingface_hub repeats the request before it downloads
+    assert [f"retrying in {pause} s" in text for pause, text in zip((0.01, 0.02), caplog.messages, strict=True)] == [True] * 2
 
 
-def test_a_file_that_never_answers_fails_alone(hub: type[Hub]) -> None:
-    """It fails its model after so many rounds, and its neighbour has its weights before the second of them."""
+def test_file_without_answer_does_not_delay_others(hub: type[Hub]) -> None:
     hub.trouble = {"test_vit": ["silent"]}
     start = time.perf_counter()
-    here, (failure,) = prefetch([timm_model(OTHER), timm_model(GOOD)], QUICK)
-    assert time.perf_counter() - start < 60  # the hub's own package would try for minutes
-    assert [model.name for model in here] == [GOOD]
+    available, (failure,) = prefetch([timm_model(OTHER), timm_model(GOOD)], QUICK)
+    assert time.perf_counter() - start < 60  # huggingface_hub would retry for minutes
+    assert [model.name for model in available] == [GOOD]
     assert (failure.model, failure.step, failure.data) == (OTHER, "prefetch", "")
-    for part in ("timm/test_vit.r160_in1k", "timed out", "tried 3 times", "zoo file"):
+    for part in ("timm/test_vit.r160_in1k", "timed out", "Tried 3 times", "zoo file"):
         assert part in failure.reason
-    assert hub.asked.index("GET test_resnet") < [i for i, asked in enumerate(hub.asked) if asked == "HEAD test_vit"][1]
-    assert hub.asked.count("HEAD test_vit") == QUICK.fetch_attempts
+    assert (
+        hub.requests.index("GET test_resnet") < [i for i, request in enumerate(hub.requests) if request == "HEAD test_vit"][1]
+    )
+    assert hub.requests.count("HEAD test_vit") == QUICK.fetch_attempts
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_what_is_refused_is_not_asked_for_again(hub: type[Hub], status: int) -> None:
-    """A file that is not there or not for us fails in the first round, without a pause."""
+def test_refused_downloads_are_not_retried(hub: type[Hub], status: int) -> None:
     hub.trouble = {"test_vit": [status] * 9}
-    here, (failure,) = prefetch([timm_model(OTHER), timm_model(GOOD)], QUICK.model_copy(update={"fetch_wait": 600}))
-    assert [model.name for model in here] == [GOOD]
+    available, (failure,) = prefetch([timm_model(OTHER), timm_model(GOOD)], QUICK.model_copy(update={"fetch_wait": 600}))
+    assert [model.name for model in available] == [GOOD]
     assert f"{status}" in failure.reason
-    assert hub.asked.count("HEAD test_vit") <= len(FILES)
+    assert hub.requests.count("HEAD test_vit") <= len(FILES)
 
 
-def test_without_network_nothing_is_waited_for(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With HF_HUB_OFFLINE a missing file fails at once, nobody is asked, and a file that is here is used."""
+def test_offline_mode_does_not_wait(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     prefetch([timm_model(GOOD)], QUICK)
-    hub.asked.clear()
+    hub.requests.clear()
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    here, (failure,) = prefetch([timm_model(OTHER), timm_model(GOOD)], QUICK.model_copy(update={"fetch_wait": 600}))
-    assert ([model.name for model in here], failure.model, hub.asked) == ([GOOD], OTHER, [])
+    available, (failure,) = prefetch([timm_model(OTHER), timm_model(GOOD)], QUICK.model_copy(update={"fetch_wait": 600}))
+    assert ([model.name for model in available], failure.model, hub.requests) == ([GOOD], OTHER, [])
     assert "HF_HUB_OFFLINE is set" in failure.reason
 
 
 @pytest.mark.parametrize("trouble", ["other bytes", "half"])
 @pytest.mark.parametrize("name", [GOOD, BY_ADDRESS])
-def test_lost_bytes_are_fetched_again(hub: type[Hub], trouble: str, name: str) -> None:
-    """Bytes that differ from their checksum, or stop half way, are thrown away and come whole with the next round."""
+def test_damaged_downloads_are_retried(hub: type[Hub], trouble: str, name: str) -> None:
     hub.digits = hashlib.sha256(hub.content).hexdigest()[:8]
-    hub.trouble = {"pth": [trouble], "test_resnet": [200, 200, trouble]}  # there, once more, and the bytes
-    here, failures = prefetch([timm_model(name)], QUICK)
-    assert (len(here), failures) == (1, ())
+    hub.trouble = {"pth": [trouble], "test_resnet": [200, 200, trouble]}  # two metadata requests, then the download
+    available, failures = prefetch([timm_model(name)], QUICK)
+    assert (len(available), failures) == (1, ())
     assert pretrained_file(name).read_bytes() == hub.content
 
 
 @pytest.mark.parametrize("name", [GOOD, BY_ADDRESS])
-def test_bytes_that_never_fit_their_checksum_are_not_kept(hub: type[Hub], name: str, tmp_path: Path) -> None:
-    """A server whose bytes are always others than promised fails that model with both checksums, and nothing stays behind."""
+def test_downloads_with_wrong_checksum_are_deleted(hub: type[Hub], name: str, tmp_path: Path) -> None:
     hub.promised = "a" * 64
-    here, (failure,) = prefetch([timm_model(name)], QUICK)
-    assert here == ()
-    for part in (hashlib.sha256(hub.content).hexdigest(), hub.promised if name == GOOD else "d1d86009", "tried 3 times"):
+    available, (failure,) = prefetch([timm_model(name)], QUICK)
+    assert available == ()
+    for part in (hashlib.sha256(hub.content).hexdigest(), hub.promised if name == GOOD else "d1d86009", "Tried 3 times"):
         assert part in failure.reason
     kept = [path for folder in ("hub", "torch") for path in (tmp_path / folder).rglob("*") if path.is_file()]
     assert not [path for path in kept if path.stat().st_size >= len(hub.content)]
 
 
-def test_a_damaged_cache_is_mended(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cached file that has lost bytes is fetched again; without network it fails, and is left as it is."""
+def test_damaged_cached_file_is_downloaded_again(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     prefetch([timm_model(GOOD)], QUICK)
     path = pretrained_file(GOOD)
     path.resolve().write_bytes(hub.content[:-1])
@@ -193,8 +187,7 @@ def test_a_damaged_cache_is_mended(hub: type[Hub], monkeypatch: pytest.MonkeyPat
     assert pretrained_file(GOOD).read_bytes() == hub.content
 
 
-def test_only_what_is_missing_is_fetched_and_once(hub: type[Hub], saved: Saved) -> None:
-    """Own checkpoints are left alone, and two models of the same weights ask for them once; a second call asks nobody."""
+def test_each_missing_file_is_downloaded_once(hub: type[Hub], saved: Saved) -> None:
     own, _ = saved("test_efficientnet")
     models = [
         own,
@@ -204,24 +197,22 @@ def test_only_what_is_missing_is_fetched_and_once(hub: type[Hub], saved: Saved) 
     ]
     for _ in range(2):
         assert prefetch(models, QUICK) == (tuple(models), ())
-        assert hub.asked == ["HEAD test_resnet"] * 2 + ["GET test_resnet"]
+        assert hub.requests == ["HEAD test_resnet"] * 2 + ["GET test_resnet"]
     assert prefetch([], QUICK) == ((), ())
 
 
-def test_a_name_that_is_a_date_is_no_checksum(tmp_path: Path) -> None:
-    """Only digits of a hash in the name are compared; a release date is none, and neither is a name without any."""
+def test_date_in_file_name_is_not_a_checksum(tmp_path: Path) -> None:
     for name in ("vit-20230101.pth", "model.safetensors", "IN22K-vit.g.16-600e.pth.tar"):
         (path := tmp_path / name).write_bytes(b"weights")
         verify(path)
     (wrong := tmp_path / "vit-0123abcd.pth").write_bytes(b"weights")
-    with pytest.raises(UnreachedError, match="0123abcd"):
+    with pytest.raises(UnreachableError, match="0123abcd"):
         verify(wrong)
     (right := tmp_path / f"vit-{hashlib.sha256(b'weights').hexdigest()[:9]}.pth").write_bytes(b"weights")
     verify(right)
 
 
-def test_a_zoo_file_may_name_the_bytes_it_means(saved: Saved, write_zoo: Callable[..., Path]) -> None:
-    """An entry's `sha256` is compared with its checkpoint before the file is read, and a difference shows both."""
+def test_sha256_of_zoo_file_is_verified(saved: Saved, write_zoo: Callable[..., Path]) -> None:
     model, _ = saved()
     assert model.checkpoint is not None
     right, wrong = file_hash(model.checkpoint), "0" * 64
@@ -231,8 +222,8 @@ def test_a_zoo_file_may_name_the_bytes_it_means(saved: Saved, write_zoo: Callabl
     assert (fits.sha256, failures) == (right, [])
     assert weights_hash(fits) == right
     build(fits)
-    for asked in (weights_hash, build):
+    for function in (weights_hash, build):
         with pytest.raises(ModelError, match=f"wrong: .*{right}.*{wrong}"):
-            asked(differs)
+            function(differs)
     _, (failure,) = resolve(ZooParams(file=write_zoo(entry | {"name": "short", "sha256": right[:63]})))
     assert "sha256" in failure.reason

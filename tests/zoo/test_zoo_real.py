@@ -1,4 +1,4 @@
-"""Real third-party checkpoints through the zoo file: published networks, custom factories, weights in half precision."""
+"""Real third-party checkpoints in a zoo file."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from PIL import Image
 
 from itm.core.sections import ZooParams
 from itm.core.types import ModelRef
-from itm.zoo.facts import facts, preprocessing, preprocessing_without_weights, transform
+from itm.zoo.facts import create_transform, facts, preprocessing, preprocessing_without_weights
 from itm.zoo.load import build, weights_hash
 from itm.zoo.resolve import resolve
 
@@ -20,14 +20,14 @@ ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "real"
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not REAL.is_dir(), reason="the real checkpoints are not beside the project, in ../shared/real"),
+    pytest.mark.skipif(not REAL.is_dir(), reason="the real checkpoints, ../shared/real, are not available"),
 ]
 Embeddings = Callable[..., torch.Tensor]
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[ModelRef]:
-    """Return the models of the zoo file that the benchmark's script writes."""
+    """Return the models of the zoo file written by benchmarks/real_zoo.py."""
     path = tmp_path_factory.mktemp("real") / "zoo.yaml"
     subprocess.run([sys.executable, ROOT / "benchmarks" / "real_zoo.py", REAL, path], check=True, capture_output=True)
     found, failures = resolve(ZooParams(file=path, code=(REAL,)))
@@ -37,18 +37,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[ModelRef]:
 
 @pytest.fixture(scope="module")
 def modules(models: list[ModelRef]) -> list[torch.nn.Module]:
-    """Return every model's network with its weights."""
+    """Return each model built with its weights."""
     return [build(model) for model in models]
 
 
-def test_all_thirteen_build_strictly_and_give_finite_embeddings(models: list[ModelRef], modules: list[torch.nn.Module]) -> None:
-    """Every real checkpoint fills its network to the last key, and a real image gives finite, different numbers."""
+def test_real_checkpoints_give_finite_embeddings(models: list[ModelRef], modules: list[torch.nn.Module]) -> None:
     assert len(models) == 13
     image = Image.open(next((REAL / "sets" / "flowers5").rglob("*.jpg"))).convert("RGB")
     for model, module in zip(models, modules, strict=True):
         config = preprocessing(model, module)
         assert preprocessing_without_weights(model) == config
-        pixels = transform(config)(image)[None]
+        pixels = create_transform(config)(image)[None]
         with torch.inference_mode():
             embedding = module.forward_head(module.forward_features(pixels), pre_logits=True)  # type: ignore[operator]
         known = facts(model, module, config)
@@ -58,10 +57,9 @@ def test_all_thirteen_build_strictly_and_give_finite_embeddings(models: list[Mod
         assert pixels.shape[-1] == known.input_size == model.preprocessing.input_size
 
 
-def test_parameters_and_origin_are_those_published(models: list[ModelRef], modules: list[torch.nn.Module]) -> None:
-    """Counted parameters equal those the collection lists, and origins and identities are told apart."""
+def test_parameters_and_origin_equal_published_values(models: list[ModelRef], modules: list[torch.nn.Module]) -> None:
     listed = json.loads((REAL / "zoo.json").read_text())
-    for model, module, told in zip(models, modules, listed.values(), strict=True):
+    for model, module, expected in zip(models, modules, listed.values(), strict=True):
         known = facts(model, module, preprocessing(model, module))
-        assert (known.parameters, known.pretraining) == (told["params"], told["source"])
+        assert (known.parameters, known.pretraining) == (expected["params"], expected["source"])
     assert len({weights_hash(model) for model in models}) == len({model.name for model in models}) == 13

@@ -1,4 +1,4 @@
-"""Names and wildcards become models."""
+"""Names and wildcards are resolved to models."""
 
 import subprocess
 import sys
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from itm.core.errors import ParamsError
 from itm.core.sections import ZooParams
 from itm.zoo.resolve import resolve
 from itm.zoo.timm_import import timm
@@ -19,8 +18,7 @@ def entry(name: str, **values: object) -> dict[str, object]:
     return {"name": name, "architecture": "test_resnet", "checkpoint": "w.safetensors", **values}
 
 
-def test_everything_of_a_zoo_file_in_its_order(write_zoo: WriteZoo) -> None:
-    """The default wildcard takes all models of the zoo file, in the file's order, with absolute paths."""
+def test_default_wildcard_takes_all_models_of_the_zoo_file(write_zoo: WriteZoo) -> None:
     zoo = write_zoo(entry("b.two"), entry("a.one"))
     models, failures = resolve(ZooParams(file=zoo))
     assert [model.name for model in models] == ["b.two", "a.one"]
@@ -28,35 +26,56 @@ def test_everything_of_a_zoo_file_in_its_order(write_zoo: WriteZoo) -> None:
     assert failures == []
 
 
-def test_everything_without_a_zoo_file_is_refused() -> None:
-    """A wildcard for all 1,500 models of timm is never meant, and the error says how to name some."""
-    for pattern in ("*", "*.*", "**"):
-        with pytest.raises(ParamsError, match=r"Name some, for instance"):
-            resolve(ZooParams(models=("test_vit", pattern)))
+def test_embedded_zoo_is_the_default(zoo_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="itm"):
+        models, failures = resolve(ZooParams())
+    assert models == resolve(ZooParams(file=zoo_file))[0]
+    assert failures == []
+    assert caplog.messages == [
+        "no model is named: ranking the embedded zoo; name others with --model or --zoo, or in params.yaml"
+    ]
 
 
-def test_everything_of_an_empty_zoo_file_does_not_mean_timm(write_zoo: WriteZoo) -> None:
-    """A zoo file without models fails instead of falling through to all of timm."""
+def test_names_without_a_zoo_file_are_of_the_embedded_zoo_or_of_timm() -> None:
+    models, failures = resolve(ZooParams(models=("mini_*.dino", "test_vit")))
+    assert [(model.name.partition(".")[0], model.pretrained) for model in models] == [
+        ("mini_vit_tiny_patch16_224", False),
+        ("test_vit", True),
+    ]
+    assert failures == []
+
+
+def test_names_beside_a_zoo_file_are_of_the_embedded_zoo_or_of_timm(write_zoo: WriteZoo) -> None:
+    zoo = write_zoo(entry("mini_vit.ours"))
+    models, failures = resolve(ZooParams(file=zoo, models=("mini_vit*", "mini_resnet18.*", "test_vit")))
+    assert [model.name for model in models] == ["mini_vit.ours", "mini_resnet18.supervised", "test_vit.r160_in1k"]
+    assert failures == []
+
+
+def test_no_wildcard_means_all_models_of_timm() -> None:
+    embedded = resolve(ZooParams())
+    for pattern in ("*.*", "**"):
+        assert resolve(ZooParams(models=(pattern,))) == embedded
+
+
+def test_empty_zoo_file_does_not_mean_timm(write_zoo: WriteZoo) -> None:
     models, failures = resolve(ZooParams(file=write_zoo()))
     assert models == []
     assert [(failure.model, failure.step) for failure in failures] == [("*", "zoo")]
 
 
 def test_order_follows_the_patterns_and_duplicates_are_dropped(write_zoo: WriteZoo) -> None:
-    """Each model comes once, at its first mention."""
     zoo = write_zoo(entry("a.one"), entry("a.two"), entry("b.one"))
     models, _ = resolve(ZooParams(file=zoo, models=("b.*", "a.two", "*.one", "a.*", "b.one")))
     assert [model.name for model in models] == ["b.one", "a.two", "a.one"]
 
 
-def test_an_exact_name_beats_its_meaning_as_a_wildcard(write_zoo: WriteZoo) -> None:
-    """A name holding wildcard signs means itself where such a model exists."""
+def test_exact_name_takes_precedence_over_wildcard(write_zoo: WriteZoo) -> None:
     zoo = write_zoo(entry("a[1]"), entry("a1"))
     assert [model.name for model in resolve(ZooParams(file=zoo, models=("a[1]",)))[0]] == ["a[1]"]
 
 
-def test_the_zoo_file_hides_timm_where_it_matches(write_zoo: WriteZoo) -> None:
-    """Wildcards match the zoo file alone, and timm only if nothing there matches."""
+def test_zoo_file_takes_precedence_over_timm(write_zoo: WriteZoo) -> None:
     zoo = write_zoo(entry("test_resnet.mine"))
     assert [model.name for model in resolve(ZooParams(file=zoo, models=("test_*",)))[0]] == ["test_resnet.mine"]
     assert [model.name for model in resolve(ZooParams(file=zoo, models=("test_convnext?.*",)))[0]] == [
@@ -65,29 +84,26 @@ def test_the_zoo_file_hides_timm_where_it_matches(write_zoo: WriteZoo) -> None:
     ]
 
 
-def test_timm_names_are_pinned_to_their_tag() -> None:
-    """An architecture alone becomes its default tag, a tag stays, and both are timm's own weights."""
+def test_timm_names_get_their_default_tag() -> None:
     models, failures = resolve(ZooParams(models=("resnet50", "resnet50.a2_in1k", "resnet50.a1_in1k")))
     assert [model.name for model in models] == ["resnet50.a1_in1k", "resnet50.a2_in1k"]
     assert all(model.pretrained and model.architecture == model.name and model.checkpoint is None for model in models)
     assert failures == []
 
 
-def test_a_timm_wildcard_gives_pretrained_models_only() -> None:
-    """A wildcard expands to timm's tagged, pre-trained names."""
-    models, _ = resolve(ZooParams(models=("test_resnet*",)))
-    assert [model.name for model in models] == timm.list_models("test_resnet*", pretrained=True)
+def test_timm_wildcard_gives_only_pretrained_models() -> None:
+    models, _ = resolve(ZooParams(models=("resnet18*",)))
+    assert [model.name for model in models] == timm.list_models("resnet18*", pretrained=True)
     assert all("." in model.name for model in models)
 
 
-def test_a_name_timm_has_given_up_becomes_the_new_one() -> None:
-    """Old names still lead to their weights, under today's name."""
+def test_deprecated_timm_name_becomes_the_new_one() -> None:
     models, _ = resolve(ZooParams(models=("convnext_tiny_in22ft1k",)))
     assert [model.name for model in models] == ["convnext_tiny.fb_in22k_ft_in1k"]
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told"),
+    ("pattern", "message"),
     [
         ("resnet5O", "did you mean 'resnet50'"),
         ("resnet50.a1_in1", "did you mean 'resnet50.a1_in1k'"),
@@ -96,25 +112,22 @@ def test_a_name_timm_has_given_up_becomes_the_new_one() -> None:
         ("", "has no model ''"),
     ],
 )
-def test_a_name_that_leads_nowhere_fails_alone(pattern: str, told: str) -> None:
-    """A wrong name becomes a failure that names the nearest right one, and the other names go on."""
+def test_unknown_name_is_a_failure(pattern: str, message: str) -> None:
     models, failures = resolve(ZooParams(models=(pattern, "test_vit")))
     assert [model.name for model in models] == ["test_vit.r160_in1k"]
     (failure,) = failures
     assert (failure.data, failure.model, failure.step) == ("", pattern, "zoo")
-    assert told in failure.reason
+    assert message in failure.reason
 
 
-def test_a_misspelt_name_of_the_zoo_file_is_recognised(write_zoo: WriteZoo) -> None:
-    """With a zoo file the nearest of its own names is told first."""
+def test_similar_name_of_the_zoo_file_is_suggested(write_zoo: WriteZoo) -> None:
     _, (failure,) = resolve(ZooParams(file=write_zoo(entry("leaves.v2")), models=("leafs.v2",)))
-    assert "not in the zoo file; did you mean 'leaves.v2'?" in failure.reason
+    assert "not in the zoo; did you mean 'leaves.v2'?" in failure.reason
 
 
-def test_a_zoo_file_alone_needs_neither_torch_nor_timm(write_zoo: WriteZoo) -> None:
-    """Resolving names of a zoo file does not pay the seconds that importing torch and timm takes."""
+def test_zoo_file_does_not_import_torch_or_timm(write_zoo: WriteZoo) -> None:
     code = (
-        "import sys; from pathlib import Path; from itm.params import ZooParams; from itm.zoo.resolve import resolve;"
+        "import sys; from pathlib import Path; from itm.core.sections import ZooParams; from itm.zoo.resolve import resolve;"
         f"models, failures = resolve(ZooParams(file=Path({str(write_zoo(entry('a.one')))!r})));"
         "assert [m.name for m in models] == ['a.one'] and not failures; assert not {'torch', 'timm'} & sys.modules.keys()"
     )

@@ -1,4 +1,4 @@
-"""The grammar of the zoo file, through `resolve`."""
+"""Validation of the zoo file, through `resolve`."""
 
 import json
 from collections.abc import Callable
@@ -20,8 +20,7 @@ def read(path: Path, *patterns: str) -> tuple[list[ModelRef], list[Failure]]:
     return resolve(ZooParams(file=path, models=patterns or ("*",), code=(path.parent,)))
 
 
-def test_every_key_of_an_entry_arrives(write_zoo: WriteZoo, factories: Path) -> None:
-    """What an entry says stands in its ModelRef."""
+def test_all_keys_of_an_entry_are_used(write_zoo: WriteZoo, factories: Path) -> None:
     path = write_zoo(
         {
             "name": "ours.v1",
@@ -61,15 +60,13 @@ def test_every_key_of_an_entry_arrives(write_zoo: WriteZoo, factories: Path) -> 
     ],
 )
 @pytest.mark.usefixtures("factories")
-def test_the_default_name_is_architecture_and_tag(write_zoo: WriteZoo, entry: dict[str, Any], name: str) -> None:
-    """Without a name a model is called by its architecture or function and its weights."""
+def test_default_name_is_architecture_and_tag(write_zoo: WriteZoo, entry: dict[str, Any], name: str) -> None:
     (model,), failures = read(write_zoo(entry))
     assert (model.name, failures) == (name, [])
     assert not model.pretrained or model.architecture == "test_vit.r160_in1k"
 
 
-def test_json_is_a_zoo_file_too(tmp_path: Path) -> None:
-    """YAML reads JSON, so a zoo file may be written by a program."""
+def test_zoo_file_can_be_json(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").touch()
     path = tmp_path / "zoo.json"
     path.write_text(json.dumps({"models": [GOOD]}))
@@ -77,18 +74,18 @@ def test_json_is_a_zoo_file_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "message"),
     [
         ({**GOOD, "name": "bad.one", "chekpoint": "x"}, "did you mean 'checkpoint'"),
         ({**GOOD, "name": "bad.one", "checkpoint": "missing.pth"}, "missing.pth is not a file"),
         ({"name": "bad.one", "checkpoint": "w.safetensors"}, "neither an `architecture` nor a `factory`"),
         ({**GOOD, "name": "bad.one", "factory": "factories.py:small"}, "both an `architecture` and a `factory`"),
-        ({"name": "bad.one", "architecture": "test_resnet"}, "without a weight file a model has no identity"),
-        ({"name": "bad.one", "factory": "factories.py:small", "pretrained": True}, "has no weights of timm's"),
-        ({"name": "bad.one", "factory": "small", "checkpoint": "w.pth"}, "must be written 'file.py:function'"),
+        ({"name": "bad.one", "architecture": "test_resnet"}, "A model needs a weight file"),
+        ({"name": "bad.one", "factory": "factories.py:small", "pretrained": True}, "has no timm weights"),
+        ({"name": "bad.one", "factory": "small", "checkpoint": "w.pth"}, "must have the form 'file.py:function'"),
         ({"name": "bad.one", "factory": "gone.py:small", "checkpoint": "w.pth"}, "gone.py is not a file"),
         ({"name": "bad.one", "architecture": "test_vit.nope", "pretrained": True}, "no weights 'nope'"),
-        ({"name": "bad.one", "architecture": "test_*", "pretrained": True}, "an entry is one model"),
+        ({"name": "bad.one", "architecture": "test_*", "pretrained": True}, "an entry must be one model"),
         ({**GOOD, "name": "bad.one", "input_size": 0}, "input_size"),
         ({**GOOD, "name": "bad.one", "std": [1, 0, 1]}, "std.1"),
         ({**GOOD, "name": "bad.one", "mean": [1, 2]}, "mean"),
@@ -97,18 +94,16 @@ def test_json_is_a_zoo_file_too(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("factories")
-def test_a_broken_entry_fails_alone(write_zoo: WriteZoo, entry: dict[str, Any], told: str) -> None:
-    """A broken entry becomes a failure under its name that says what is wrong, and the rest of the file is used."""
+def test_invalid_entry_does_not_affect_others(write_zoo: WriteZoo, entry: dict[str, Any], message: str) -> None:
     models, (failure,) = read(write_zoo(entry, GOOD))
     assert [model.name for model in models] == ["good.one"]
     assert (failure.model, failure.step) == ("bad.one", "zoo")
-    assert told in failure.reason
+    assert message in failure.reason
     assert "models[0]" in failure.reason
     assert "\n" not in failure.reason
 
 
-def test_a_broken_entry_nobody_asked_for_is_left_alone(write_zoo: WriteZoo) -> None:
-    """Whoever names other models is not bothered with it; whoever names it hears why it fails."""
+def test_invalid_entry_fails_only_if_its_name_matches(write_zoo: WriteZoo) -> None:
     path = write_zoo({"architecture": "test_vit", "checkpoint": "missing.pth"}, GOOD)
     assert read(path, "good.*")[1] == []
     models, (failure,) = read(path, "test_vit.missing")
@@ -116,15 +111,13 @@ def test_a_broken_entry_nobody_asked_for_is_left_alone(write_zoo: WriteZoo) -> N
     assert "is not a file" in failure.reason
 
 
-def test_an_entry_without_a_readable_name_always_fails(write_zoo: WriteZoo) -> None:
-    """An entry that cannot be named could be any model, so it is reported by its place."""
+def test_entry_without_readable_name_always_fails(write_zoo: WriteZoo) -> None:
     models, failures = read(write_zoo(GOOD, "test_vit", {"arguments": {}}), "good.one")
     assert [model.name for model in models] == ["good.one"]
     assert [failure.model for failure in failures] == ["models[1]", "models[2]"]
 
 
-def test_two_models_of_one_name_both_fail(write_zoo: WriteZoo) -> None:
-    """A name that means two models means none, and the failure says where both stand."""
+def test_duplicate_names_are_invalid(write_zoo: WriteZoo) -> None:
     models, (failure,) = read(write_zoo(GOOD, {**GOOD, "name": "other"}, {**GOOD, "architecture": "test_vit"}))
     assert [model.name for model in models] == ["other"]
     assert failure.model == "good.one"
@@ -132,7 +125,7 @@ def test_two_models_of_one_name_both_fail(write_zoo: WriteZoo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"models: [", "is not valid YAML"),
         (b"\xff\xfe\x00\x80", "is not a text file"),
@@ -142,15 +135,13 @@ def test_two_models_of_one_name_both_fail(write_zoo: WriteZoo) -> None:
         (b"", "models"),
     ],
 )
-def test_a_file_that_is_no_zoo_file_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
-    """Without a readable list of models there is nothing to go on with."""
+def test_invalid_zoo_file_is_an_error(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "zoo.yaml"
     path.write_bytes(content)
-    with pytest.raises(ParamsError, match=told):
+    with pytest.raises(ParamsError, match=message):
         read(path)
 
 
-def test_a_missing_zoo_file_is_refused(tmp_path: Path) -> None:
-    """A zoo file that is not there is an error that names it."""
+def test_missing_zoo_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"nowhere\.yaml: cannot be read"):
         read(tmp_path / "nowhere.yaml")

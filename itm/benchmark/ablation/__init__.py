@@ -1,1 +1,1 @@
-"""One option of ITM varied at a time."""
+"""Ablation of ITM: one option is varied at a time."""

@@ -1,63 +1,48 @@
-"""One option of ITM varied at a time: what its values, and the order of the models by them, owe to each choice.
+"""The ablation of ITM: one option varied at a time, and its effect on the values and on the order of the models.
 
-The axes cross in one point, the options that the parameters name, which is computed once. Every value is kept under the same
-content key as in a ranking, so that nothing is computed twice and a killed run goes on where it was.
+All axes share one point, the options that the parameters name, which is computed once. Values are cached like those of a
+ranking, so an interrupted ablation resumes.
 """
 
 import json
-import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from scipy import stats
 
+from itm.benchmark.ablation.stage import AblateStage
 from itm.core.errors import DataError, ParamsError, did_you_mean
 from itm.core.params import Params
-from itm.core.types import DataRef, ModelRef, Score
-from itm.features.devices import device, share_cores
+from itm.core.types import Outcome, ScoreValue
 from itm.ranking.batch import splitting
 from itm.ranking.intervals import estimate
-from itm.ranking.scoring import score
-from itm.run import pipeline
+from itm.run.engine import execute
+from itm.run.executors import executor
 from itm.run.plan import plan
-from itm.scores import get
-from itm.store.files import write_beside, write_table, write_text
-from itm.store.hash_cache import remembered
+from itm.run.stages import EXTRACT
+from itm.scores import make
+from itm.store.files import write_atomically, write_table, write_text
 from itm.store.layout import Store
-
-log = logging.getLogger(__name__)
 
 AXES: dict[str, tuple[Any, ...]] = {
     "inner_loss": ("mse", "cross_entropy", "mae"),
-    "centres": (("one_hot", 0), ("random", 0), ("random", 4), ("principal_axes", 0)),  # with dimensions a class, 0 as many
+    "centres": (("one_hot", 0), ("random", 0), ("random", 4), ("principal_axes", 0)),  # with dimensions per class
     "batch_size": (64, 128, 256, 512),
     "steps": (100, 250, 500, 1000),
     "recursions": (1, 3, 10, 100),
     "eta": (0.0, 0.1, 0.5, 1.0),
 }
-SCHEMA = {
-    "data": pl.String,
-    "model": pl.String,
-    "axis": pl.String,
-    "setting": pl.String,
-    "options": pl.String,
+SCHEMA: dict[str, type[pl.DataType]] = {
+    **dict.fromkeys(("data", "model", "axis", "setting", "options"), pl.String),
     "default": pl.Boolean,
-    "value": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "standard_error": pl.Float64,
-    "control": pl.Float64,
-    "seconds": pl.Float64,
-    "status": pl.String,
-    "reason": pl.String,
+    **dict.fromkeys(("value", "low", "high", "standard_error", "control", "seconds"), pl.Float64),
+    **dict.fromkeys(("status", "reason"), pl.String),
 }
-AGREEMENT = {
-    "data": pl.String,
-    "axis": pl.String,
-    "setting": pl.String,
+AGREEMENT: dict[str, type[pl.DataType]] = {
+    **dict.fromkeys(("data", "axis", "setting"), pl.String),
     "default": pl.Boolean,
     "models": pl.Int64,
     "tau_w": pl.Float64,
@@ -67,7 +52,7 @@ AGREEMENT = {
 
 @dataclass(frozen=True)
 class Setting:
-    """One place on an axis: its options, those of ITM's own defaults left out, as JSON; `default` is the shared point."""
+    """One point on an axis: its options as JSON, without those that are ITM's own defaults. `default` is the shared point."""
 
     axis: str
     text: str
@@ -75,23 +60,10 @@ class Setting:
     default: bool
 
 
-def check_axes(axes: Sequence[str]) -> None:
-    """Find names that are no axis.
-
-    Raises
-    ------
-    ParamsError
-        If there is one; the message names the nearest axes.
-    """
-    for axis in axes:
-        if axis not in AXES:
-            raise ParamsError(f"no axis {axis!r}{did_you_mean(axis, AXES)} Known: {', '.join(AXES)}.")
-
-
 def settings(axis: str, options: dict[str, Any], classes: int) -> list[Setting]:
     """Return the settings of an axis around `options`, among them the one that changes nothing."""
-    own_defaults = asdict(get("itm").options)
-    base = own_defaults | options
+    own_defaults = make("itm").options.model_dump()
+    base = make("itm", options).options.model_dump()
     changes = _changes(axis, base, classes)
     own = {name: base[name] for name in changes[0]}
     if own not in changes:
@@ -112,8 +84,9 @@ def _changes(axis: str, base: dict[str, Any], classes: int) -> list[dict[str, An
             for kind, times in AXES[axis]
             for offset in (False, True)
         ]
-    if axis == "steps":  # judged as often as ever, since the best of more judgements is higher for that alone
-        return [{axis: steps, "judge_every": max(1, base["judge_every"] * steps // base["steps"])} for steps in AXES[axis]]
+    if axis == "steps":  # the same number of evaluations: the best of more of them is higher for that alone
+        every = base["evaluate_every"]
+        return [{axis: steps, "evaluate_every": max(1, every * steps // base["steps"])} for steps in AXES[axis]]
     return [{axis: value} for value in AXES[axis]]
 
 
@@ -125,63 +98,54 @@ def _text(axis: str, change: dict[str, Any], classes: int) -> str:
 
 
 def ablate(params: Params, store: Store, axes: Sequence[str] = tuple(AXES)) -> pl.DataFrame:
-    """Score every model at every setting of `axes` on the one data set of `params`; what goes wrong is a row with its reason.
+    """Score every model at every setting of `axes` on the only data set of `params`. A failure is a row with its reason.
 
     Raises
     ------
     ParamsError
-        If an axis is unknown or the parameters are wrong as a whole.
+        If an axis is unknown.
     DataError
         If the data set cannot be used.
     """
-    check_axes(axes)
-    share_cores(1)
-    with remembered(store):
-        planned = plan(params, store)
+    for axis in axes:
+        if axis not in AXES:
+            raise ParamsError(f"no axis {axis!r}{did_you_mean(axis, AXES)} Known: {', '.join(AXES)}.")
+    planned = plan(params, store)
     if planned.failed_data:
         raise DataError(planned.failed_data[0].reason)
     (data,) = planned.data_sets
     options = params.score.options.get("itm", {})
-    chosen = [setting for axis in AXES if axis in axes for setting in settings(axis, options, len(data.classes))]
-    rows = [row for model in planned.models for row in _of_model(model, data, chosen, params, store)]
-    for failure in planned.failed_models:
-        rows += [_row(data.name, failure.model, setting, failure.reason) for setting in chosen]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    chosen = [setting for axis in AXES if axis in axes for setting in settings(axis, options, len(data.target.names))]
+    stage = AblateStage(tuple(dict.fromkeys(setting.options for setting in chosen)))
+    outcomes = execute(planned.through(EXTRACT, stage), executor(params.runner), store, params)
+    outcomes += [Outcome(data.name, failure.model, failures=(failure,)) for failure in planned.failed_models]
+    share = splitting(params.score).test_over_train
+    return pl.DataFrame([row for outcome in outcomes for row in _rows(outcome, chosen, share)], schema=SCHEMA, orient="row")
 
 
-def _of_model(model: ModelRef, data: DataRef, chosen: Sequence[Setting], params: Params, store: Store) -> list[dict[str, Any]]:
-    unscored = params.model_copy(update={"score": params.score.model_copy(update={"names": ()})})
-    outcome = pipeline.run_pair(model, data, unscored, store, show_progress=True)
-    if outcome.features is None:
-        return [_row(data.name, model.name, setting, outcome.failures[0].reason) for setting in chosen]
-    target = str(device(params.extract.device))
-    found: dict[str, Score | str] = {}
-    for options in dict.fromkeys(setting.options for setting in chosen):
-        change = {"names": ("itm",), "rank_by": "itm", "options": {"itm": json.loads(options)}}
-        scores, failures = score(outcome.features, params.score.model_copy(update=change), store, params.extract.resume, target)
-        found[options] = scores[0] if scores else failures[0].reason
-    values = [value for value in found.values() if isinstance(value, Score)]
-    computed = sum(not value.cached for value in values)
-    log.info(
-        "%s on %s: %d settings, %d computed, %d cached, %d undefined",
-        *(model.name, data.name, len(found), computed, len(values) - computed, len(found) - len(values)),
-    )
-    share = splitting(params.score).judged_over_learnt
-    return [_row(data.name, model.name, setting, found[setting.options], share) for setting in chosen]
+def _rows(outcome: Outcome, chosen: Sequence[Setting], test_over_train: float) -> list[dict[str, Any]]:
+    """Return one row per setting. A failure that is not of a setting is of the whole model."""
+    scores = {score.score: replace(score, score="itm") for score in outcome.scores}
+    reasons = {failure.step: failure.reason for failure in outcome.failures}
+    rows = []
+    for setting in chosen:
+        found = scores.get(setting.options) or reasons.get(setting.options) or next(iter(reasons.values()))
+        rows.append(_row(outcome.data, outcome.model, setting, found, test_over_train))
+    return rows
 
 
-def _row(data: str, model: str, setting: Setting, found: Score | str, judged_over_learnt: float = 0.0) -> dict[str, Any]:
+def _row(data: str, model: str, setting: Setting, found: ScoreValue | str, test_over_train: float) -> dict[str, Any]:
     row: dict[str, Any] = {"data": data, "model": model, "axis": setting.axis, "setting": setting.text}
     row |= {"options": setting.options, "default": setting.default}
     if isinstance(found, str):
         return row | {"status": "failed", "reason": found}
-    made = estimate(found, judged_over_learnt)
+    made = estimate(found, test_over_train)
     interval = {"value": made.value, "low": made.low, "high": made.high, "standard_error": made.standard_error}
     return row | interval | {"control": found.details.get("control"), "seconds": found.seconds, "status": "ok"}
 
 
 def agreement(table: pl.DataFrame) -> pl.DataFrame:
-    """Return by weighted tau, as SciPy has it, how far each setting keeps the default's order, or why that cannot be said."""
+    """Return SciPy's weighted tau between each setting and the default, or the reason why it is undefined."""
     default = {row["model"]: row["value"] for row in table.filter("default", status="ok").iter_rows(named=True)}
     rows: list[dict[str, Any]] = []
     for _, part in table.group_by("axis", "setting", maintain_order=True):
@@ -204,8 +168,8 @@ def _tau(values: Sequence[float], default: Sequence[float]) -> tuple[float | Non
 
 
 def write_ablation(table: pl.DataFrame, store: Store) -> Path:
-    """Write the table, the agreement of orders and the figure, and return their folder, below the results of the store."""
-    # drawing takes its time to import, and whoever wants the table alone can do without
+    """Write the table, the agreement of orders and the figure, and return their folder."""
+    # matplotlib is slow to import, and the table alone does not need it
     from itm.benchmark.ablation.figure import ablation_figure
     from itm.report.figures import as_svg, write_png
 
@@ -214,5 +178,5 @@ def write_ablation(table: pl.DataFrame, store: Store) -> Path:
     write_table(folder / "ablation.parquet", table)
     write_table(folder / "agreement.parquet", orders)
     write_text(folder / "ablation.svg", as_svg(figure))
-    write_beside(folder / "ablation.png", lambda beside: write_png(beside, figure))
+    write_atomically(folder / "ablation.png", lambda beside: write_png(beside, figure))
     return folder

@@ -1,4 +1,4 @@
-"""Draws an ablation: one panel an axis, its settings side by side, every model's score with its interval at each."""
+"""Figure of an ablation: one panel per axis, with the score of each model and its interval per setting."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from matplotlib.typing import LineStyleType
 
 from itm.report.figures import GROUP_COLOURS, MARKERS, THEME, WIDTH, short, style
 
-WIDE = 5  # settings; a panel of more takes a row of its own
-_DASHES: tuple[LineStyleType, ...] = ("-", "--", ":")  # after 16 models the pairs of colour and mark begin again
-_NOTE = "Bars are 95 % intervals; the shaded setting is the default, the same in all panels."
-_TAU = "\nIn brackets: how well the models keep the order of the default (weighted tau)."
+WIDE = 5  # settings; a panel with more has its own row
+_DASHES: tuple[LineStyleType, ...] = ("-", "--", ":")  # colours and markers repeat after 16 models
+_NOTE = "Bars are 95 % intervals. The shaded setting is the default, which is the same in all panels."
+_TAU = "\nIn brackets: weighted tau with the order of the models at the default."
 
 
 def ablation_figure(table: pl.DataFrame, orders: pl.DataFrame) -> Figure:
-    """Draw the long table of an ablation; below each setting stands how well it orders the models as the default does."""
+    """Draw the table of an ablation. The label of a setting shows its weighted tau with the default."""
     models = _best_first(table)
     several = len(models) > 1
     panels = [part for _, part in table.group_by("axis", maintain_order=True)]
@@ -29,12 +29,12 @@ def ablation_figure(table: pl.DataFrame, orders: pl.DataFrame) -> Figure:
         figure.suptitle(title, x=0.01, ha="left", weight="bold")
         grid = figure.add_gridspec(len(rows), 2)
         first = None
-        for place, row in enumerate(rows):
-            for side, number in enumerate(row):
-                axes = first = figure.add_subplot(grid[place, side if len(row) > 1 else slice(None)], sharey=first)
+        for position, row in enumerate(rows):
+            for column, number in enumerate(row):
+                axes = first = figure.add_subplot(grid[position, column if len(row) > 1 else slice(None)], sharey=first)
                 _panel(axes, panels[number], models, orders)
-                axes.set_ylabel("itm" if side == 0 else "")
-                axes.tick_params(axis="y", labelleft=side == 0)
+                axes.set_ylabel("itm" if column == 0 else "")
+                axes.tick_params(axis="y", labelleft=column == 0)
         figure.legend(
             handles=[_line(number, model, has_any) for number, (model, has_any) in enumerate(models.items())],
             title=_NOTE + (_TAU if several else ""),
@@ -48,16 +48,16 @@ def ablation_figure(table: pl.DataFrame, orders: pl.DataFrame) -> Figure:
 
 
 def _best_first(table: pl.DataFrame) -> dict[str, bool]:
-    """Return the models by their value at the default, best first, and whether they have any value at all."""
-    found = table.group_by("model", maintain_order=True).agg(
+    """Return the models sorted by their value at the default, and whether they have any value."""
+    values = table.group_by("model", maintain_order=True).agg(
         pl.col("value").filter("default").first(), pl.col("value").is_not_null().any().alias("any")
     )
-    found = found.sort("value", "any", descending=True, nulls_last=True, maintain_order=True)
-    return dict(zip(found["model"], found["any"], strict=True))
+    values = values.sort("value", "any", descending=True, nulls_last=True, maintain_order=True)
+    return dict(zip(values["model"], values["any"], strict=True))
 
 
 def _rows(widths: Sequence[int]) -> list[list[int]]:
-    """Put panels two in a row, and the wide ones below in a row of their own."""
+    """Arrange panels in rows of two, then wide panels in their own rows."""
     narrow = [number for number, width in enumerate(widths) if width <= WIDE]
     wide = [[number] for number, width in enumerate(widths) if width > WIDE]
     return [narrow[start : start + 2] for start in range(0, len(narrow), 2)] + wide
@@ -65,30 +65,30 @@ def _rows(widths: Sequence[int]) -> list[list[int]]:
 
 def _panel(axes: Axes, part: pl.DataFrame, models: dict[str, bool], orders: pl.DataFrame) -> None:
     settings = part.unique("setting", keep="first", maintain_order=True)
-    places = {setting: place for place, setting in enumerate(settings["setting"])}
+    positions = {setting: position for position, setting in enumerate(settings["setting"])}
     axes.set_title(part["axis"][0])
-    axes.set_xlim(-0.6, len(places) - 0.4)
+    axes.set_xlim(-0.6, len(positions) - 0.4)
     axes.tick_params(axis="x", length=0, labelsize=8)
-    axes.set_xticks(range(len(places)), [_label(part, setting, models, orders) for setting in places])
-    for place, (label, default) in enumerate(zip(axes.get_xticklabels(), settings["default"], strict=True)):
+    axes.set_xticks(range(len(positions)), [_label(part, setting, models, orders) for setting in positions])
+    for position, (label, default) in enumerate(zip(axes.get_xticklabels(), settings["default"], strict=True)):
         label.set_color(THEME["ink"])
         if default:
             label.set_fontweight("bold")
-            axes.axvspan(place - 0.45, place + 0.45, color=THEME["grid"], alpha=0.6, linewidth=0, zorder=0)
+            axes.axvspan(position - 0.45, position + 0.45, color=THEME["grid"], alpha=0.6, linewidth=0, zorder=0)
     if not any(models.values()):
         axes.text(0.5, 0.5, "no score", transform=axes.transAxes, ha="center", color=THEME["muted"])
         axes.set_yticks([])
         return
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-    step = min(0.12, 0.64 / len(models))  # models stand side by side within a setting, so that no interval hides another
+    step = min(0.12, 0.64 / len(models))  # offset between models, so intervals do not overlap
     for number, model in enumerate(models):
         rows = part.filter(pl.col("value").is_not_null(), model=model)
         known = {row["setting"]: row for row in rows.iter_rows(named=True)}
         shift = (number - (len(models) - 1) / 2) * step
-        x = [place + shift for place in places.values()]
+        x = [position + shift for position in positions.values()]
         value, low, high = (
-            [known[setting][end] if setting in known else float("nan") for setting in places]
+            [known[setting][end] if setting in known else float("nan") for setting in positions]
             for end in ("value", "low", "high")
         )
         style = _line(number, model, has_any=True)
@@ -98,18 +98,18 @@ def _panel(axes: Axes, part: pl.DataFrame, models: dict[str, bool], orders: pl.D
 
 
 def _label(part: pl.DataFrame, setting: str, models: dict[str, bool], orders: pl.DataFrame) -> str:
-    """Return a setting with its weighted tau, and for how many of the models that have values elsewhere it is undefined."""
+    """Return a setting with its weighted tau, and the number of models that have values only at other settings."""
     lines = [setting.replace(" + ", "\n+ ")]
     tau = orders.filter(axis=part["axis"][0], setting=setting)["tau_w"][0]
     if len(models) > 1:
         lines.append("(-)" if tau is None else f"({tau:.2f})")
-    here = part.filter(pl.col("value").is_null(), setting=setting)["model"]
-    missing = sum(models[model] for model in here)
-    return "\n".join(lines + ([f"{missing} undefined"] if missing else []))
+    without_value = part.filter(pl.col("value").is_null(), setting=setting)["model"]
+    undefined = sum(models[model] for model in without_value)
+    return "\n".join(lines + ([f"{undefined} undefined"] if undefined else []))
 
 
 def _line(number: int, model: str, has_any: bool) -> Line2D:
-    """Return how a model is drawn: neighbours in score differ in colour, models of one colour in their mark."""
+    """Return the style of a model. Models with similar scores have different colours."""
     if not has_any:
         return Line2D([], [], linestyle="none", label=f"{short(model)}: no score")
     colour = THEME[f"group-{number % GROUP_COLOURS}"]

@@ -1,1 +1,1 @@
-"""The pool of the ITM paper, run by the same pipeline as `itm rank` and compared with published accuracies."""
+"""The benchmark of the ITM paper: ranked like `itm rank`, and compared with published accuracies."""

@@ -1,8 +1,7 @@
-"""The ITM paper's own table: 20 checkpoints fine-tuned on 11 data sets (Zheng et al., NeurIPS 2025, arXiv 2510.23145).
+"""The benchmark of the ITM paper: 20 checkpoints fine-tuned on 11 data sets (Zheng et al., NeurIPS 2025, arXiv 2510.23145).
 
-The table names architectures, not files. A checkpoint is `certain` here where its row's name has one published file; where
-there are several, the `note` says which one is taken, and the comparison repeats it: a pool whose checkpoints are not those
-that were fine-tuned says nothing about a score.
+The paper names architectures, not files. A row may have several published files. Then the `note` of its checkpoint
+describes the choice, and it is shown with the comparison, because a comparison with other checkpoints is not valid.
 """
 
 from collections.abc import Sequence
@@ -13,20 +12,19 @@ from itm.core.types import Preprocessing
 from itm.zoo.resolve import matches
 
 NAME = "itm20"
-TABLE = "itm_hub"  # what the accuracy file's column `benchmark` calls it, where it has that column
+TABLE = "itm_hub"  # its name in the column `benchmark` of a file of accuracies
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What stands for one row: timm's ``architecture.tag``, or a file that timm does not have with the `factory` for it.
+    """The checkpoint of one row: timm's ``architecture.tag``, or a `file` with its `factory`.
 
-    Such a `file` lies where torch keeps what it downloads; `published` is its address, or the page it is to be had from.
+    A `file` is in the cache of torch. `published` is its URL, or the page that offers it.
     """
 
     row: str
     name: str
-    certain: bool = True
-    note: str = ""
+    note: str = ""  # empty if the checkpoint is certain
     factory: str = ""
     file: str = ""
     published: str = ""
@@ -35,7 +33,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A public data set: `name` is its folder or index below the data root, `classes` the counts that are in use for it."""
+    """A public data set. `name` is its folder or index below the data root, `classes` are its usual numbers of classes."""
 
     name: str
     published: str
@@ -47,7 +45,13 @@ class DataSet:
 TORCHVISION = Preprocessing(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.875, "bilinear")
 SELF_SUPERVISED = replace(TORCHVISION, interpolation="bicubic")
 FILES = "https://download.pytorch.org/models"
-FIRST_OF_TWO = "torchvision has two, the first is taken; its second recipe reaches up to five points more on ImageNet"
+FIRST_OF_TWO = "torchvision has two, the first is used; the second has up to five points more on ImageNet"
+
+
+def _torchvision(row: str, file: str, preprocessing: Preprocessing = TORCHVISION, note: str = "") -> Checkpoint:
+    """Return a checkpoint of torchvision that timm does not have."""
+    return Checkpoint(row, f"{row}.torchvision_v1", note, row, file, f"{FILES}/{file}", preprocessing)
+
 
 CHECKPOINTS = (
     Checkpoint("densenet121", "densenet121.tv_in1k"),
@@ -57,41 +61,17 @@ CHECKPOINTS = (
     Checkpoint(
         "efficientnet_b0",
         "tf_efficientnet_b0.aa_in1k",
-        certain=False,
-        note="the efficientnet_pytorch package is said to have been used; this is timm's port of the same original",
+        "the paper reportedly used the efficientnet_pytorch package; this is timm's port of the same weights",
     ),
-    Checkpoint(
-        "googlenet",
-        "googlenet.torchvision_v1",
-        factory="googlenet",
-        file="googlenet-1378be20.pth",
-        published=f"{FILES}/googlenet-1378be20.pth",
-        preprocessing=Preprocessing(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 0.875, "bilinear"),
-    ),
+    _torchvision("googlenet", "googlenet-1378be20.pth", replace(TORCHVISION, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))),
     Checkpoint("inception_v3", "inception_v3.tv_in1k"),
-    Checkpoint(
-        "mnasnet1_0",
-        "mnasnet1_0.torchvision_v1",
-        factory="mnasnet1_0",
-        file="mnasnet1.0_top1_73.512-f206786ef8.pth",
-        published=f"{FILES}/mnasnet1.0_top1_73.512-f206786ef8.pth",
-        preprocessing=TORCHVISION,
-    ),
-    Checkpoint(
-        "mobilenet_v2",
-        "mobilenet_v2.torchvision_v1",
-        certain=False,
-        note=FIRST_OF_TWO,
-        factory="mobilenet_v2",
-        file="mobilenet_v2-b0353104.pth",
-        published=f"{FILES}/mobilenet_v2-b0353104.pth",
-        preprocessing=TORCHVISION,
-    ),
+    _torchvision("mnasnet1_0", "mnasnet1.0_top1_73.512-f206786ef8.pth"),
+    _torchvision("mobilenet_v2", "mobilenet_v2-b0353104.pth", note=FIRST_OF_TWO),
     Checkpoint("resnet18", "resnet18.tv_in1k"),
     Checkpoint("resnet34", "resnet34.tv_in1k"),
-    Checkpoint("resnet50", "resnet50.tv_in1k", certain=False, note=FIRST_OF_TWO),
-    Checkpoint("resnet101", "resnet101.tv_in1k", certain=False, note=FIRST_OF_TWO),
-    Checkpoint("resnet152", "resnet152.tv_in1k", certain=False, note=FIRST_OF_TWO),
+    Checkpoint("resnet50", "resnet50.tv_in1k", FIRST_OF_TWO),
+    Checkpoint("resnet101", "resnet101.tv_in1k", FIRST_OF_TWO),
+    Checkpoint("resnet152", "resnet152.tv_in1k", FIRST_OF_TWO),
     Checkpoint("dino_vitb16", "vit_base_patch16_224.dino"),
     Checkpoint("dino_vits8", "vit_small_patch8_224.dino"),
     Checkpoint(
@@ -107,8 +87,7 @@ CHECKPOINTS = (
     Checkpoint(
         "simmim_vitb16",
         "vit_base_patch16_224.simmim_800ep",
-        certain=False,
-        note="the 800-epoch file before fine-tuning is taken; how its embeddings were pooled is not known, here over patches",
+        "the 800-epoch file before fine-tuning is used; the pooling of the paper is unknown, here the mean over patches",
         factory="simmim_vitb16",
         file="simmim_pretrain__vit_base__img224__800ep.pth",
         published="https://github.com/microsoft/SimMIM",
@@ -118,7 +97,7 @@ CHECKPOINTS = (
 
 DATA_SETS = (
     DataSet("aircraft", "FGVC-Aircraft, variants", (100,), 10_000),
-    DataSet("caltech101", "Caltech-101", (101, 102), 8_677, "the background is a class in some uses: 102, with 9,144 images"),
+    DataSet("caltech101", "Caltech-101", (101, 102), 8_677, "sometimes with the background class: 102 classes, 9,144 images"),
     DataSet("cars", "Stanford Cars", (196,), 16_185),
     DataSet("cifar10", "CIFAR-10", (10,), 60_000),
     DataSet("cifar100", "CIFAR-100", (100,), 60_000),
@@ -127,25 +106,23 @@ DATA_SETS = (
     DataSet("food", "Food-101", (101,), 101_000),
     DataSet("pets", "Oxford-IIIT Pet", (37,), 7_349),
     DataSet("sun397", "SUN397", (397,), 108_754),
-    DataSet(
-        "voc2007", "PASCAL VOC 2007", (20,), 9_963, "an image shows several; how the paper made one label of it is not known"
-    ),
+    DataSet("voc2007", "PASCAL VOC 2007", (20,), 9_963, "images have several labels; the choice of the paper is unknown"),
 )
 
 
 def checkpoints(patterns: Sequence[str]) -> tuple[Checkpoint, ...]:
-    """Return the checkpoints whose row one of `patterns` names, exactly or as a wildcard, in the table's order.
+    """Return the checkpoints whose row matches one of `patterns`, names or wildcards, in the order of the paper.
 
     Raises
     ------
     ParamsError
-        If a pattern names none; the message names the nearest.
+        If a pattern matches no row.
     """
     rows = [checkpoint.row for checkpoint in CHECKPOINTS]
     chosen: set[str] = set()
     for pattern in patterns:
-        found = matches(pattern, rows)
-        if not found:
+        matching = matches(pattern, rows)
+        if not matching:
             raise ParamsError(f"{NAME} has no row {pattern!r}{did_you_mean(pattern, rows)} It has: {', '.join(rows)}.")
-        chosen.update(found)
+        chosen.update(matching)
     return tuple(checkpoint for checkpoint in CHECKPOINTS if checkpoint.row in chosen)

@@ -1,22 +1,21 @@
-"""A benchmark through the pipeline of `itm rank`: what is in place is ranked and, where accuracies are given, compared."""
+"""A benchmark through the pipeline of `itm rank`. Available models and data sets are ranked, and compared with accuracies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import yaml
 
 from itm.benchmark.itm20.accuracies import Accuracies, compare
-from itm.benchmark.itm20.files import Item, look_at_data, look_at_weights
+from itm.benchmark.itm20.files import Item, find_data, find_weights
 from itm.benchmark.itm20.pool import DATA_SETS, NAME, Checkpoint
 from itm.core.errors import ParamsError, did_you_mean
 from itm.core.keys import content_key
 from itm.core.params import Params, with_overrides
 from itm.core.rankings import Ranking
 from itm.run import pipeline
-from itm.scores import computed
+from itm.scores import expand
 from itm.store.files import write_table, write_text
 from itm.store.layout import Store
 
@@ -25,7 +24,7 @@ FACTORIES = Path(__file__).resolve().with_name("factories.py")
 
 @dataclass(frozen=True)
 class Pool:
-    """The checkpoints that were asked for and all data sets, each with what is in place of it."""
+    """The chosen checkpoints and all data sets, each with its availability."""
 
     root: Path
     checkpoints: tuple[Checkpoint, ...]
@@ -34,42 +33,36 @@ class Pool:
 
     @property
     def models(self) -> tuple[Checkpoint, ...]:
-        """Return the checkpoints whose weights are in place."""
-        return tuple(one for one, item in zip(self.checkpoints, self.weights, strict=True) if item.place)
+        """Return the checkpoints whose weights are available."""
+        return tuple(one for one, item in zip(self.checkpoints, self.weights, strict=True) if item.location)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Return the sources of the data sets that are in place, each with its name."""
-        return tuple(f"{item.name}={item.place}" for item in self.data if item.place)
+        """Return the sources of the available data sets, each with its name."""
+        return tuple(f"{item.name}={item.location}" for item in self.data if item.location)
 
 
 def check(name: str, params: Params) -> None:
-    """Find out, before anything is fetched, whether there is a benchmark of this name and the scores of `params`.
-
-    Raises
-    ------
-    ParamsError
-        If there is no such benchmark or score.
-    """
+    """Check, before anything is downloaded, that the benchmark and the scores of `params` exist."""
     if name != NAME:
         raise ParamsError(f"no benchmark {name!r}{did_you_mean(name, [NAME])} Known: {NAME}.")
-    computed(params.score.names)
+    expand(params.score.names)
 
 
 def look(checkpoints: Sequence[Checkpoint], root: Path) -> Pool:
-    """Find out what is in place; weights are fetched only where there is a data set to use them on."""
-    data = look_at_data(DATA_SETS, root)
-    weights = look_at_weights(checkpoints, fetch=any(item.place for item in data))
+    """Return what is available. Weights are downloaded only if a data set is available."""
+    data = find_data(DATA_SETS, root)
+    weights = find_weights(checkpoints, fetch=any(item.location for item in data))
     return Pool(root, tuple(checkpoints), weights, data)
 
 
 def prepare(pool: Pool, params: Params) -> tuple[Params, Store]:
-    """Write the zoo file of what timm does not have, and return the parameters and the store of this ranking.
+    """Write the zoo file of the models that timm does not have, and return the parameters and the store of this ranking.
 
     Raises
     ------
     ParamsError
-        If there is no data set, or not two checkpoints to put in an order.
+        If no data set or fewer than two checkpoints are available.
     """
     if not pool.sources or len(pool.models) < 2:
         raise ParamsError(
@@ -77,40 +70,25 @@ def prepare(pool: Pool, params: Params) -> tuple[Params, Store]:
             "the lines above say what is missing and what to do."
         )
     names = tuple(checkpoint.name for checkpoint in pool.models)
-    asked = [names, pool.sources, params.data.max_images, params.score.names]
-    store = Store(params.store, f"{NAME}-{content_key(asked)[:6]}")
+    key = content_key([names, pool.sources, params.data.max_images, params.score.names])
+    store = Store(params.store, f"{NAME}-{key[:6]}")
     zoo = store.results / "benchmark" / "zoo.yaml"
-    places = {item.stands_for: item.place for item in pool.weights}
-    entries = [_entry(checkpoint, places[checkpoint.name]) for checkpoint in pool.models if checkpoint.file]
+    locations = {item.identity: item.location for item in pool.weights}
+    entries = [
+        {"name": one.name, "factory": f"{FACTORIES}:{one.factory}", "checkpoint": locations[one.name]}
+        | asdict(one.preprocessing)
+        for one in pool.models
+        if one.file
+    ]
     write_text(zoo, yaml.safe_dump({"models": entries}, sort_keys=False))
     return with_overrides(params, data={"sets": pool.sources}, zoo={"file": zoo, "models": names, "code": (FACTORIES,)}), store
 
 
 def run(pool: Pool, params: Params, store: Store, accuracies: Accuracies | None) -> tuple[Ranking, pl.DataFrame | None]:
-    """Rank what `prepare` prepared, and write and return how its scores agree with the accuracies, if there are any.
-
-    Raises
-    ------
-    ParamsError
-        If the parameters are wrong as a whole.
-    """
-    ranking = pipeline.run(params, store, show_progress=True)
+    """Rank the pool. If there are accuracies, write and return their agreement with the scores."""
+    ranking = pipeline.run(params, store)
     if accuracies is None:
         return ranking, None
     table = compare(ranking, accuracies, {checkpoint.name: checkpoint.row for checkpoint in pool.checkpoints})
     write_table(store.results / "benchmark" / "agreement.parquet", table)
     return ranking, table
-
-
-def _entry(checkpoint: Checkpoint, file: str | None) -> dict[str, Any]:
-    wanted = checkpoint.preprocessing
-    return {
-        "name": checkpoint.name,
-        "factory": f"{FACTORIES}:{checkpoint.factory}",
-        "checkpoint": file,
-        "input_size": wanted.input_size,
-        "mean": wanted.mean and [*wanted.mean],
-        "std": wanted.std and [*wanted.std],
-        "crop": wanted.crop,
-        "interpolation": wanted.interpolation,
-    }

@@ -1,1 +1,1 @@
-"""Sources of images, one file each."""
+"""Sources of images."""

@@ -1,58 +1,112 @@
-"""Data sets that this library writes itself, once, as PNG files a class per folder: drawn images and scikit-learn's digits."""
+"""Sources whose images the library writes itself, as PNG files in one folder per class: `digits` and `synthetic:FAMILY`."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 from PIL import Image
 
-from itm.core.errors import StoreError
-from itm.data.sources.drawing import DRAWING, MadeSet, draw
-from itm.data.sources.parse import made_name
-from itm.store.files import write_beside
+from itm.core.errors import DataError, StoreError
+from itm.data.rows import Listing
+from itm.data.sources.base import OptionValue, Source, register_source
+from itm.data.sources.drawing import DRAWING, SyntheticSet, draw
+from itm.data.sources.folder import list_folder
+from itm.store.files import write_atomically
 from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
 
-
-def digits_folder(store: Store) -> Path:
-    """Return the folder of scikit-learn's 1797 handwritten digits of 8 x 8 pixels, written if it is missing."""
-    return _written(store.raw("digits"), _write_digits)
+LEVELS = 16  # of grey in the digits, without black
 
 
-def made_folder(made: MadeSet, store: Store) -> Path:
-    """Return the folder of a drawn set, drawn if it is missing; its name holds all that determines the pixels."""
-    return _written(store.raw(f"made{DRAWING}-{made_name(made, full=True)}"), partial(_write_made, made))
+@register_source
+@dataclass(frozen=True)
+class Digits(Source):
+    """scikit-learn's 1797 handwritten digits of 8 x 8 pixels: ten classes."""
+
+    scheme: ClassVar[str] = "digits"
+    usage: ClassVar[str] = "digits"
+
+    @classmethod
+    def parse(cls, place: str, options: Mapping[str, OptionValue]) -> Self:  # noqa: ARG003
+        if place:
+            raise DataError(f"'digits:{place}': digits has no path; write digits.")
+        return cls()
+
+    @property
+    def default_name(self) -> str:
+        return "digits"
+
+    def list(self, store: Store) -> Listing:
+        return _list_written(store.raw("digits"), _write_digits)
+
+    def fingerprint(self) -> None:
+        return None
 
 
-def _written(folder: Path, write: Callable[[Path], None]) -> Path:
+@register_source
+@dataclass(frozen=True)
+class Synthetic(Source):
+    """Drawn images of one family, such as shapes, of adjustable difficulty; the same options draw the same images."""
+
+    scheme: ClassVar[str] = "synthetic"
+    usage: ClassVar[str] = "synthetic:FAMILY?difficulty=0.5&images=900&size=48&seed=0"
+    options: ClassVar[Mapping[str, type[OptionValue]]] = {"difficulty": float, "images": int, "size": int, "seed": int}
+
+    drawn: SyntheticSet
+
+    @classmethod
+    def parse(cls, place: str, options: Mapping[str, OptionValue]) -> Self:
+        return cls(SyntheticSet(place, **options))  # type: ignore[arg-type]  # `options` gives each its type
+
+    @property
+    def default_name(self) -> str:
+        """Return the family, and options that differ from the default."""
+        return self._name(full=False)
+
+    def list(self, store: Store) -> Listing:
+        folder = store.raw(f"synthetic{DRAWING}-{self._name(full=True)}")  # the name has every option that changes pixels
+        return _list_written(folder, partial(_write_drawn, self.drawn))
+
+    def fingerprint(self) -> None:
+        return None
+
+    def _name(self, full: bool) -> str:
+        chosen = [f for f in fields(SyntheticSet) if f.name != "family" and (full or getattr(self.drawn, f.name) != f.default)]
+        return "-".join([self.drawn.family, *(f"{f.name}{getattr(self.drawn, f.name)}" for f in chosen)])
+
+
+def _list_written(folder: Path, write: Callable[[Path], None]) -> Listing:
+    """List the images of `folder`, after `write` has filled it if it is missing."""
     if not folder.is_dir():
         log.info("writing the images of %s", folder)
         try:
-            write_beside(folder, write)
+            write_atomically(folder, write)
         except StoreError:
-            if not folder.is_dir():  # else another process was faster and wrote the same
+            if not folder.is_dir():  # otherwise another process has written it
                 raise
-    return folder
+    return list_folder(folder)
 
 
 def _write_digits(folder: Path) -> None:
-    from sklearn.datasets import load_digits  # heavy, and needed here only
+    from sklearn.datasets import load_digits  # heavy, and needed only here
 
     digits = load_digits()
-    pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # they have 17 levels of grey
+    pixels = np.rint(digits.images * (255 / LEVELS)).astype(np.uint8)
     for number, (image, label) in enumerate(zip(pixels, digits.target, strict=True)):
-        _save(Image.fromarray(image), folder / str(label) / f"{number:04d}.png")
+        _save_png(Image.fromarray(image), folder / str(label) / f"{number:04d}.png")
 
 
-def _write_made(made: MadeSet, folder: Path) -> None:
-    for class_name, number, image in draw(made):
-        _save(image, folder / class_name / f"{number:05d}.png")
+def _write_drawn(drawn: SyntheticSet, folder: Path) -> None:
+    for class_name, number, image in draw(drawn):
+        _save_png(image, folder / class_name / f"{number:05d}.png")
 
 
-def _save(image: Image.Image, path: Path) -> None:
-    """Save without compression: compressed bytes differ between versions of zlib, and the bytes are the image's id."""
+def _save_png(image: Image.Image, path: Path) -> None:
+    """Save without compression: compressed bytes, and so the id of the image, depend on the version of zlib."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, "PNG", compress_level=0)

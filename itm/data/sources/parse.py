@@ -1,129 +1,130 @@
-"""The words for a data set, `[NAME=]KIND:PLACE[?OPTIONS]`, read into a record before anything is looked at."""
+"""Parse the text of a source, `[NAME=]SCHEME:PLACE[?OPTION=VALUE&...]`. No image is opened."""
 
+import logging
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Literal
+from types import ModuleType
 from urllib.parse import parse_qsl
 
 from itm.core.errors import DataError, did_you_mean
-from itm.data.sources.drawing import MadeSet
+from itm.data.sources import folder, generated, table  # noqa: F401  (each registers its sources)
+from itm.data.sources.base import OptionValue, Source, register_source, sources
 
-Kind = Literal["folder", "csv", "parquet", "digits", "made"]
-KINDS: dict[Kind, str] = {
-    "folder": "folder:PATH",
-    "csv": "csv:PATH",
-    "parquet": "parquet:PATH",
-    "digits": "digits",
-    "made": "made:FAMILY?difficulty=0.5&images=900&size=48&seed=0",
-}
-_PATH_KINDS: dict[str, Kind] = {"folder": "folder", "csv": "csv", "parquet": "parquet"}
+log = logging.getLogger(__name__)
 
+GROUP = "itm.sources"  # the entry point group of plug-ins
+DEPRECATED = {"made": "synthetic"}
 _NAMED = re.compile(r"(?P<name>[^=:/?]*)=(?P<text>.*)")
-_OPTIONS: dict[str, type[int] | type[float]] = {"difficulty": float, "images": int, "size": int, "seed": int}
+_KINDS_OF_NUMBERS: dict[type, str] = {int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True)
-class Source:
-    """A source that reads well: its short name, its text without that name, and where or what it is."""
+class NamedSource:
+    """A source, the short name of its data set, and its text without that name."""
 
     name: str
     text: str
-    kind: Kind
-    path: Path = Path()
-    made: MadeSet | None = None
+    source: Source
 
 
-def name_of(source: str) -> str:
-    """Return the short name of a source's data set without looking at its images.
+def parse_source(text: str) -> NamedSource:
+    """Parse the text of a source. Without a name in front, the source gives the name.
 
     Raises
     ------
     DataError
-        As `parse_source`.
+        If the scheme, an option or a value is unknown, or something is missing.
     """
-    return parse_source(source).name
-
-
-def parse_source(source: str) -> Source:
-    """Read a source's words; the name is derived from them unless it is given in front.
-
-    Raises
-    ------
-    DataError
-        If the kind, an option or its value is unknown, or something is missing.
-    """
-    source = source.strip()
-    named = None if Path(source).expanduser().is_dir() else _NAMED.fullmatch(source)
+    text = text.strip()
+    named = None if Path(text).expanduser().is_dir() else _NAMED.fullmatch(text)
     if named is None:
-        return _parse("", source)
-    name, text = named["name"].strip(), named["text"].strip()
-    if not name or not text:
-        raise DataError(
-            f"{source!r}: {'no name stands before' if text else 'no source stands after'} the '='; write NAME=SOURCE."
-        )
-    return _parse(name, text)
+        return _parse("", text)
+    name, rest = named["name"].strip(), named["text"].strip()
+    if not name or not rest:
+        raise DataError(f"{text!r}: there is no {'name before' if rest else 'source after'} the '='; write NAME=SOURCE.")
+    return _parse(name, rest)
 
 
-def _parse(name: str, text: str) -> Source:
-    kind, colon, place = text.partition(":")
-    if text == "digits":
-        return Source(name or "digits", text, "digits")
-    if colon and kind == "made":
-        made = _parse_made(place)
-        return Source(name or made_name(made), text, "made", made=made)
-    if place and (path_kind := _PATH_KINDS.get(kind)):
-        path = Path(place).expanduser()
-        return Source(name or _path_name(path, path_kind), text, path_kind, path=path)
-    path = Path(text).expanduser()
-    if text and path.is_dir():
-        return Source(name or _path_name(path, "folder"), text, "folder", path=path)
-    raise _not_a_source(text, path)
+@cache
+def known_sources() -> dict[str, type[Source]]:
+    """Return every source class by scheme. A plug-in that cannot be loaded is left out, with a warning.
+
+    An entry point names a source class, or a module in which `register_source` decorates one.
+    """
+    for entry in entry_points(group=GROUP):
+        try:
+            loaded = entry.load()
+            if not isinstance(loaded, ModuleType):
+                register_source(loaded)
+        except Exception as error:  # a plug-in can raise anything
+            log.warning("the source %r of %s cannot be loaded: %s: %s", entry.name, entry.value, type(error).__name__, error)
+    return dict(sources)
 
 
-def _not_a_source(text: str, path: Path) -> DataError:
-    kind, colon, place = text.partition(":")
-    known = f"Known: {', '.join(KINDS.values())}, or the path of a folder."
-    if kind == "digits":
-        return DataError(f"{text!r}: digits takes nothing after its name; write digits.")
-    if kind in KINDS and not place:
-        return DataError(f"{text!r}: nothing says which {kind}. {known}")
-    if path.is_file():
-        return DataError(
-            f"{text!r} is a file, not a folder; write csv:{text} or parquet:{text} if it is an index of images. {known}"
-        )
-    if not colon and "/" in text:
-        return DataError(f"{text!r}: no such folder; check the path. {known}")
-    return DataError(f"{text!r}: unknown kind of source {kind!r}{did_you_mean(kind, KINDS)} {known}")
+def _parse(name: str, text: str) -> NamedSource:
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme in DEPRECATED:
+        _warn_once(scheme)
+        scheme = DEPRECATED[scheme]
+        text = f"{scheme}:{rest}"
+    known = known_sources()
+    if scheme in known and (colon or text == scheme):
+        found = _of_scheme(known[scheme], rest, bool(colon))
+    elif text and Path(text).expanduser().is_dir():
+        found = known["folder"].parse(text, {})
+    else:
+        raise _unknown(text)
+    return NamedSource(name or found.default_name, text, found)
 
 
-def _path_name(path: Path, kind: Kind) -> str:
-    path = path if path.name not in ("", "..") else path.resolve()
-    return (path.name if kind == "folder" else path.stem) or kind
+def _of_scheme(source: type[Source], rest: str, colon: bool) -> Source:
+    place, options = rest, dict[str, OptionValue]()
+    if "?" in rest and not Path(rest).expanduser().exists():  # a path may contain a question mark
+        place, _, query = rest.rpartition("?")
+        options = _options(source, rest, query)
+    if colon and not place:
+        raise DataError(f"'{source.scheme}:': nothing follows the colon. {_known()}")
+    return source.parse(place, options)
 
 
-def _parse_made(place: str) -> MadeSet:
-    family, _, query = place.partition("?")
-    values: dict[str, int | float] = {}
+def _options(source: type[Source], rest: str, query: str) -> dict[str, OptionValue]:
+    where, values = f"{source.scheme}:{rest}", dict[str, OptionValue]()
     for part in query.split("&") if query else []:
         pairs = parse_qsl(part, keep_blank_values=True)
         if len(pairs) != 1 or "=" not in part:
-            raise DataError(f"made:{place}: {part!r} is not an option; write OPTION=VALUE, several with '&' between them.")
-        option, text = pairs[0]
-        if option not in _OPTIONS:
-            hint = did_you_mean(option, _OPTIONS)
-            raise DataError(f"made:{place}: unknown option {option!r}{hint} Known: {', '.join(_OPTIONS)}.")
+            raise DataError(f"{where}: {part!r} is not an option; write OPTION=VALUE, several with '&' between them.")
+        option, value = pairs[0]
+        if option not in source.options:
+            known = ", ".join(source.options) or "none"
+            raise DataError(f"{where}: unknown option {option!r}{did_you_mean(option, source.options)} Known: {known}.")
         if option in values:
-            raise DataError(f"made:{place}: {option} is given twice; give it once.")
+            raise DataError(f"{where}: {option} is given twice; give it once.")
         try:
-            values[option] = _OPTIONS[option](text)
+            values[option] = source.options[option](value)
         except ValueError:
-            wanted = "a whole number" if _OPTIONS[option] is int else "a number"
-            raise DataError(f"made:{place}: {option} is {text!r}; it must be {wanted}.") from None
-    return MadeSet(family, **values)  # type: ignore[arg-type]  # the converters above give each option its type
+            kind = _KINDS_OF_NUMBERS[source.options[option]]
+            raise DataError(f"{where}: {option} is {value!r}; it must be {kind}.") from None
+    return values
 
 
-def made_name(made: MadeSet, full: bool = False) -> str:
-    """Return a readable name of a drawn set: its family and the options that are not the usual ones, or all of them."""
-    options = [f for f in fields(MadeSet) if f.name != "family" and (full or getattr(made, f.name) != f.default)]
-    return "-".join([made.family, *(f"{f.name}{getattr(made, f.name)}" for f in options)])
+def _unknown(text: str) -> DataError:
+    scheme, colon, _ = text.partition(":")
+    if Path(text).expanduser().is_file():
+        return DataError(
+            f"{text!r} is a file, not a folder; for an index of images, write csv:{text} or parquet:{text}. {_known()}"
+        )
+    if not colon and "/" in text:
+        return DataError(f"{text!r}: there is no such folder; check the path. {_known()}")
+    return DataError(f"{text!r}: unknown kind of source {scheme!r}{did_you_mean(scheme, known_sources())} {_known()}")
+
+
+def _known() -> str:
+    return f"Known: {', '.join(source.usage for source in known_sources().values())}, or the path of a folder."
+
+
+@cache
+def _warn_once(scheme: str) -> None:
+    log.warning("%s: is deprecated; write %s: instead", scheme, DEPRECATED[scheme])

@@ -1,1 +1,1 @@
-"""What several scores share."""
+"""Code that several scores share."""

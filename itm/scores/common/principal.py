@@ -1,4 +1,4 @@
-"""The first principal dimensions of a sample's rows, for scores that look at no others."""
+"""The first principal dimensions of the rows, and subsets of the rows, for scores that use only these."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from itm.scores.common.statistics import Statistics
 
 @dataclass(frozen=True)
 class Principal:
-    """The first k principal dimensions: the `variances` [k] along them, and the classes' `centres` [C, k].
+    """The first k principal dimensions, with the variances [k] along them in descending order.
 
-    Rows in `compact` coordinates times `axes` [q, k] are rows in these dimensions.
+    `centres` [C, k] are the class means minus the mean of all rows; `axes` [q, k] turn rows in `compact` coordinates into these
+    dimensions.
     """
 
     statistics: Statistics
@@ -25,12 +26,12 @@ class Principal:
         return len(self.variances)
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield where some rows stand, and the rows [m, k]."""
+        """Yield the positions and values [m, k] of rows."""
         for where, block in self.statistics.blocks():
             yield where, block @ self.axes
 
     def rows(self, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Return all rows [n, k], or those whose ascending numbers are `chosen`."""
+        """Return all rows [n, k], or those with the ascending numbers `chosen`."""
         chosen = np.arange(self.statistics.n) if chosen is None else chosen
         found = np.empty((len(chosen), self.dimensions))
         for where, block in self.blocks():
@@ -48,10 +49,11 @@ class Principal:
 
 
 def principal(statistics: Statistics, dimensions: int) -> Principal:
-    """Return the first `dimensions` principal dimensions, or as many as the rows reach.
+    """Return the first `dimensions` principal dimensions, or all if the rank is lower.
 
-    An eigenvector's own sign means nothing. Each axis points to where the centre of the first class is that lies at least half
-    as far out as any: of two classes of one size the centres are opposite, and rounding would say which is the farther.
+    The sign of an eigenvector is arbitrary. Each axis is pointed at the centre of the first class that lies at least half as
+    far out as the farthest. Pointing it at the farthest would not do: with two classes of equal size the centres are opposite,
+    and rounding would decide.
     """
     count = min(dimensions, statistics.rank)
     centres = statistics.centres[:, :count]
@@ -59,3 +61,21 @@ def principal(statistics: Statistics, dimensions: int) -> Principal:
     signs = np.where(centres[far.argmax(axis=0), np.arange(count)] < 0, -1.0, 1.0)
     axes = statistics.compact(np.eye(count, statistics.rank) * signs[:, None]).T
     return Principal(statistics, statistics.values[:count], centres * signs, axes)
+
+
+def places_in_class(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Return the place [n] of each row in a random order of the rows of its class, from 0 on."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    counts = np.bincount(labels)
+    places = np.empty(len(labels), dtype=np.int64)
+    places[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return places
+
+
+def balanced(labels: np.ndarray, rows: int, seed: int) -> np.ndarray:
+    """Return the ascending numbers of at most `rows` rows, the same number of every class as far as it has rows."""
+    if len(labels) <= rows:
+        return np.arange(len(labels))
+    chance = np.random.default_rng(seed).random(len(labels))  # decides which classes have one row more than others
+    return np.sort(np.lexsort((chance, places_in_class(labels, seed)))[:rows])

@@ -1,15 +1,16 @@
-"""Sums over rows that several scores share: one pass over the embeddings, and one eigendecomposition of what it gives.
+"""Sums over rows that several scores share: one pass over the embeddings and one eigendecomposition.
 
-Write F [n, d] for the rows less their mean. Scores that do not care how the space is turned see F only through its inner
-products, so they can work in *principal coordinates*: Z [n, r] with F = Z V^T, V [d, r] orthonormal, r the rank. They come from
-the smaller of two Gram matrices, and either way directions that the data do not reach are gone, so that neither a wider space
-nor duplicated features change a score:
+Let F [n, d] be the rows minus their mean. A score that does not change when the space is rotated depends on F only through its
+inner products. Such scores work in principal coordinates: Z [n, r] with F = Z V^T, where V [d, r] is orthonormal and r is the
+rank. They are computed from the smaller of two Gram matrices:
 
-- n >= d: the covariance F^T F / n = V diag(values) V^T, summed over blocks of rows, and Z = F V is never kept;
-- n < d: the inner products F F^T / n = U diag(values) U^T, and Z = U diag(n values)^(1/2) is.
+- n >= d: the covariance F^T F / n = V diag(values) V^T, summed over blocks of rows; Z = F V is never stored.
+- n < d: the inner products F F^T / n = U diag(values) U^T; Z = U diag(n values)^(1/2) is stored.
 
-eigh of the smaller Gram matrix costs min(n, d)^3, where an SVD of F costs several times n d min(n, d). What squaring loses are
-eigenvalues below 1e-12 of the largest, which are counted as zero.
+Directions in which no row lies are removed either way. So neither a wider space nor duplicated features change a score.
+
+eigh of the smaller Gram matrix costs min(n, d)^3. An SVD of F costs several times n d min(n, d). Squaring loses eigenvalues
+below 1e-12 of the largest; they count as zero.
 """
 
 from collections.abc import Iterator
@@ -19,15 +20,15 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-BLOCK = 2**21  # numbers turned into float64 at once: 16 MiB
-NEGLIGIBLE = 1e-12  # of the largest eigenvalue
-ROUNDING = 1e-14  # of the mean's length
+BLOCK = 2**21  # numbers converted to float64 at once: 16 MiB
+NEGLIGIBLE = 1e-12  # relative to the largest eigenvalue
+ROUNDING = 1e-14  # relative to the length of the mean
 
 
 class Statistics:
-    """What one pass over rows [n, d] of a table gives, each part computed when it is first asked for; all of it in float64.
+    """Sums over the rows [n, d] of a table, in float64. Each part is computed when it is first used.
 
-    Covariances divide by n. The rows of a class follow the numbers 0 to C - 1, each of which has at least one row.
+    Covariances divide by n. Classes are numbered from 0 to C - 1, and each has at least one row.
     """
 
     def __init__(self, table: np.ndarray, rows: np.ndarray, labels: np.ndarray) -> None:
@@ -48,12 +49,12 @@ class Statistics:
 
     @property
     def class_means(self) -> np.ndarray:
-        """Return the mean [C, d] of each class's rows."""
+        """Return the mean [C, d] of the rows of each class."""
         return self._sums[1]
 
     @property
     def class_variances(self) -> np.ndarray:
-        """Return the variance [C, d] of each feature among a class's rows, around the mean of the class."""
+        """Return the variance [C, d] of each feature within each class."""
         return self._sums[2]
 
     @cached_property
@@ -64,27 +65,26 @@ class Statistics:
 
     @property
     def values(self) -> np.ndarray:
-        """Return the eigenvalues [r] of the covariance that are not negligible, the largest first."""
+        """Return the eigenvalues [r] of the covariance that are not negligible, in descending order."""
         return self._spectrum[0]
 
     @property
     def rank(self) -> int:
-        """Return how many directions the rows reach."""
         return len(self.values)
 
     @property
     def centres(self) -> np.ndarray:
-        """Return the means [C, r] of the classes less the mean of all rows, in principal coordinates."""
+        """Return the class means minus the mean of all rows, in principal coordinates [C, r]."""
         return self._spectrum[2]
 
     @property
     def mean_coordinates(self) -> np.ndarray:
-        """Return what of the mean of all rows lies in the span of the rows less it, in principal coordinates [r]."""
+        """Return the projection of the mean of all rows onto the span of the centred rows, in principal coordinates [r]."""
         return self._spectrum[3]
 
     @cached_property
     def squares(self) -> np.ndarray:
-        """Return the squared distance [n] of each row from the mean of all."""
+        """Return the squared distance [n] of each row from the mean of all rows."""
         return np.concatenate([np.einsum("ij,ij->i", block, block) for _, block in self.blocks()])
 
     @cached_property
@@ -98,9 +98,9 @@ class Statistics:
         return np.concatenate(parts)
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield where some rows stand, and the rows [m, q] less the mean in `compact` coordinates; not to be written to.
+        """Yield the positions and values [m, q] of centred rows in `compact` coordinates. The arrays are read-only by contract.
 
-        Compact coordinates are what is cheapest to read: the features themselves where n >= d, principal ones where n < d.
+        Compact coordinates are the cheapest to read: the features where n >= d, principal coordinates where n < d.
         """
         if self.n < self.d:
             yield slice(0, self.n), self._spectrum[1]
@@ -110,7 +110,7 @@ class Statistics:
             yield where, block
 
     def rows_of(self, label: int) -> Iterator[np.ndarray]:
-        """Yield the rows of one class less the mean of all, some [m, q] at a time, in `compact` coordinates."""
+        """Yield the rows [m, q] of one class minus the mean of all rows, in `compact` coordinates and in blocks."""
         members = np.flatnonzero(self.labels == label)
         if self.n < self.d:
             yield self._spectrum[1][members]
@@ -120,18 +120,17 @@ class Statistics:
             yield self._table[self._rows[members[start : start + size]]].astype(np.float64) - self.mean
 
     def compact(self, coordinates: np.ndarray) -> np.ndarray:
-        """Return vectors [k, r] given in principal coordinates in those of `blocks`, [k, q]."""
+        """Convert vectors from principal coordinates [k, r] to the coordinates of `blocks` [k, q]."""
         return coordinates if self.n < self.d else coordinates @ self._spectrum[1].T
 
-    def project(self, directions: np.ndarray) -> np.ndarray:
-        """Return the inner products [n, k] of the rows less the mean with directions [r, k] given in principal coordinates."""
-        across, found = self.compact(directions.T).T, np.empty((self.n, directions.shape[1]))
-        for where, block in self.blocks():
-            np.matmul(block, across, out=found[where])
-        return found
+    def mean_products(self, targets: np.ndarray) -> np.ndarray:
+        """Return the mean over rows of targets [n, k] times the centred row, in principal coordinates [k, r]."""
+        parts = sum(targets[where].T @ block for where, block in self.blocks())
+        products = np.asarray(parts / self.n)
+        return products if self.n < self.d else products @ self._spectrum[1]
 
     def _read(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield where some rows stand, and a copy of them in float64."""
+        """Yield the positions of rows and a copy of them in float64, in blocks."""
         size = max(1, BLOCK // self.d)
         for start in range(0, self.n, size):
             where = slice(start, min(start + size, self.n))
@@ -141,7 +140,7 @@ class Statistics:
     def _sums(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return the mean [d], class means [C, d], class variances [C, d], and the covariance [d, d] where n >= d, else [0, 0].
 
-        Sums are of the distances from the mean of the first block, so that a mean far from zero costs no digits.
+        Sums are of the distances from the mean of the first block. A mean far from zero then costs no digits.
         """
         sums, squares = np.zeros((self.classes, self.d)), np.zeros((self.classes, self.d))
         scatter = np.zeros((self.d, self.d) if self.n >= self.d else (0, 0))
@@ -163,7 +162,7 @@ class Statistics:
 
     @cached_property
     def _spectrum(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return the eigenvalues [r], axes [d, r] where n >= d or rows [n, r] where not, and class centres and mean in them."""
+        """Return the eigenvalues [r], the axes [d, r] if n >= d or the rows [n, r] if n < d, the class centres and the mean."""
         mean, means, _, scatter = self._sums
         if self.n >= self.d:
             values, axes = _eigen(scatter, mean)
@@ -177,15 +176,15 @@ class Statistics:
 
 
 def membership(labels: np.ndarray, classes: int) -> scipy.sparse.csr_matrix:
-    """Return the matrix [C, m] that is 1 where a row is of a class, so that its product with rows [m, d] sums them by class."""
+    """Return the matrix [C, m] that is 1 where a row belongs to a class; its product with rows [m, d] sums them by class."""
     count = len(labels)
     return scipy.sparse.csr_matrix((np.ones(count), (labels, np.arange(count))), shape=(classes, count))
 
 
 def _eigen(matrix: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the eigenvalues of a symmetric matrix that are not negligible, the largest first, with their eigenvectors.
+    """Return the eigenvalues of a symmetric matrix that are not negligible, in descending order, with their eigenvectors.
 
-    Rows that all are alike differ from their mean by its rounding, whose squares must not be taken for directions.
+    Equal rows differ from their mean by its rounding error. Its square must not count as a direction.
     """
     values, vectors = scipy.linalg.eigh(matrix, driver="evd", check_finite=False)
     kept = int((values > max(NEGLIGIBLE * values[-1], (ROUNDING**2) * float(mean @ mean))).sum())

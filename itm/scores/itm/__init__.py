@@ -1,1 +1,1 @@
-"""ITM with DVA."""
+"""ITM with its divide-and-conquer variational approximation (DVA), and its control."""

@@ -1,8 +1,8 @@
-"""Pseudo-cluster centres: the points of the evolved space that the classes are pulled towards, one a class.
+"""Pseudo-cluster centres: the points of the evolved space that the classes are pulled towards, one per class.
 
     one_hot           the corners of the simplex, in as many dimensions as there are classes
     random            vectors of random direction and length 1
-    principal_axes    the principal axes of the first embeddings E^(0) of the rows learnt from, widest first
+    principal_axes    the principal axes of the first embeddings E^(0) of the training rows, in descending order of variance
 
 With an offset, a centre v becomes mean + std * v, dimension by dimension, of the embeddings E^(0) it is used with.
 """
@@ -19,7 +19,7 @@ Kind = Literal["one_hot", "random", "principal_axes"]
 
 @dataclass(frozen=True)
 class Centres:
-    """Centres as a table [L, C, K], one a lane, or [1, C, K] where all lanes share them."""
+    """Centres as a table [L, C, K] with one part per lane, or [1, C, K] for all lanes."""
 
     table: Tensor
     offset: bool = False
@@ -31,11 +31,10 @@ class Centres:
         return self.placed(labels, start.mean(dim=1, keepdim=True), start.std(dim=1, keepdim=True, correction=0))
 
     def placed(self, labels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-        """Return the centres of rows whose embeddings have this mean and std [L, 1, K], which count with an offset alone."""
+        """Return the centres of rows whose embeddings have this mean and std [L, 1, K]; both count only with an offset."""
         return torch.addcmul(mean, self._of(labels), std) if self.offset else self._of(labels)
 
     def lanes(self, own: slice) -> "Centres":
-        """Return the centres of some lanes."""
         return self if len(self.table) == 1 else Centres(self.table[own], self.offset)
 
     def _of(self, labels: Tensor) -> Tensor:
@@ -50,16 +49,16 @@ def one_hot(classes: int) -> Tensor:
 
 
 def random(classes: int, width: int, generators: Sequence[torch.Generator]) -> Tensor:
-    """Return vectors of random direction [L, C, K], each lane's from its own generator."""
+    """Return vectors of random direction [L, C, K], those of each lane from its own generator."""
     drawn = torch.stack([torch.randn(classes, width, generator=generator) for generator in generators])
     unit: Tensor = drawn / drawn.norm(dim=2, keepdim=True)
     return unit
 
 
 def principal_axes(embeddings: Iterable[Tensor], classes: int) -> Tensor:
-    """Return the `classes` widest principal axes [1, C, K] of embeddings that come in blocks [1, B, K].
+    """Return the first `classes` principal axes [1, C, K] of embeddings that come in blocks [1, B, K].
 
-    An axis has no sign of its own; its largest component is made positive.
+    The sign of an axis is arbitrary; its largest component is made positive.
     """
     count, total, products = 0, torch.zeros(()), torch.zeros(())
     for block in embeddings:

@@ -1,15 +1,15 @@
-"""The step of DVA: embeddings move as gradient descent on a linear mapping layer g would move them, without that layer.
+"""The evolution step of DVA: embeddings move as gradient descent on a linear mapping layer g would move them, without g.
 
-For E = Theta W_g and an inner loss with residual r(E), one gradient step of size eta on W_g makes E - eta C r(E) of E. The
-kernel C is Theta Theta^T / B, or (Theta Theta^T + 1 1^T) / B where g has a bias: the same as a column of ones in Theta.
-C is B x B and never built. All tensors carry a leading axis of independent problems: Theta, E, E_hat are [L, B, K].
+Let E = Theta W_g, with an inner loss whose residual is r(E). One gradient step of size eta on W_g turns E into E - eta C r(E).
+The kernel C is Theta Theta^T / B, or (Theta Theta^T + 1 1^T) / B if g has a bias, which is a column of ones in Theta.
+C is B x B and never built. All tensors have a leading axis of independent problems: Theta, E, E_hat are [L, B, K].
 
     inner loss        r(E)
     mse               E - E_hat
     cross_entropy     softmax(E) - E_hat
     mae               sign(E - E_hat)
 
-For mse all n steps are one. With G = Theta^T Theta and T = I - eta G / B,
+For mse all n steps have a closed form. With G = Theta^T Theta and T = I - eta G / B,
 
     E^(n) = E_hat + (I - eta C)^n (E^(0) - E_hat)
           = E^(0) - Theta M Theta^T (E^(0) - E_hat),        M = eta / B (I + T + ... + T^(n-1)).
@@ -27,20 +27,20 @@ InnerLoss = Literal["mse", "cross_entropy", "mae"]
 
 
 def unit_rows(raw: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows of length 1 and the lengths they had; an all-zero row stays zero."""
+    """Return the rows scaled to length 1 and their lengths before; a zero row stays zero."""
     norm = torch.linalg.vector_norm(raw, dim=-1, keepdim=True).clamp_min_(1e-12)
     return raw / norm, norm
 
 
 def unit_rows_backward(unit: Tensor, norm: Tensor, gradient: Tensor) -> Tensor:
-    """Return the gradient with respect to the raw rows: the part along a row cannot change its direction."""
+    """Return the gradient by the raw rows from that by the unit rows: the part along a row does not change its direction."""
     along = (unit * gradient).sum(dim=-1, keepdim=True)
     return torch.addcmul(gradient, unit, along, value=-1).div_(norm)
 
 
 @dataclass(frozen=True)
 class Evolution:
-    """How far and by which inner loss embeddings move towards their centres."""
+    """How far, and by which inner loss, embeddings move towards their centres."""
 
     eta: float = 0.5
     recursions: int = 1
@@ -49,11 +49,11 @@ class Evolution:
 
     @property
     def steps(self) -> int:
-        """Return the number of steps that move anything."""
+        """Return the number of steps that are not the identity."""
         return self.recursions if self.eta else 0
 
     def forward(self, theta: Tensor, centres: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return E^(n), the start being Theta itself, and what `backward` needs of the steps on the way."""
+        """Return E^(n) from the start E^(0) = Theta, and what `backward` needs of the steps."""
         if not self.steps:
             return theta, []
         rows = self.with_ones(theta)
@@ -65,14 +65,15 @@ class Evolution:
         for _ in range(self.steps):
             if self.loss == "cross_entropy":
                 kept.append(embeddings.softmax(dim=-1))
-            embeddings = self._stepped(embeddings, rows, self._residual(embeddings, centres))
+            pull = rows.transpose(-1, -2) @ self._residual(embeddings, centres)
+            embeddings = torch.baddbmm(embeddings, rows, pull, alpha=-self.eta / rows.shape[-2])
         return embeddings, kept
 
     def backward(self, theta: Tensor, gradient: Tensor, kept: list[Tensor]) -> Tensor:
-        """Return dL/dE^(0) from dL/dE^(n), the kernel held constant.
+        """Return dL/dE^(0) from dL/dE^(n) with a constant kernel.
 
-        A step is E - eta C r(E), so its transpose is D - eta J^T C D with J = dr/dE: the identity for mse, 0 for mae, and
-        diag(p) - p p^T row by row, p = softmax(E), for cross-entropy. All of C, J are symmetric, and so is M.
+        A step is E - eta C r(E); its transpose is D - eta J^T C D with J = dr/dE. J is the identity for mse, 0 for mae, and
+        diag(p) - p p^T in each row, p = softmax(E), for cross-entropy. C, J and M are symmetric.
         """
         if not self.steps or self.loss == "mae":
             return gradient
@@ -87,31 +88,32 @@ class Evolution:
         return gradient
 
     def layer(self, blocks: Callable[[], Iterable[Block]], rows: int | Tensor, identity: Tensor) -> Tensor:
-        """Return the layer g [L, K, K], a bias as row K + 1, that as many steps from the identity reach on these rows.
+        """Return the layer g [L, K, K] that the steps, started at the identity, reach on these rows; a bias is row K + 1.
 
-        Applied to other rows, with ones where there is a bias, it moves them without a look at their labels. `blocks` gives
-        all rows afresh whenever it is called, once for mse, once a step for the others: Theta, centres, and 1 for rows that
-        count and 0 for others [L, B, 1]. `rows` is how many count, one number or [L, 1, 1].
+        Applied to other rows (with a column of ones if there is a bias), it moves them without using their labels.
+
+        `blocks` returns all rows in blocks: Theta, centres, and 1 for rows that count and 0 for others [L, B, 1]. It is called
+        once for mse, and once per step for the other losses. `rows` is the number of rows that count, or [L, 1, 1] of them.
         """
         layer, many = identity, self.steps > 1
         if self.loss == "mse" and self.steps:
             pull, kernel = torch.zeros_like(layer), torch.zeros_like(layer @ layer.transpose(-1, -2))
-            for theta, centres, counted in blocks():
-                block = self.with_ones(theta) * counted
+            for theta, centres, mask in blocks():
+                block = self.with_ones(theta) * mask
                 pull.baddbmm_(block.transpose(-1, -2), theta - centres)
                 if many:
                     kernel.baddbmm_(block.transpose(-1, -2), block)
             return layer - self.eta / rows * _times([self._series(kernel, rows)] if many else [], pull)
         for _ in range(self.steps):
             pull = torch.zeros_like(layer)
-            for theta, centres, counted in blocks():
-                block = self.with_ones(theta) * counted
+            for theta, centres, mask in blocks():
+                block = self.with_ones(theta) * mask
                 pull.baddbmm_(block.transpose(-1, -2), self._residual(block @ layer, centres))
             layer = layer - self.eta / rows * pull
         return layer
 
     def with_ones(self, theta: Tensor) -> Tensor:
-        """Return Theta, with a column of ones where g has a bias."""
+        """Return Theta, with a column of ones if g has a bias."""
         return torch.cat([theta, torch.ones_like(theta[..., :1])], dim=-1) if self.bias else theta
 
     def identity(self, theta: Tensor) -> Tensor:
@@ -125,9 +127,6 @@ class Evolution:
         if self.loss == "cross_entropy":
             return embeddings.softmax(dim=-1) - centres
         return (embeddings - centres).sign()
-
-    def _stepped(self, embeddings: Tensor, rows: Tensor, residual: Tensor) -> Tensor:
-        return torch.baddbmm(embeddings, rows, rows.transpose(-1, -2) @ residual, alpha=-self.eta / rows.shape[-2])
 
     def _series(self, kernel: Tensor, rows: int | Tensor) -> Tensor:
         """Return I + T + ... + T^(n-1), T = I - eta G / rows, by doubling: S_2k = S_k + T^k S_k and S_k+1 = I + T S_k."""

@@ -1,4 +1,4 @@
-"""What trained lanes predict for the rows that each of them holds out."""
+"""The predictions of trained lanes for their test rows."""
 
 from collections.abc import Iterator
 
@@ -8,49 +8,49 @@ from itm.scores.itm.evolution import Block
 from itm.scores.itm.training import Training
 
 Tensor = torch.Tensor
-REMEMBERED = 2**26  # numbers of held-out rows' Theta that are kept, 256 MB; more are computed a second time
+REMEMBERED = 2**26  # numbers of the test rows' Theta that are kept (256 MB); with more they are computed a second time
 
 
 def predictions(training: Training) -> list[Tensor]:
-    """Return the predicted classes [m] of each lane's held-out rows."""
+    """Return the predicted classes [m] of the test rows of each lane."""
     if training.options.evaluation == "labelled":
-        return [_labelled(training, lane) for lane in range(len(training.judge))]
-    lanes = len(training.judge) // training.samples
+        return [_labelled(training, lane) for lane in range(len(training.test))]
+    lanes = len(training.test) // training.samples
     return [found for sample in range(training.samples) for found in _transferred(training, sample, lanes)]
 
 
 def _labelled(training: Training, lane: int) -> Tensor:
-    """Evolve held-out rows in batches towards their own classes, as the known code does."""
+    """Evolve test rows in batches towards their own classes, as the known code does."""
     own = slice(lane, lane + 1)
     head, offset = training.network.lanes(own).head
     centres = training.centres.lanes(own)
     found = []
-    for theta, labels in training.theta(lane, training.judge[lane], training.options.batch_size):
+    for theta, labels in training.theta(lane, training.test[lane], training.options.batch_size):
         evolved = training.options.evolution.forward(theta, centres.of(labels, theta))[0]
         found.append(torch.baddbmm(offset, evolved, head.transpose(1, 2))[0].argmax(dim=1))
     return torch.cat(found).cpu()
 
 
 def _transferred(training: Training, sample: int, lanes: int) -> Iterator[Tensor]:
-    """Move held-out rows by the layer that the rows learnt from evolve along; one pass over the sample serves all its lanes."""
+    """Move test rows by the layer that the training rows evolve along; one pass over the sample serves all its lanes."""
     rows, evolution, size = training.rows, training.options.evolution, training.block
     own = slice(sample * lanes, (sample + 1) * lanes)
-    network, centres, counted = training.network.lanes(own), training.centres.lanes(own), training.counted[own]
+    network, centres, trained = training.network.lanes(own), training.centres.lanes(own), training.trained[own]
     labels = training.labels[sample * rows.count : (sample + 1) * rows.count]
-    judge = training.judge[own]
-    remember = sum(map(len, judge)) * network.head[0].shape[2] <= REMEMBERED
-    remembered: list[list[Tensor]] = [[] for _ in judge]
+    test = training.test[own]
+    remember = sum(map(len, test)) * network.head[0].shape[2] <= REMEMBERED
+    remembered: list[list[Tensor]] = [[] for _ in test]
 
     def embedded(keep: bool = False) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for start in range(0, rows.count, size):
             stop = min(start + size, rows.count)
             theta = network.theta(rows.block(sample, start, stop).expand(lanes, -1, -1))
-            for kept, some, mask in zip(remembered, theta, counted[:, start:stop], strict=True):
+            for kept, some, mask in zip(remembered, theta, trained[:, start:stop], strict=True):
                 if keep:
                     kept.append(some[~mask])
-            yield theta, labels[start:stop].expand(lanes, -1), counted[:, start:stop, None].to(theta.dtype)
+            yield theta, labels[start:stop].expand(lanes, -1), trained[:, start:stop, None].to(theta.dtype)
 
-    counts = counted.sum(dim=1).view(-1, 1, 1)
+    counts = trained.sum(dim=1).view(-1, 1, 1)
     mean = std = training.centres.table.new_zeros(1, 1, 1)
     if training.options.centre_offset:
         mean, std = _moments(embedded(), counts)
@@ -61,16 +61,14 @@ def _transferred(training: Training, sample: int, lanes: int) -> Iterator[Tensor
 
     head, offset = network.head
     layer = evolution.layer(blocks, counts, evolution.identity(head)) @ head.transpose(1, 2)
-    for lane, one in enumerate(judge):
-        held_out = (
-            iter(remembered[lane]) if remembered[lane] else (t[0] for t, _ in training.theta(own.start + lane, one, size))
-        )
-        logits = (torch.addmm(offset[lane], evolution.with_ones(theta), layer[lane]) for theta in held_out)
+    for lane, one in enumerate(test):
+        thetas = iter(remembered[lane]) if remembered[lane] else (t[0] for t, _ in training.theta(own.start + lane, one, size))
+        logits = (torch.addmm(offset[lane], evolution.with_ones(theta), layer[lane]) for theta in thetas)
         yield torch.cat([some.argmax(dim=1) for some in logits]).cpu()
 
 
 def _moments(blocks: Iterator[tuple[Tensor, Tensor, Tensor]], counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and std [L, 1, K] of the embeddings of rows that count."""
+    """Return mean and std [L, 1, K] of the embeddings of the rows that count."""
     total = squares = torch.zeros((), device=counts.device, dtype=torch.float64)
     for theta, _, mask in blocks:
         total = total + (theta * mask).sum(dim=1, keepdim=True, dtype=torch.float64)

@@ -1,7 +1,7 @@
-"""Standardised embeddings of samples of one shape, a batch or a block of rows at a time.
+"""Standardised embeddings of samples with equal shape, read in batches or blocks of rows.
 
-Each feature gets mean 0 and standard deviation 1 over all rows (step 1 of ITM). What fits is standardised once and kept; the
-rest stays where it lies, memory-mapped as a rule, and is standardised whenever rows of it are read.
+Each feature gets mean 0 and standard deviation 1 over all rows (step 1 of ITM). Samples that fit into memory are standardised
+once and kept. Larger ones stay where they are, usually memory-mapped, and are standardised whenever rows of them are read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,21 +12,21 @@ import torch
 from itm.scores.sample import Sample
 
 Tensor = torch.Tensor
-KEPT = 512 * 2**20  # bytes of standardised embeddings that are kept at most in main memory
-BLOCK = 2**18  # numbers read at once, so that what is done to them is done within the processor's cache
-SMALLEST_SPREAD = 1e-6  # as a share of the widest feature's; features below it are as good as constant
+KEPT = 512 * 2**20  # bytes of standardised embeddings that are kept in main memory at most
+BLOCK = 2**18  # numbers read at once: they stay within the processor's cache
+SMALLEST_SPREAD = 1e-6  # relative to the widest feature; features below it count as constant
 
 
 def kept_bytes(sample: Sample) -> int:
-    """Return the bytes that one sample's standardised embeddings take."""
+    """Return the size in bytes of the standardised embeddings of a sample."""
     return 4 * int(sample.table.shape[1]) * len(sample.labels)
 
 
 class Rows:
-    """Rows of all samples under one numbering: row r of sample p has the number p * count + r."""
+    """The rows of all samples with one numbering: row r of sample p has the number p * count + r."""
 
     def __init__(self, samples: Sequence[Sample], device: torch.device, room: int | None = None) -> None:
-        """Keep the rows on the device if they take no more than `room` bytes, or `KEPT` where nothing is said."""
+        """Keep the rows on the device if they take at most `room` bytes (None: `KEPT`)."""
         self.count, self.width, self.device = len(samples[0].labels), samples[0].table.shape[1], device
         self._sources = [_Source(sample) for sample in samples]
         self._kept: Tensor | None = None
@@ -38,7 +38,7 @@ class Rows:
             self._kept = kept.view(-1, self.width)
 
     def block(self, sample: int, start: int, stop: int) -> Tensor:
-        """Return rows [m, d] of one sample that follow each other; not to be written to."""
+        """Return consecutive rows [m, d] of one sample. The tensor is read-only by contract."""
         if self._kept is not None:
             return self._kept[sample * self.count + start : sample * self.count + stop]
         source, found = self._sources[sample], np.empty((stop - start, self.width), dtype=np.float32)
@@ -63,7 +63,7 @@ class Rows:
 
 
 class _Source:
-    """One sample's table with the mean and spread of its features, found in one pass."""
+    """The table of one sample with the mean and standard deviation of its features, computed in one pass."""
 
     def __init__(self, sample: Sample) -> None:
         self.sample = sample
@@ -71,7 +71,7 @@ class _Source:
         widest = spread.max()
         scale = 1 / np.maximum(spread, SMALLEST_SPREAD * widest if widest > 0 else 1.0)
         self.dtype = np.float32 if sample.table.dtype == np.float32 and 1e-30 < widest < 1e30 else np.float64
-        # The mean is taken off in two parts: its rounding would be a shift of many spreads where a feature lies far from 0.
+        # The mean is subtracted in two parts: where a feature is far from 0, the rounding of one part would shift it.
         self.centre, self.scale = mean.astype(self.dtype), scale.astype(self.dtype)
         self.shift = ((self.centre - mean) * scale).astype(self.dtype)
 
@@ -80,7 +80,7 @@ class _Source:
         return np.asarray(self.sample.table[self.sample.rows[rows]])
 
     def blocks(self, start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the number of a row and a copy of the rows from there on, until all from `start` to `stop` were read."""
+        """Yield the rows from `start` to `stop` in blocks: the number of the first row, and a copy of the rows."""
         size = max(1, BLOCK // self.sample.table.shape[1])
         for first in range(start, stop, size):
             yield first, self.read(np.arange(first, min(first + size, stop)))
@@ -96,16 +96,16 @@ class _Source:
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation of every feature in float64.
 
-        Blocks are merged by their means and squared deviations (Chan, Golub, LeVeque 1979), which loses nothing to a mean that
-        is far larger than the deviations.
+        Blocks are merged by their means and squared deviations (Chan, Golub, LeVeque 1979). That is accurate even if the
+        mean is far larger than the deviations.
         """
-        count, mean, squares = 0, np.zeros(1), np.zeros(1)
+        mean, squares = np.zeros(1), np.zeros(1)
         for start, block in self.blocks(0, len(self.sample.rows)):
             values = block.astype(np.float64)
             more, total = len(values), start + len(values)
             centre = values.mean(axis=0)
             values -= centre
             apart = centre - mean
-            squares = squares + np.einsum("ij,ij->j", values, values) + apart**2 * (count * more / total)
-            mean, count = mean + apart * (more / total), total
-        return mean, np.sqrt(squares / count)
+            squares = squares + np.einsum("ij,ij->j", values, values) + apart**2 * (start * more / total)
+            mean = mean + apart * (more / total)
+        return mean, np.sqrt(squares / len(self.sample.rows))

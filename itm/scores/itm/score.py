@@ -1,120 +1,143 @@
-"""ITM: held-out accuracy of embeddings that were moved the way fine-tuning would move them.
+"""ITM: held-out accuracy of embeddings that were moved as fine-tuning would move them.
 
 Source: Zheng, Wang, Zhou, Huang, "Implicit Modeling for Transferability Estimation of Vision Foundation Models", NeurIPS 2025,
 arXiv 2510.23145, with its divide-and-conquer variational approximation (DVA).
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from itm.core.errors import ScoreError
-from itm.scores.accuracy import accuracy
-from itm.scores.evaluate import Definition, Sample, Split, register
-from itm.scores.itm.options import ItmOptions, check_leak
+from itm.scores.base import ScoreInfo
+from itm.scores.folds import Fold
+from itm.scores.itm.options import ItmOptions, leak
 from itm.scores.itm.predict import predictions
 from itm.scores.itm.rows import Rows, kept_bytes
 from itm.scores.itm.training import Training, state_bytes
+from itm.scores.probe import Found, Predictions, ProbeScore
+from itm.scores.registry import register
+from itm.scores.sample import Sample
 
 
-def itm(
-    samples: Sequence[Sample], splits: Sequence[Sequence[Split]], options: ItmOptions, device: str
-) -> list[list[np.ndarray] | ScoreError]:
-    """Return for each sample the classes predicted for each split's judged rows, or why there are none.
+@register
+class Itm(ProbeScore[ItmOptions]):
+    """Accuracy of a small classifier after the embeddings of each class have moved towards its centre.
 
-    A linear map W, b takes standardised features to K dimensions; with unit rows they are Theta and E^(0). Each batch evolves
-    towards the centres of its classes, and cross-entropy of a linear head V, c on the evolved rows trains both. All splits of
-    a sample are trained as one batched program; on an accelerator those of all samples, which are of one shape, as far as its
-    memory goes, and their rounding may then differ from what it is alone.
+    A linear map W, b takes standardised features to K dimensions; its rows scaled to length 1 are Theta = E^(0). Each batch
+    evolves towards the centres of its classes. Cross-entropy of a linear head V, c on the evolved rows trains both.
     """
-    where = torch.device(device)
-    where = where if where.type == "cuda" else torch.device("cpu")  # the others lack what the optimiser needs
-    room, most = None, 1  # on a CPU company wins nothing, and rounding would depend on it
-    if where.type == "cuda":
-        free = torch.cuda.mem_get_info(where)[0] + torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
-        room = free // 4
-        most = max(1, min(room // kept_bytes(samples[0]), room // state_bytes(samples[0], len(splits[0]), options)))
-    results: list[list[np.ndarray] | ScoreError] = []
-    for start in range(0, len(samples), most):
-        results += _together(samples[start : start + most], splits[start : start + most], options, where, room)
-    return results
 
-
-def _together(
-    samples: Sequence[Sample],
-    splits: Sequence[Sequence[Split]],
-    options: ItmOptions,
-    device: torch.device,
-    room: int | None,
-) -> list[list[np.ndarray] | ScoreError]:
-    classes = samples[0].classes
-    lanes = [(sample, split) for sample, parts in zip(samples, splits, strict=True) for split in parts]
-    if options.evaluation == "labelled":
-        check_leak(options, min(len(split.judge) % options.batch_size or options.batch_size for _, split in lanes), ScoreError)
-    if options.centres == "principal_axes" and 0 < options.centre_dimensions < classes:
-        raise ScoreError(
-            f"itm: {classes} classes need as many principal axes, but centre_dimensions is {options.centre_dimensions}; "
-            f"use 0 or at least {classes}."
-        )
-    labels = torch.from_numpy(np.concatenate([sample.labels for sample in samples]))
-    training = Training(Rows(samples, device, room), labels, classes, splits, options)
-    best = [-1.0] * len(lanes)
-    predicted: list[np.ndarray] = [np.empty(0)] * len(lanes)
-    sound = torch.ones(len(lanes), dtype=torch.bool)
-    batches = training.batches()
-    for step in range(1, options.steps + 1):
-        given = training.step(next(batches))
-        if step % options.judge_every and step != options.steps:
-            continue
-        sound &= ~torch.isnan(given).any(dim=1).cpu()
-        if step % options.judge_every:
-            continue
-        for lane, ((sample, split), one) in enumerate(zip(lanes, predictions(training), strict=True)):
-            found = one.numpy()
-            value = accuracy(found, sample.labels[split.judge], options.metric)
-            if value > best[lane] or options.pick == "last":
-                best[lane], predicted[lane] = value, found
-    results: list[list[np.ndarray] | ScoreError] = []
-    for start in range(0, len(lanes), len(splits[0])):
-        own = slice(start, start + len(splits[0]))
-        diverged = ScoreError(
-            f"itm diverged: its loss is no longer a number; learning_rate is {options.learning_rate}, lower it."
-        )
-        results.append(predicted[own] if sound[own].all() else diverged)
-    return results
-
-
-ITM = register(
-    Definition(
+    options_type = ItmOptions
+    together = True
+    control: ClassVar[Mapping[str, Any]] = {"eta": 0.0}
+    info = ScoreInfo(
         name="itm",
-        function=itm,
-        options=ItmOptions(),
-        sampling="held_out",
-        batched=True,
-        control={"eta": 0.0},
-        summary="Held-out accuracy of embeddings moved the way fine-tuning would move them.",
-        meaning="How many held-out images a small map gets right after the embeddings of each class were drawn a step "
-        "towards their centre, as fine-tuning would do. 1 is all of them.",
-        lowest=0.0,
-        highest=1.0,
+        summary="Held-out accuracy of embeddings moved as fine-tuning would move them.",
+        meaning="The share of held-out images that a small classifier predicts correctly after the embeddings of each class "
+        "were moved a step towards its centre, as fine-tuning would do. 1 is all of them.",
         paper="Zheng et al., NeurIPS 2025",
-        cost="500 short training steps for each split",
+        cost="500 short training steps per fold",
     )
-)
-ITM_ETA0 = register(
-    Definition(
+
+    def predict(self, sample: Sample, folds: Sequence[Fold]) -> Sequence[Predictions]:
+        """Return the predicted classes of the test rows of each fold, computed on the CPU."""
+        (found,) = self.predict_together([sample], [folds], "cpu")
+        if isinstance(found, ScoreError):
+            raise found
+        return found
+
+    def predict_together(self, samples: Sequence[Sample], folds: Sequence[Sequence[Fold]], device: str) -> list[Found]:
+        """Return the predicted classes of the test rows of each fold of each sample, or why there are none.
+
+        All folds of a sample are trained as one batched program. On an accelerator those of all samples, which have equal
+        shapes, are trained together as far as memory allows; rounding may then differ from that of a sample alone.
+        """
+        where = torch.device(device)
+        where = where if where.type == "cuda" else torch.device("cpu")  # other devices lack operations of the optimiser
+        room, most = None, 1  # on a CPU one sample at a time: together they are not faster, and rounding would differ
+        if where.type == "cuda":
+            free = torch.cuda.mem_get_info(where)[0] + torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
+            room = free // 4
+            state = state_bytes(samples[0], len(folds[0]), self.options)
+            most = max(1, min(room // kept_bytes(samples[0]), room // state))
+        results: list[Found] = []
+        for start in range(0, len(samples), most):
+            own = slice(start, start + most)
+            results += self._train(samples[own], folds[own], where, room)
+        return results
+
+    def _train(
+        self, samples: Sequence[Sample], folds: Sequence[Sequence[Fold]], device: torch.device, room: int | None
+    ) -> list[Found]:
+        options, classes = self.options, samples[0].classes
+        lanes = [(sample, fold) for sample, own in zip(samples, folds, strict=True) for fold in own]
+        self._check(classes, [len(fold.test) for _, fold in lanes])
+        labels = torch.from_numpy(np.concatenate([sample.labels for sample in samples]))
+        training = Training(Rows(samples, device, room), labels, classes, folds, options)
+        metric = self.metric(samples[0].kind)
+        best = [-np.inf] * len(lanes)
+        predicted: list[np.ndarray] = [np.empty(0)] * len(lanes)
+        converged = torch.ones(len(lanes), dtype=torch.bool)
+        batches = training.batches()
+        for step in range(1, options.steps + 1):
+            probability = training.step(next(batches))
+            if step % options.evaluate_every and step != options.steps:
+                continue
+            converged &= ~torch.isnan(probability).any(dim=1).cpu()
+            if step % options.evaluate_every:
+                continue
+            for lane, ((sample, fold), one) in enumerate(zip(lanes, predictions(training), strict=True)):
+                found = one.numpy()
+                value = metric.value(found, sample.labels[fold.test])
+                if value > best[lane] or options.pick == "last":
+                    best[lane], predicted[lane] = value, found
+        results: list[Found] = []
+        for start in range(0, len(lanes), len(folds[0])):
+            own = slice(start, start + len(folds[0]))
+            diverged = ScoreError(
+                f"itm diverged: its loss is no longer a number; learning_rate is {options.learning_rate}, lower it."
+            )
+            results.append(predicted[own] if converged[own].all() else diverged)
+        return results
+
+    def _check(self, classes: int, test_sizes: Sequence[int]) -> None:
+        """Raise a ScoreError if the options do not hold for so many classes and test rows per fold."""
+        options = self.options
+        if options.evaluation == "labelled":
+            last = min(size % options.batch_size or options.batch_size for size in test_sizes)
+            if problem := leak(options, last):
+                raise ScoreError(f"itm: {problem}.")
+        if options.centres == "principal_axes" and 0 < options.centre_dimensions < classes:
+            raise ScoreError(
+                f"itm: {classes} classes need as many principal axes, but centre_dimensions is {options.centre_dimensions}; "
+                f"use 0 or at least {classes}."
+            )
+
+
+class ItmEta0Options(ItmOptions):
+    """The options of ITM with `eta` 0."""
+
+    eta: float = Field(0.0, ge=0, le=1)
+
+
+@register
+class ItmEta0(Itm):
+    options_type = ItmEta0Options
+    control: ClassVar[Mapping[str, Any]] = {}
+    info = ScoreInfo(
         name="itm_eta0",
-        function=itm,
-        options=ItmOptions(eta=0.0),
-        sampling="held_out",
-        batched=True,
+        role="control",
         summary="The control of ITM: the same training with no movement at all (eta = 0).",
         meaning="What remains of ITM without its idea: a briefly trained linear probe through C dimensions. Where it ranks "
-        "as ITM does, the movement added nothing.",
-        lowest=0.0,
-        highest=1.0,
+        "models as ITM does, the movement added nothing.",
         paper="control",
-        cost="500 short training steps for each split",
+        cost="500 short training steps per fold",
     )
-)
+
+    def prediction_key(self) -> Hashable:
+        """Return the key of ITM: its control with the same options predicts the same."""
+        return Itm, self.options.model_dump_json()

@@ -1,35 +1,30 @@
-"""Training of all lanes together; a lane is one split of one sample.
+"""Training of all lanes together; a lane is one fold of one sample.
 
-Beside the parameters only one batch a lane, or one block of rows, is ever held.
+Besides the parameters only one batch per lane, or one block of rows, is held in memory.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import torch
 from torch.optim.adamw import adamw
 
+from itm.scores.folds import Fold
 from itm.scores.itm import centres as _centres
 from itm.scores.itm.centres import Centres
 from itm.scores.itm.network import Network
+from itm.scores.itm.options import ItmOptions
 from itm.scores.itm.rows import Rows
 from itm.scores.sample import Sample
-from itm.scores.splits import Split
-
-if TYPE_CHECKING:
-    from itm.scores.itm.options import ItmOptions
 
 Tensor = torch.Tensor
-BLOCK = {
-    "cpu": 2**21,
-    "cuda": 2**26,
-}  # numbers of a block of rows, or of its Theta in all lanes: what caches hold, what fills a GPU
+# Numbers in a block of rows, or in its Theta in all lanes: what fits into the caches of a CPU, and what fills a GPU.
+BLOCK = {"cpu": 2**21, "cuda": 2**26}
 
 
-def state_bytes(sample: Sample, lanes: int, options: "ItmOptions") -> int:
-    """Return the bytes that parameters, gradients, optimiser and a batch of one sample's lanes take."""
+def state_bytes(sample: Sample, lanes: int, options: ItmOptions) -> int:
+    """Return the size in bytes of parameters, gradients, optimiser state and one batch of the lanes of one sample."""
     features, classes = int(sample.table.shape[1]), sample.classes
     width = options.centre_dimensions or classes
     parameters = options.hidden_blocks * features**2 + width * features + classes * width
@@ -37,46 +32,45 @@ def state_bytes(sample: Sample, lanes: int, options: "ItmOptions") -> int:
 
 
 class Training:
-    """The state of all lanes; `labels` are those of all rows in the numbering of `rows`."""
+    """The state of all lanes, for `labels` in the numbering of `rows` and the `folds` of each sample."""
 
-    def __init__(
-        self, rows: Rows, labels: Tensor, classes: int, splits: Sequence[Sequence[Split]], options: "ItmOptions"
-    ) -> None:
-        self.rows, self.options, self.labels, self.samples = rows, options, labels.to(rows.device), len(splits)
-        self.learn = [torch.from_numpy(s.learn) + i * rows.count for i, parts in enumerate(splits) for s in parts]
-        self.judge = [torch.from_numpy(s.judge) + i * rows.count for i, parts in enumerate(splits) for s in parts]
-        self.counted = torch.zeros(len(self.learn), rows.count, dtype=torch.bool, device=rows.device)  # rows learnt from
-        for counted, split in zip(self.counted, [split for parts in splits for split in parts], strict=True):
-            counted[torch.from_numpy(split.learn)] = True
-        self.generators = [torch.Generator().manual_seed(split.seed) for parts in splits for split in parts]
+    def __init__(self, rows: Rows, labels: Tensor, classes: int, folds: Sequence[Sequence[Fold]], options: ItmOptions) -> None:
+        self.rows, self.options, self.labels, self.samples = rows, options, labels.to(rows.device), len(folds)
+        self.train = [torch.from_numpy(fold.train) + i * rows.count for i, own in enumerate(folds) for fold in own]
+        self.test = [torch.from_numpy(fold.test) + i * rows.count for i, own in enumerate(folds) for fold in own]
+        self.trained = torch.zeros(len(self.train), rows.count, dtype=torch.bool, device=rows.device)
+        for mask, fold in zip(self.trained, [fold for own in folds for fold in own], strict=True):
+            mask[torch.from_numpy(fold.train)] = True
+        self.generators = [torch.Generator().manual_seed(fold.seed) for own in folds for fold in own]
         width = options.centre_dimensions or classes
         sizes = [*[(rows.width, rows.width)] * options.hidden_blocks, (width, rows.width), (classes, width)]
-        self.state = [_packed(sizes, len(self.learn), rows.device) for _ in range(4)]
+        self.state = [_packed(sizes, len(self.train), rows.device) for _ in range(4)]
         (_, parameters), (_, gradient), *_ = self.state
         _draw(parameters, self.generators)
         self.network = Network(parameters, gradient, options.evolution)
         self.memory = torch.empty(0, device=rows.device)
-        self.block = max(1, BLOCK[rows.device.type] // max(rows.width, len(splits[0]) * width))
+        self.block = max(1, BLOCK[rows.device.type] // max(rows.width, len(folds[0]) * width))
         self.centres = Centres(self._table(classes, width).to(rows.device), options.centre_offset)
         self.steps, self.count = 0, torch.zeros((), device=rows.device)  # the optimiser counts on the device
 
     def batches(self) -> Iterator[Tensor]:
-        """Yield row numbers [L, B] without end, each lane in its own order, shuffled anew each epoch; the last takes the rest.
+        """Yield row numbers [L, B] without end; each lane is shuffled by its own generator in every epoch.
 
-        Folds may differ in size by a row; a lane with one more leaves one out of an epoch, another each time.
+        The last batch of an epoch takes the rest. Lanes have as many rows per epoch as the smallest training set: a lane with
+        more leaves out others in every epoch.
         """
-        count = min(len(rows) for rows in self.learn)
+        count = min(len(rows) for rows in self.train)
         while True:
-            lanes = zip(self.learn, self.generators, strict=True)
+            lanes = zip(self.train, self.generators, strict=True)
             order = torch.stack([rows[torch.randperm(len(rows), generator=one)[:count]] for rows, one in lanes])
             yield from order.split(self.options.batch_size, dim=1)
 
     def step(self, batch: Tensor) -> Tensor:
-        """Take one step on the rows `batch` [L, B] and return the probability [L, B] of each one's class before it."""
+        """Take one step on the rows `batch` [L, B] and return the probability [L, B] of each row's class before it."""
         x = self._read(batch)
-        given = self.network.differentiate(x, self._classes(batch), self.centres)
+        probability = self.network.differentiate(x, self._classes(batch), self.centres)
         parameters, gradient, averages, squares = [[buffer] for buffer, _ in self.state]
-        adamw(  # the function, not the class: one pass over the state, and no compiler is imported for it
+        adamw(  # the function and not the class: one pass over the state, and it imports no compiler
             parameters,
             gradient,
             averages,
@@ -93,14 +87,13 @@ class Training:
             maximize=False,
         )
         self.steps += 1
-        return given
+        return probability
 
     def _classes(self, batch: Tensor) -> Tensor:
-        """Return the class numbers [L, B] of a batch."""
         return self.labels.index_select(0, batch.reshape(-1).to(self.labels.device)).view(batch.shape)
 
     def _read(self, batch: Tensor) -> Tensor:
-        """Return the features [L, B, D] of a batch, in memory that the next takes over: new memory costs more than reading."""
+        """Return the features [L, B, D] of rows `batch` [L, B], in memory that the next call reuses: allocation is slower."""
         numbers = batch.numel() * self.rows.width
         if len(self.memory) < numbers:
             self.memory = torch.empty(numbers, device=self.rows.device)
@@ -119,14 +112,15 @@ class Training:
             return _centres.one_hot(classes)
         if self.options.centres == "random":
             return _centres.random(classes, width, self.generators)
-        blocks = ((theta for theta, _ in self.theta(lane, rows, self.block)) for lane, rows in enumerate(self.learn))
+        blocks = ((theta for theta, _ in self.theta(lane, rows, self.block)) for lane, rows in enumerate(self.train))
         return torch.cat([_centres.principal_axes(block, classes) for block in blocks])
 
 
 def _packed(sizes: Sequence[tuple[int, int]], lanes: int, device: torch.device) -> tuple[Tensor, list[Tensor]]:
-    """Return a buffer of zeros for layers of these sizes (out, in), and weight [L, out, in] and bias [L, 1, out] of each in it.
+    """Return a buffer of zeros for layers of these sizes (out, in), and the weight and bias of each as views on it.
 
-    One buffer is one pass of the optimiser. Every tensor starts at a multiple of 16 numbers, as vectors of the processor do.
+    Weights are [L, out, in] and biases [L, 1, out]. With one buffer the optimiser makes one pass. Every tensor starts at a
+    multiple of 16 numbers, for vector instructions.
     """
     shapes = [shape for out, fan_in in sizes for shape in ((lanes, out, fan_in), (lanes, 1, out))]
     lengths = [math.prod(shape) for shape in shapes]
@@ -138,7 +132,7 @@ def _packed(sizes: Sequence[tuple[int, int]], lanes: int, device: torch.device) 
 
 
 def _draw(parameters: list[Tensor], generators: Sequence[torch.Generator]) -> None:
-    """Draw each lane's parameters from its generator as torch.nn.Linear does, uniformly within 1 / sqrt(fan in)."""
+    """Draw the parameters of each lane from its generator, uniformly within 1 / sqrt(fan in) as torch.nn.Linear does."""
     for weight, bias in zip(parameters[::2], parameters[1::2], strict=True):
         bound = weight.shape[2] ** -0.5
         for parameter in (weight, bias):

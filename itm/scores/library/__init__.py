@@ -1,1 +1,1 @@
-"""The other scores, one file each."""
+"""The scores; every module here is imported and registers those that it defines."""

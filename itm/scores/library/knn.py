@@ -1,70 +1,58 @@
-"""kNN: accuracy of a weighted vote of the nearest embeddings, on rows held out.
+"""kNN: accuracy of a weighted vote of the nearest embeddings, on held-out rows.
 
 Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018, sec. 3.4.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 
-from itm.core.errors import ParamsError
-from itm.scores.accuracy import Metric, check_metric
-from itm.scores.evaluate import Definition, Sample, Split, register
+from itm.scores.base import ScoreInfo
+from itm.scores.folds import Fold
+from itm.scores.probe import Predictions, ProbeOptions, ProbeScore
+from itm.scores.registry import register
+from itm.scores.sample import Sample
 
-CHUNK = 2048
-
-
-@dataclass(frozen=True)
-class KnnOptions:
-    """How many neighbours vote, how fast their weight falls with distance, and by which `metric` the vote is judged."""
-
-    neighbours: int = 20
-    temperature: float = 0.07
-    metric: Metric = "accuracy"
-
-    def __post_init__(self) -> None:
-        if self.neighbours < 1 or not self.temperature > 0:
-            raise ParamsError(f"knn needs neighbours >= 1 and temperature > 0, not {self.neighbours} and {self.temperature}.")
-        check_metric("knn", self.metric)
+CHUNK = 2048  # test rows whose similarities are held at once
 
 
-def knn(sample: Sample, splits: Sequence[Split], options: KnnOptions) -> list[np.ndarray]:
-    """Return the classes predicted for each split's judged rows.
+class KnnOptions(ProbeOptions):
+    """The number of `neighbours` that vote, and the `temperature`: the lower, the faster weights fall with distance."""
 
-    The similarity is the cosine; a neighbour's vote weighs exp(similarity / temperature).
-    """
-    features = sample.features.astype(np.float64)
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    unit = features / np.where(norms > 0, norms, 1.0)
-    targets = np.eye(sample.classes)[sample.labels]
-    return [_voted(unit, targets, split, options) for split in splits]
+    neighbours: int = Field(20, ge=1)
+    temperature: float = Field(0.07, gt=0, allow_inf_nan=False)
 
 
-def _voted(unit: np.ndarray, targets: np.ndarray, split: Split, options: KnnOptions) -> np.ndarray:
-    count = min(options.neighbours, len(split.learn))
-    voted = np.empty(len(split.judge), dtype=np.int64)
-    for start in range(0, len(split.judge), CHUNK):
-        rows = split.judge[start : start + CHUNK]
-        similarity = unit[rows] @ unit[split.learn].T
-        nearest = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
-        weight = np.exp((np.take_along_axis(similarity, nearest, axis=1) - 1.0) / options.temperature)
-        votes = np.einsum("ik,ikc->ic", weight, targets[split.learn[nearest]])
-        voted[start : start + len(rows)] = votes.argmax(axis=1)
-    return voted
+@register
+class Knn(ProbeScore[KnnOptions]):
+    """A vote of the nearest training rows by cosine similarity; a vote weighs exp(similarity / temperature)."""
 
-
-KNN = register(
-    Definition(
+    options_type = KnnOptions
+    info = ScoreInfo(
         name="knn",
-        function=knn,
-        options=KnnOptions(),
-        sampling="held_out",
-        summary="Accuracy of a vote of the 20 nearest embeddings, on rows held out.",
-        meaning="How often an image's nearest neighbours in embedding space have its class. Needs no training at all.",
-        lowest=0.0,
-        highest=1.0,
+        summary="Accuracy of a vote of the 20 nearest embeddings, on held-out images.",
+        meaning="How often an image's nearest neighbours in embedding space have its class. Nothing is trained.",
         paper="Wu et al., CVPR 2018",
         cost="n² d",
     )
-)
+
+    def predict(self, sample: Sample, folds: Sequence[Fold]) -> list[Predictions]:
+        """Return the class with the most votes for each test row."""
+        features = sample.features.astype(np.float64)
+        norms = np.linalg.norm(features, axis=1, keepdims=True)
+        unit = features / np.where(norms > 0, norms, 1.0)
+        one_hot = np.eye(sample.classes)[sample.labels]
+        return [self._vote(unit, one_hot, fold) for fold in folds]
+
+    def _vote(self, unit: np.ndarray, one_hot: np.ndarray, fold: Fold) -> np.ndarray:
+        count = min(self.options.neighbours, len(fold.train))
+        predicted = np.empty(len(fold.test), dtype=np.int64)
+        for start in range(0, len(fold.test), CHUNK):
+            rows = fold.test[start : start + CHUNK]
+            similarity = unit[rows] @ unit[fold.train].T
+            nearest = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+            weight = np.exp((np.take_along_axis(similarity, nearest, axis=1) - 1.0) / self.options.temperature)
+            votes = np.einsum("ik,ikc->ic", weight, one_hot[fold.train[nearest]])
+            predicted[start : start + len(rows)] = votes.argmax(axis=1)
+        return predicted

@@ -3,97 +3,148 @@
 Source: Wang, Luo, Zheng, Huang, Baktashmotlagh, "How Far Pre-trained Models Are from Neural Collapse on the Target Dataset
 Informs their Transferability", ICCV 2023.
 
-The published score is a + b - c, each stretched over the models ranked together. Here a, b and -c are scores of their own that
-no other model changes, and `ncti` is their pooled sum: a + b - c + 1, since (-c) is stretched to 1 less what c is.
+The published score is a + b - c, each scaled to 0 to 1 over the models ranked together. Here a, b and -c are scores of their
+own that do not depend on other models, and `ncti` is their sum after scaling: a + b - c + 1, since (-c) is scaled to 1 - c.
 
-All three come from one linear discriminant analysis in 64 principal dimensions. Its covariance within classes is shrunk by what
-is published only with `reference`, for that depends on the unit of the features; else as far as its own noise asks for, as in
-`lda` and `sfda`. The covariance between classes is then left as it is: as published it is shrunk as well, and where much is,
-rounding chooses among directions that no longer differ.
+All three use one linear discriminant analysis in 64 principal dimensions. Its covariance within classes is shrunk by the
+Ledoit-Wolf intensity, as in `lda` and `sfda`; the covariance between classes is not shrunk. As published both are shrunk, by an
+amount that depends on the unit of the features, and where much is shrunk rounding chooses among directions that no longer
+differ.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
-from itm.core.errors import ParamsError
+from itm.scores.base import CombinedScore, Options, ScoreInfo, StatisticScore
 from itm.scores.common.discriminant import Discriminant, intensity
-from itm.scores.common.principal import Principal, principal
+from itm.scores.common.principal import principal
 from itm.scores.common.statistics import Statistics
-from itm.scores.evaluate import Definition, Sample, register
+from itm.scores.registry import register
+from itm.scores.sample import Sample
 
 PAPER = "Wang et al., ICCV 2023"
-SHRINKING = 32  # principal dimensions whose variance decides on the published shrinkage
-LEAST = 1e-10  # of the published shrinkage; of the variance within classes, as a share of all
-NEGLIGIBLE = 1e-8  # of the largest eigenvalue
+LEAST = 1e-10  # of the variance within classes, relative to the variance of all rows
+NEGLIGIBLE = 1e-8  # relative to the largest eigenvalue
 
 
-@dataclass(frozen=True)
-class NctiOptions:
-    """NCTI has none of its own: options are its terms'."""
+class NctiTermOptions(Options):
+    """The number of principal `dimensions`."""
+
+    dimensions: int = Field(64, ge=1)
 
 
-@dataclass(frozen=True)
-class NctiTermOptions:
-    """The principal `dimensions` that are looked at; `reference` shrinks as published, which depends on the features' unit."""
+@register
+class NctiNuclear(StatisticScore[NctiTermOptions]):
+    """The first term a: the nuclear norm of the centred rows along at most C - 1 discriminants."""
 
-    dimensions: int = 64
-    reference: bool = False
+    options_type = NctiTermOptions
+    info = ScoreInfo(
+        name="ncti_nuclear",
+        summary="Nuclear norm of the embeddings along their linear discriminants, the first term of ncti.",
+        meaning="How far and evenly the classes spread over C - 1 directions, relative to their own width. Grows with the "
+        "square root of the number of images, so compare models on the same images only.",
+        lowest=0.0,
+        paper=PAPER,
+        cost="64 n d",
+    )
 
-    def __post_init__(self) -> None:
-        if self.dimensions < 1:
-            raise ParamsError(f"ncti: dimensions is {self.dimensions}; it must be at least 1.")
+    def value(self, sample: Sample) -> float:
+        """Return the norm.
+
+        In principal coordinates the covariance is diag(values). The singular values of the rows along axes A are those of
+        diag(n values)^(1/2) A; no row is read.
+        """
+        return _analyse(sample.statistics, self.options.dimensions)[1]
 
 
-def ncti_nuclear(sample: Sample, options: NctiTermOptions) -> float:
-    """Return a, the nuclear norm of the rows along at most C - 1 discriminants, the mean subtracted.
+@register
+class NctiPosterior(StatisticScore[NctiTermOptions]):
+    """The second term b: the mean over rows of the posterior of their class."""
 
-    In principal coordinates the covariance is diag(values), so that the singular values of the rows along axes A are those of
-    diag(n values)^(1/2) A, and no row is read.
+    options_type = NctiTermOptions
+    info = ScoreInfo(
+        name="ncti_posterior",
+        summary="Mean probability of the true class by linear discriminant analysis, the second term of ncti.",
+        meaning="How sure a linear discriminant analysis is of the true class, for the images it is fitted to: 1 is "
+        "perfect, and with few images every model comes near it.",
+        lowest=0.0,
+        highest=1.0,
+        paper=PAPER,
+        cost="64 n d",
+    )
+
+    def value(self, sample: Sample) -> float:
+        statistics = sample.statistics
+        model, _ = _analyse(statistics, self.options.dimensions)
+        return float(model.posterior(statistics.blocks(), statistics.labels).mean())
+
+
+@register
+class NctiCollapse(StatisticScore[NctiTermOptions]):
+    """Minus the third term c: c is the log of the sum over classes of the nuclear norm of the posteriors of their rows."""
+
+    options_type = NctiTermOptions
+    info = ScoreInfo(
+        name="ncti_collapse",
+        summary="How alike the posteriors of the images of a class are, the negative third term of ncti.",
+        meaning="Minus the log of how many different posteriors the images of a class have. High if all images get "
+        "the same prediction, right or wrong, so it is useful only beside the other two terms.",
+        paper=PAPER,
+        cost="64 n d + n C²",
+    )
+
+    def value(self, sample: Sample) -> float:
+        """Return -c.
+
+        The nuclear norm of posteriors [n_c, C] is that of the triangle of their QR factorisation, which is updated block by
+        block; a class is never held whole.
+        """
+        statistics = sample.statistics
+        model, _ = _analyse(statistics, self.options.dimensions)
+        norms = 0.0
+        for label in range(statistics.classes):
+            kept = np.zeros((0, statistics.classes))
+            for block in statistics.rows_of(label):
+                for probabilities in model.probabilities(block):
+                    kept = np.concatenate([kept, probabilities])
+                    if len(kept) > statistics.classes:
+                        kept = np.asarray(np.linalg.qr(kept, mode="r"))
+            norms += float(np.linalg.svd(kept, compute_uv=False).sum())
+        return -float(np.log(norms))
+
+
+@register
+class Ncti(CombinedScore[Options]):
+    """The sum of the three terms; options are set there."""
+
+    weights: ClassVar[Mapping[str, float]] = {"ncti_nuclear": 1.0, "ncti_posterior": 1.0, "ncti_collapse": 1.0}
+    info = ScoreInfo(
+        name="ncti",
+        summary="Nearness to neural collapse: sum of three terms, each scaled over the models ranked together.",
+        meaning="From 0, last of the models ranked together in all three terms, to 3, first in all of them. It says nothing "
+        "about one model alone, and adding a model can swap two others.",
+        lowest=0.0,
+        highest=3.0,
+        paper=PAPER,
+        cost="that of its terms",
+    )
+
+
+def _analyse(statistics: Statistics, dimensions: int) -> tuple[Discriminant, float]:
+    """Return the discriminant analysis and the nuclear norm of the rows along its axes.
+
+    Let W and B be the covariances within and between classes. The posterior is softmax_c(z^T W^-1 c - c^T W^-1 c / 2 + log
+    share_c) with the class centre c. The discriminants are the generalised eigenvectors of B and W, at most C - 1.
     """
-    return _analysed(sample.statistics, options)[1]
-
-
-def ncti_posterior(sample: Sample, options: NctiTermOptions) -> float:
-    """Return b, the mean over the rows of the probability of their own class."""
-    statistics = sample.statistics
-    model, _ = _analysed(statistics, options)
-    return float(model.posterior(statistics.blocks(), statistics.labels).mean())
-
-
-def ncti_collapse(sample: Sample, options: NctiTermOptions) -> float:
-    """Return -c, c being the log of the sum over classes of the nuclear norm of the posteriors [n_c, C] of the class's rows.
-
-    The norm is that of the triangle of a QR factorisation of the rows so far, and a class is never held whole.
-    """
-    statistics = sample.statistics
-    model, _ = _analysed(statistics, options)
-    norms = 0.0
-    for label in range(statistics.classes):
-        kept = np.zeros((0, statistics.classes))
-        for block in statistics.rows_of(label):
-            for chances in model.chances(block):
-                kept = np.concatenate([kept, chances])
-                if len(kept) > statistics.classes:
-                    kept = np.asarray(np.linalg.qr(kept, mode="r"))
-        norms += float(np.linalg.svd(kept, compute_uv=False).sum())
-    return -float(np.log(norms))
-
-
-def _analysed(statistics: Statistics, options: NctiTermOptions) -> tuple[Discriminant, float]:
-    """Return the analysis by the covariances W within and B between classes, and the rows' nuclear norm along its axes.
-
-    The posterior is softmax_c(z^T W^-1 c - c^T W^-1 c / 2 + log share_c), c being a class's centre, and the discriminants are
-    the generalised eigenvectors of B and W, C - 1 at most.
-    """
-    space = principal(statistics, options.dimensions)
+    space = principal(statistics, dimensions)
     between = (space.centres.T * statistics.shares) @ space.centres
     within = np.diag(space.variances) - between
-    if options.reference:
-        whitening, between = _published(space, within, between)
-    else:
-        shrinkage = intensity(space.residual_squares(), float(np.square(within).sum()), max(space.dimensions, 1))
-        whitening = _whitening(_shrunk(within, shrinkage, LEAST * float(space.variances.sum())), 0.0)
+    shrinkage = intensity(space.residual_squares(), float(np.square(within).sum()), max(space.dimensions, 1))
+    ridge = max(shrinkage * float(np.trace(within)), LEAST * float(space.variances.sum()))  # points get a width
+    whitening = _whitening((1 - shrinkage) * within + ridge / max(len(within), 1) * np.eye(len(within)))
     strengths, directions = np.linalg.eigh(whitening.T @ between @ whitening)
     kept = min(statistics.classes - 1, int((strengths > NEGLIGIBLE * strengths.max(initial=0.0)).sum()))
     discriminants = whitening @ directions[:, ::-1][:, :kept]
@@ -103,92 +154,10 @@ def _analysed(statistics: Statistics, options: NctiTermOptions) -> tuple[Discrim
     return Discriminant((space.axes @ weights).T, offsets), float(np.sqrt(statistics.n) * along.sum())
 
 
-def _shrunk(covariance: np.ndarray, shrinkage: float, least: float = 0.0) -> np.ndarray:
-    """Return (1 - t) S + t tr(S) / k I, with `least` for t tr(S) at least, so that classes that are points have some width."""
-    trace = max(shrinkage * float(np.trace(covariance)), least)
-    return np.asarray((1 - shrinkage) * covariance + trace / max(len(covariance), 1) * np.eye(len(covariance)))
-
-
-def _published(space: Principal, within: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what whitens W, and B, both shrunk by t = max(exp(-sum of the 32 largest variances), 1e-10) as published.
-
-    Features times 10 switch that off, and features times 0.1 leave little but the distance to the class means. Where t is
-    1e-10, the published code does not shrink, and leaves out directions in which rows do not vary within classes.
-    """
-    n = space.statistics.n
-    shrinkage = float(np.exp(-space.variances[:SHRINKING].sum() * n / (n - 1)))
-    if shrinkage <= LEAST:
-        return _whitening(within, NEGLIGIBLE), between
-    return _whitening(_shrunk(within, shrinkage), 0.0), _shrunk(between, shrinkage)
-
-
-def _whitening(covariance: np.ndarray, negligible: float) -> np.ndarray:
-    """Return A [k, r] with A A^T the inverse, or the pseudo-inverse where eigenvalues are negligible.
-
-    Each dimension is brought to variance 1 first.
-    """
+def _whitening(covariance: np.ndarray) -> np.ndarray:
+    """Return A [k, r] where A A^T is the inverse of a covariance; each dimension is first scaled to variance 1."""
     spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     spread = np.where(spread > 0, spread, 1.0)
     values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
-    kept = values > negligible
+    kept = values > 0.0
     return np.asarray(vectors[:, kept] / np.sqrt(values[kept]) / spread[:, None])
-
-
-NUCLEAR = register(
-    Definition(
-        name="ncti_nuclear",
-        function=ncti_nuclear,
-        options=NctiTermOptions(),
-        sampling="subset",
-        summary="Nuclear norm of the embeddings along their linear discriminants, the first term of ncti.",
-        meaning="How far and evenly the classes spread over C - 1 directions, against their own width. Grows with the square "
-        "root of the number of images, so compare models on the same images only.",
-        lowest=0.0,
-        paper=PAPER,
-        cost="64 n d",
-    )
-)
-POSTERIOR = register(
-    Definition(
-        name="ncti_posterior",
-        function=ncti_posterior,
-        options=NctiTermOptions(),
-        sampling="subset",
-        summary="Mean probability of the true class by linear discriminant analysis, the second term of ncti.",
-        meaning="How sure a linear discriminant analysis is of the true class, on the very images it was fitted to: 1 is "
-        "perfect, and with few images every model comes near it.",
-        lowest=0.0,
-        highest=1.0,
-        paper=PAPER,
-        cost="64 n d",
-    )
-)
-COLLAPSE = register(
-    Definition(
-        name="ncti_collapse",
-        function=ncti_collapse,
-        options=NctiTermOptions(),
-        sampling="subset",
-        summary="How alike the posteriors of a class's images are, the third term of ncti with its sign turned.",
-        meaning="Minus the log of how many different posteriors the images of a class have. High where all are judged alike, "
-        "rightly or for want of any difference, so of use beside the other two terms only.",
-        paper=PAPER,
-        cost="64 n d + n C^2",
-    )
-)
-NCTI = register(
-    Definition(
-        name="ncti",
-        function=None,
-        options=NctiOptions(),
-        sampling="pooled",
-        summary="Nearness to neural collapse: sum of three terms, each stretched over the models ranked together.",
-        meaning="From 0, last of the models ranked together in all three terms, to 3, first in all of them. It says nothing of "
-        "one model alone, and a model that is added can swap two others.",
-        lowest=0.0,
-        highest=3.0,
-        paper=PAPER,
-        cost="its terms'",
-        terms={"ncti_nuclear": 1.0, "ncti_posterior": 1.0, "ncti_collapse": 1.0},
-    )
-)

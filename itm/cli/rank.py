@@ -1,0 +1,62 @@
+"""The command `itm rank`."""
+
+from typing import Annotated
+
+import typer
+
+from itm.cli import options
+from itm.cli.finetune import confirm as confirm_first
+from itm.cli.pipelines import find_pipeline
+from itm.cli.report import print_result
+
+
+def rank(
+    data: options.Data = None,
+    zoo: options.Zoo = None,
+    model: options.Models = None,
+    code: options.Code = None,
+    score: options.Scores = None,
+    by: Annotated[str | None, typer.Option(help="Score that decides the order.")] = None,
+    max_images: options.MaxImages = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    batch_size: options.BatchSize = None,
+    resume: options.Resume = None,
+    runner: options.RunnerKind = None,
+    workers: options.Workers = None,
+    allow_failures: options.AllowFailures = False,
+    confirm: Annotated[int | None, typer.Option(min=1, help="Also fine-tune this many of the first models.")] = None,
+    quiet: Annotated[bool, typer.Option(help="Do not print the table; `itm show` prints it later.")] = False,
+    params: options.ParamsFile = None,
+) -> None:
+    """Rank the zoo on data sets: ingest, extract, score, rank, report, track.
+
+    Exits with status 1 if a model or a data set failed. All others are ranked.
+    """
+    with options.report_errors():
+        chosen, store = options.read_params(
+            data,
+            params,
+            zoo,
+            model,
+            code,
+            data={"max_images": max_images},
+            extract={"device": device, "precision": precision, "batch_size": batch_size, "resume": resume},
+            score={"names": tuple(score) if score else None, "rank_by": by or (score[0] if score else None)},
+            runner={"kind": runner, "workers": workers},
+        )
+        from itm.run import pipeline
+        from itm.run.plan import check
+
+        check(chosen)
+        run = find_pipeline("rank", chosen)
+        ranking, problem = run(chosen, store) if run else (pipeline.run(chosen, store), "")
+        if not quiet:
+            print_result(ranking, store)
+        if problem:
+            typer.secho(f"not tracked: {problem}", fg="red", err=True)
+        failed = any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets)
+        if confirm is not None:
+            failed |= confirm_first(chosen, store, confirm)
+    if failed and not allow_failures:
+        raise typer.Exit(1)

@@ -1,0 +1,56 @@
+"""The identity of stored embeddings: everything that can change them. Its content key names the feature file."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from itm.core.errors import StoreError
+from itm.core.keys import content_key
+
+EXTRACTOR = 1  # raise it when a change of this package changes embeddings
+PACKAGES = ("pillow", "timm", "torch", "torchvision")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What embeddings were computed from.
+
+    `architecture`, `factory`, `arguments` and `input_size` are those of the model. `weights` and `data` are hashes.
+    """
+
+    model: str
+    architecture: str | None
+    factory: Mapping[str, str] | None
+    arguments: Mapping[str, Any]
+    input_size: int | None
+    weights: str
+    preprocessing: Mapping[str, Any]
+    extractor: int
+    precision: str
+    device: str
+    data: str
+    splits: tuple[str, ...]
+    packages: Mapping[str, str]
+    pooling: str = "forward_head(pre_logits=True)"
+
+    @property
+    def key(self) -> str:
+        return content_key(asdict(self))
+
+    @classmethod
+    def read(cls, stored: Any) -> "Identity":
+        """Return the identity that a feature file stores, or raise a `StoreError` if another version wrote it."""
+        try:
+            return TypeAdapter(cls).validate_python(stored)
+        except ValidationError as error:
+            raise StoreError(f"the stored identity is from another version ({error.error_count()} fields differ).") from error
+
+
+@cache
+def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Return the installed version of each package."""
+    return {name: version(name) for name in names}

@@ -1,0 +1,54 @@
+"""The contract of an executor."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent import futures
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from itm.core.params import Params
+from itm.core.types import Outcome
+from itm.run.stages import Job, Stage
+from itm.store.layout import Store
+
+QUEUED = 2  # jobs per worker: one runs, one waits
+Future = futures.Future[list[Outcome]]
+
+
+class LostWorkerError(Exception):
+    """A worker ended before its job did."""
+
+
+LOST = (LostWorkerError, futures.BrokenExecutor, futures.CancelledError)  # what a future or `submit` raises then
+
+
+class Running(Protocol):
+    """An executor that has been started."""
+
+    @property
+    def width(self) -> int:
+        """Return how many jobs to submit at once, so that no worker waits for the next."""
+
+    def submit(self, stage: Stage, jobs: Sequence[Job], params: Params, store: Store) -> Future:
+        """Have a worker compute one stage of some jobs.
+
+        The future raises what the stage raised, or one of `LOST` if the worker ended before the jobs did. `submit` itself
+        raises one of these if no worker is left.
+        """
+
+
+class Executor(Protocol):
+    """Starts and stops workers."""
+
+    def start(self) -> AbstractContextManager[Running]:
+        """Start the workers, and stop them when the block ends. After an error, running jobs are not waited for."""
+
+
+def settle(future: Future, result: Callable[[], list[Outcome]]) -> None:
+    """Put what `result` returns or raises into `future`."""
+    try:
+        future.set_result(result())
+    except asyncio.CancelledError:
+        future.set_exception(LostWorkerError("cancelled"))
+    except Exception as error:
+        future.set_exception(error)

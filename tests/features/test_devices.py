@@ -1,0 +1,56 @@
+"""One computation a device at a time, whoever asks for it."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import torch
+
+from itm.features.devices import first_free, leased
+
+HOLD = """
+import sys
+from pathlib import Path
+from itm.features.devices import first_free
+
+with first_free(["a", "b"], Path(sys.argv[1])) as place:
+    print(place, flush=True)
+    input()
+"""
+
+
+def test_two_devices_are_held_by_two_and_the_third_waits(tmp_path: Path) -> None:
+    with first_free(["a", "b"], tmp_path) as one, first_free(["a", "b"], tmp_path) as other:
+        assert {one, other} == {0, 1}
+        got: list[int] = []
+
+        def third() -> None:
+            with first_free(["a", "b"], tmp_path) as place:
+                got.append(place)
+
+        waiting = threading.Thread(target=third)
+        waiting.start()
+        waiting.join(1)
+        assert got == []
+    waiting.join(30)
+    assert got in ([0], [1])
+
+
+def test_another_process_holds_it_too_until_it_is_killed(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "0\n"
+    with first_free(["a", "b"], tmp_path) as place:
+        assert place == 1
+    other.kill()
+    other.communicate()
+    with first_free(["a", "b"], tmp_path) as place:
+        assert place == 0
+
+
+def test_a_cpu_is_shared() -> None:
+    with leased(torch.device("cpu")) as one, leased(torch.device("cpu")) as other:
+        assert one == other == torch.device("cpu")
