@@ -1,11 +1,12 @@
-"""What differs between tasks: how targets are read, split, predicted and measured. Classification is the first kind."""
+"""What differs between tasks: how targets are read, split, predicted and measured."""
 
 from itm.core.errors import ParamsError, did_you_mean
 from itm.kinds.base import TaskKind
 from itm.kinds.classification import Classification
 from itm.kinds.metrics import Metric
+from itm.kinds.regression import Regression
 
-KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(),)}
+KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(), Regression())}
 METRICS: dict[str, Metric] = {metric.name: metric for kind in KINDS.values() for metric in kind.metrics}
 
 

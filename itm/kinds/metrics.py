@@ -45,5 +45,28 @@ def balanced_accuracy(predicted: np.ndarray, actual: np.ndarray) -> float:
     return float((np.bincount(actual, predicted == actual)[rows > 0] / rows[rows > 0]).mean())
 
 
+def r2(predicted: np.ndarray, actual: np.ndarray) -> float:
+    """Return the explained share of the variance, at most 1; of targets that are all equal, 1 if all are right, else 0."""
+    error, variation = float(((predicted - actual) ** 2).sum()), float(((actual - actual.mean()) ** 2).sum())
+    return 1 - error / variation if variation else float(error == 0)
+
+
+def mean_absolute_error(predicted: np.ndarray, actual: np.ndarray) -> float:
+    """Return the mean distance between prediction and target, in the unit of the targets."""
+    return float(np.abs(predicted - actual).mean())
+
+
+def spearman(predicted: np.ndarray, actual: np.ndarray) -> float:
+    """Return the correlation of the ranks, from -1 to 1; 0 if predictions or targets are all equal."""
+    from scipy import stats  # slow to import, and classification does not need it
+
+    if (predicted == predicted[0]).all() or (actual == actual[0]).all():
+        return 0.0
+    return float(stats.spearmanr(predicted, actual).statistic)
+
+
 ACCURACY = Metric("accuracy", "accuracy", accuracy, lowest=0.0, highest=1.0)
 BALANCED_ACCURACY = Metric("balanced_accuracy", "balanced accuracy", balanced_accuracy, lowest=0.0, highest=1.0)
+R2 = Metric("r2", "R²", r2, highest=1.0)
+MAE = Metric("mae", "mean absolute error", mean_absolute_error, higher_is_better=False, lowest=0.0)
+SPEARMAN = Metric("spearman", "Spearman correlation", spearman, lowest=-1.0, highest=1.0)

@@ -1,4 +1,4 @@
-"""kNN: accuracy of a weighted vote of the nearest embeddings, on held-out rows.
+"""kNN: a weighted vote, or the weighted mean for real-valued targets, of the nearest embeddings, on held-out rows.
 
 Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018, sec. 3.4.
 """
@@ -26,33 +26,41 @@ class KnnOptions(ProbeOptions):
 
 @register
 class Knn(ProbeScore[KnnOptions]):
-    """A vote of the nearest training rows by cosine similarity; a vote weighs exp(similarity / temperature)."""
+    """The weighted mean target of the nearest training rows by cosine similarity; a weight is exp(similarity / temperature).
+
+    Targets are one-hot for classes, whose weighted mean is a vote, and the numbers themselves for regression.
+    """
 
     options_type = KnnOptions
     info = ScoreInfo(
         name="knn",
-        summary="Accuracy of a vote of the 20 nearest embeddings, on held-out images.",
-        meaning="How often an image's nearest neighbours in embedding space have its class. Nothing is trained.",
+        summary="How well the 20 nearest embeddings predict the target, on held-out images.",
+        meaning="Whether an image's nearest neighbours in embedding space have its class or value. Nothing is trained.",
         paper="Wu et al., CVPR 2018",
         cost="n² d",
+        kinds=("classification", "regression"),
     )
 
     def predict(self, sample: Sample, folds: Sequence[Fold]) -> list[Predictions]:
-        """Return the class with the most votes for each test row."""
+        """Return the class with the most votes, or the weighted mean, for each test row."""
         features = sample.features.astype(np.float64)
         norms = np.linalg.norm(features, axis=1, keepdims=True)
         unit = features / np.where(norms > 0, norms, 1.0)
+        if sample.kind.name == "regression":
+            targets = np.stack([sample.targets, np.ones(len(unit))], axis=1)  # the second sum is that of the weights
+            return [sums[:, 0] / sums[:, 1] for sums in (self._sum(unit, targets, fold) for fold in folds)]
         one_hot = np.eye(sample.classes)[sample.labels]
-        return [self._vote(unit, one_hot, fold) for fold in folds]
+        return [self._sum(unit, one_hot, fold).argmax(axis=1) for fold in folds]
 
-    def _vote(self, unit: np.ndarray, one_hot: np.ndarray, fold: Fold) -> np.ndarray:
+    def _sum(self, unit: np.ndarray, targets: np.ndarray, fold: Fold) -> np.ndarray:
+        """Return the weighted sum [m, k] of the targets [n, k] of the neighbours of each test row; the largest weight is 1."""
         count = min(self.options.neighbours, len(fold.train))
-        predicted = np.empty(len(fold.test), dtype=np.int64)
+        sums = np.empty((len(fold.test), targets.shape[1]))
         for start in range(0, len(fold.test), CHUNK):
             rows = fold.test[start : start + CHUNK]
             similarity = unit[rows] @ unit[fold.train].T
             nearest = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
-            weight = np.exp((np.take_along_axis(similarity, nearest, axis=1) - 1.0) / self.options.temperature)
-            votes = np.einsum("ik,ikc->ic", weight, one_hot[fold.train[nearest]])
-            predicted[start : start + len(rows)] = votes.argmax(axis=1)
-        return predicted
+            near = np.take_along_axis(similarity, nearest, axis=1)
+            weight = np.exp((near - near.max(axis=1, keepdims=True)) / self.options.temperature)
+            sums[start : start + len(rows)] = np.einsum("ik,ikc->ic", weight, targets[fold.train[nearest]])
+        return sums

@@ -1,4 +1,4 @@
-"""Linear probe: held-out accuracy of a logistic regression on the frozen embeddings, the usual baseline of the field."""
+"""Linear probe: logistic or ridge regression on the frozen embeddings, on held-out rows; the usual baseline of the field."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,32 +13,37 @@ from itm.scores.probe import Predictions, ProbeOptions, ProbeScore
 from itm.scores.registry import register
 from itm.scores.sample import Sample
 
+PENALTIES = np.logspace(-4, 4, 17)  # of a ridge regression, per training row
+
 
 class LinearProbeOptions(ProbeOptions):
-    """`inverse_penalty` is the inverse of the L2 penalty on standardised features."""
+    """`inverse_penalty` is the inverse of the L2 penalty of the logistic regression; a ridge regression chooses its own."""
 
     inverse_penalty: float = Field(1.0, gt=0, allow_inf_nan=False)
 
 
 @register
 class LinearProbe(ProbeScore[LinearProbeOptions]):
-    """Logistic regression on standardised features."""
+    """Logistic regression on standardised features; for real-valued targets ridge regression."""
 
     options_type = LinearProbeOptions
     info = ScoreInfo(
         name="linear_probe",
-        summary="Accuracy of a logistic regression on the embeddings, on held-out images.",
+        summary="How well a linear model of the embeddings predicts the target, on held-out images.",
         meaning="What a linear head on the frozen model reaches: the plain baseline that any score has to beat.",
         paper="",
-        cost="one logistic regression per fold",
+        cost="one logistic or ridge regression per fold",
+        kinds=("classification", "regression"),
     )
 
     def predict(self, sample: Sample, folds: Sequence[Fold]) -> list[Predictions]:
-        """Return the most probable class of each test row; features are standardised over all rows."""
+        """Return the most probable class or the number of each test row; features are standardised over all rows."""
         features = sample.features.astype(np.float64)
         spread = features.std(axis=0)
         constant = spread <= 1e-12 * np.abs(features).max()
         features = _narrow((features - features.mean(axis=0)) / np.where(constant, 1.0, spread))
+        if sample.kind.name == "regression":
+            return [_predict_numbers(features, sample.targets, fold) for fold in folds]
         return [self._predict(features, sample.labels, fold) for fold in folds]
 
     def _predict(self, features: np.ndarray, labels: np.ndarray, fold: Fold) -> np.ndarray:
@@ -52,6 +57,16 @@ class LinearProbe(ProbeScore[LinearProbeOptions]):
             warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
             probe.fit(features[fold.train], trained)
         return np.asarray(probe.predict(features[fold.test]))
+
+
+def _predict_numbers(features: np.ndarray, targets: np.ndarray, fold: Fold) -> np.ndarray:
+    """Return predictions by ridge regression with the penalty of the least leave-one-out error on the training rows."""
+    if features.shape[1] == 0:
+        return np.full(len(fold.test), targets[fold.train].mean())
+    from sklearn.linear_model import RidgeCV  # slow to import, and only this score needs it
+
+    probe = RidgeCV(alphas=len(fold.train) * PENALTIES).fit(features[fold.train], targets[fold.train])
+    return np.asarray(probe.predict(features[fold.test]))
 
 
 def _narrow(features: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""LogME: the evidence of a Bayesian linear model from embeddings to classes.
+"""LogME: the evidence of a Bayesian linear model from embeddings to targets.
 
 Source: You, Liu, Wang, Long, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021, eq. (2).
 """
@@ -13,26 +13,33 @@ from itm.scores.sample import Sample
 
 @register
 class Logme(StatisticScore[Options]):
-    """The mean over classes of the maximal log evidence per row of the one-hot target."""
+    """The maximal log evidence per row of the target: the mean over one-hot classes, or that of the standardised numbers."""
 
     info = ScoreInfo(
         name="logme",
-        summary="Evidence of a Bayesian linear model from the embeddings to the classes.",
-        meaning="How probable the labels are under a linear model, averaged over its weights; in nats per image and class. "
+        summary="Evidence of a Bayesian linear model from the embeddings to the targets.",
+        meaning="How probable the targets are under a linear model, averaged over its weights; in nats per image and class. "
         "Only differences between models have a meaning.",
         paper="You et al., ICML 2021",
         cost="the shared eigendecomposition",
+        kinds=("classification", "regression"),
     )
 
     def value(self, sample: Sample) -> float:
         """Return the evidence in nats; `itm.scores.common.evidence` derives it."""
         statistics = sample.statistics
+        weights = mean_squares = statistics.shares
+        means, products = np.ones(statistics.classes), statistics.centres
+        if sample.kind.name == "regression":  # of the standardised target: neither its unit nor its zero may matter
+            target = (sample.targets - sample.targets.mean()) / sample.targets.std()
+            weights, mean_squares, means = np.ones(1), np.ones(1), np.zeros(1)
+            products = statistics.mean_products(target[:, None])
         return mean_evidence(
             rows=statistics.n,
-            weights=statistics.shares,
-            means=np.ones(statistics.classes),
-            products=statistics.centres,
-            mean_squares=statistics.shares,
+            weights=weights,
+            means=means,
+            products=products,
+            mean_squares=mean_squares,
             values=statistics.values,
             mean_coordinates=statistics.mean_coordinates,
             mean_square=float(statistics.mean @ statistics.mean),
