@@ -84,8 +84,11 @@ def test_an_interrupted_ranking_resumes(project, tmp_path):
 
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_workers_end_with_an_interrupt(project, kind):
-    (project / "params.yaml").write_text((project / "params.yaml").read_text() + f"runner: {{kind: {kind}}}\n")
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["data"]["sets"] = [f"synthetic:shapes?images=600&seed={seed}" for seed in range(4)]
+    params["runner"] = {"kind": kind}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
     interrupt(project, "itm", "extract")
     stored = len(features(project))
-    assert 0 < stored < len(MODELS)
+    assert 0 < stored < 4 * len(MODELS)
     assert finish(project, "itm", "extract").count("(cached)") == stored
