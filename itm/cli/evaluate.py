@@ -13,7 +13,7 @@ Column = Annotated[str | None, typer.Option(help="Name of its column in --table.
 
 def evaluate(
     measured: Annotated[
-        Path | None, typer.Option(help="Folder with accuracies.csv, scores.parquet and models.csv. Default: params.")
+        Path | None, typer.Option(help="Folder with accuracies.csv, scores.parquet and models.csv. Default: from params.yaml.")
     ] = None,
     table: Annotated[Path | None, typer.Option(help="Evaluate on this table of accuracies (CSV or Parquet) instead.")] = None,
     scores: Annotated[Path | None, typer.Option(help="Table of scores for --table.")] = None,

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 Data = Annotated[
     list[str] | None,
     typer.Argument(
-        help="folder:PATH, csv:PATH, parquet:PATH, digits or synthetic:FAMILY. NAME=SOURCE sets a name. Default: params."
+        help="folder:PATH, csv:PATH, parquet:PATH, digits or synthetic:FAMILY. NAME=SOURCE sets a name. "
+        "Default: from params.yaml."
     ),
 ]
-Zoo = Annotated[Path | None, typer.Option(help="Zoo file. Default: params.")]
+Zoo = Annotated[Path | None, typer.Option(help="Zoo file. Default: from params.yaml.")]
 Code = Annotated[list[Path] | None, typer.Option(help="File or folder with allowed zoo factories. Can be repeated.")]
 Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name or wildcard. Can be repeated.")]
 ParamsFile = Annotated[Path | None, typer.Option("--params", help="Parameter file. Default: params.yaml, if it exists.")]
@@ -33,7 +34,7 @@ Precision = Annotated[str | None, typer.Option(help="fp32 or bf16.")]
 BatchSize = Annotated[int | None, typer.Option(help="Images per batch. It is halved when memory runs out.")]
 Resume = Annotated[str | None, typer.Option(help="always, only-missing or only-cache.")]
 RankingName = Annotated[
-    str | None, typer.Argument(help="Name printed by `itm rank`, or its beginning. Default: the ranking of params.")
+    str | None, typer.Argument(help="Name printed by `itm rank`, or its beginning. Default: the ranking of params.yaml.")
 ]
 AllowFailures = Annotated[bool, typer.Option(help="Exit with status 0 even if a model or data set failed.")]
 RunnerKind = Annotated[

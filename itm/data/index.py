@@ -124,7 +124,7 @@ def describe_changes(source: str, sampled: bool, store: Store) -> str:
 
     Names and modification times are compared; no file is read. A file that was exchanged with its old time kept goes
     unnoticed, and one that was only touched counts as changed: the next refresh finds out whether its images differ. The
-    index of a `sampled` data set knows only some files, so new files cannot be told from those that were not drawn.
+    index of a `sampled` data set knows only some files, so new files look like files that were not sampled.
     """
     try:
         found = parse_source(source)

@@ -59,19 +59,19 @@ def test_a_missing_extra_is_named(hide):
 
 @pytest.mark.usefixtures("own_logger")
 @pytest.mark.parametrize(
-    ("missing", "told"),
+    ("missing", "message"),
     [
         (("prefect", "mlflow", "dvc"), PIPELINE),
         (("prefect", "mlflow", "dvc", "flows", "tasks"), f"{PIPELINE} It also needs {CLONE} instead."),
         (("flows", "tasks"), f"{CLONE}."),
     ],
 )
-def test_refresh_needs_the_pipeline(hide, tmp_path, monkeypatch, missing, told):
+def test_refresh_needs_the_pipeline(hide, tmp_path, monkeypatch, missing, message):
     monkeypatch.chdir(tmp_path)
     hide(*missing)
     result = CliRunner().invoke(app, ["refresh"])
     assert result.exit_code == 2
-    assert result.stderr == f"error: `itm refresh` needs {told}\n"
+    assert result.stderr == f"error: `itm refresh` needs {message}\n"
 
 
 def test_a_ranking_runs_without_the_pipeline(hide, caplog):

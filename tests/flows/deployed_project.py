@@ -21,17 +21,17 @@ SETS = [f"synthetic:{family}?images=40" for family in ("shapes", "textures")]
 MODELS = ["test_*"]  # eight
 
 
-def until(told: Callable[[], Any], what: str) -> Any:
-    """Return what is told as soon as it is something."""
+def until(find: Callable[[], Any], what: str) -> Any:
+    """Call `find` until it returns something, and return that."""
     end = time.monotonic() + PATIENCE
-    while not (found := told()):
+    while not (found := find()):
         assert time.monotonic() < end, f"waited {PATIENCE} s for {what}"
         time.sleep(0.05)
     return found
 
 
 def free_port() -> int:
-    """Return a port that nothing listens at."""
+    """Return a free port."""
     with closing(socket.socket()) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -47,7 +47,7 @@ class Project:
 
     @contextmanager
     def running(self, name: str, *command: str) -> Iterator[psutil.Process]:
-        """Run a command that does not end by itself, and all that it starts."""
+        """Run a server, and stop it with its children at the end."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = psutil.Popen(command, cwd=self.root, env=self.environment, stdout=log, stderr=log)
             try:
@@ -56,7 +56,7 @@ class Project:
                 end(process)
 
     def done(self, *command: str) -> str:
-        """Run a command to its end and return what it said."""
+        """Run a command to its end and return its output."""
         done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -95,7 +95,7 @@ class Project:
 
 
 def end(process: psutil.Popen) -> None:
-    """End a process, which ends what it started; what remains is killed."""
+    """Terminate a process with its children, and kill what remains."""
     family = [process]
     with suppress(psutil.NoSuchProcess):
         family += process.children(recursive=True)
