@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from itm.core.errors import ParamsError
 from itm.core.params import Params, find_params, with_overrides
@@ -129,3 +130,22 @@ def test_options_replace_single_values_and_are_checked():
     assert (changed.extract.batch_size, changed.extract.precision) == (4, "bf16")
     with pytest.raises(ParamsError, match=r"options: extract\.batch_size"):
         with_overrides(params, extract={"batch_size": 0})
+
+
+def _documented():
+    """Return the defaults that the reference page shows, by section and key."""
+    found: dict[str, dict[str, object]] = {}
+    for line in (ROOT / "docs" / "use" / "parameters.md").read_text().splitlines():
+        if line.startswith("## "):
+            section = found.setdefault(line.removeprefix("## "), {})
+        elif line.startswith("| `"):
+            key, default = (part.strip().strip("`") for part in line.split("|")[1:3])
+            section[key] = yaml.safe_load(default)
+    return found
+
+
+def test_the_reference_page_lists_every_key_with_its_default():
+    defaults = Params().model_dump(mode="json")
+    sections = {name: value for name, value in defaults.items() if isinstance(value, dict)}
+    top = {name: value for name, value in defaults.items() if name not in sections}
+    assert _documented() == {"Top level": top, **sections}
