@@ -18,6 +18,8 @@ from itm.core.params import Params
 from itm.core.sections import EvaluateParams
 from itm.store.layout import Store
 
+pytestmark = pytest.mark.slow
+
 Measure = Callable[..., Path]
 
 

@@ -35,7 +35,7 @@ HEAVY = {
 
 Run = Callable[..., Result]
 
-pytestmark = pytest.mark.usefixtures("own_logger")
+pytestmark = [pytest.mark.usefixtures("own_logger"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from itm.data.ingest import ingest
 from itm.store.feature_file import read_embeddings
 from itm.zoo.load import build
 
+pytestmark = pytest.mark.slow
+
 
 def embeddings_of(features: Features) -> np.ndarray:
     return read_embeddings(features.path)[0]

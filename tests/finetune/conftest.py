@@ -13,7 +13,14 @@ from itm.finetune.runs import finetune
 from itm.store.layout import Store
 
 Finetune = Callable[..., tuple[Run, ...]]
-SHORT = {"seeds": 1, "steps": 12, "evaluations": 2, "learning_rates": (1e-4, 1e-2), "few_images_divisor": 1}
+SHORT = {
+    "seeds": 1,
+    "steps": 12,
+    "evaluations": 2,
+    "learning_rates": (1e-4, 1e-2),
+    "few_images_divisor": 1,
+    "batch_norm": "frozen",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ SOURCE = "synthetic:shapes?images=60"
 NAME = "shapes-images60"
 RECIPE = {"steps": 4, "seeds": 2, "evaluations": 1, "learning_rates": [1e-4, 1e-2]}
 
-pytestmark = pytest.mark.usefixtures("own_logger")
+pytestmark = [pytest.mark.usefixtures("own_logger"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from itm.finetune.training import Training
 from itm.store.files import read_json
 from itm.store.layout import Store
 
+pytestmark = pytest.mark.slow
+
 CHANCE = 0.1
 
 

@@ -21,6 +21,8 @@ from itm.store.layout import Store
 from itm.zoo import facts as zoo_facts
 from itm.zoo import load
 
+pytestmark = pytest.mark.slow
+
 SPLITS = {"train": slice(0, 300), "val": slice(300, 450), "test": slice(450, 1700)}
 
 

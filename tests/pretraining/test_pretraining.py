@@ -21,6 +21,8 @@ from itm.zoo.load import build
 from itm.zoo.timm_import import timm
 from itm.zoo.zoo_file import read_zoo_file
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pictures() -> Pictures:

@@ -19,6 +19,8 @@ from itm.scores import Sampling, Splitting, evaluate
 from itm.store.layout import Store
 from itm.store.ranking_file import VERSION, read_ranking, write_ranking
 
+pytestmark = pytest.mark.slow
+
 TARGET = TargetSpec("classification", ("rose", "tulip"))
 DATA = DataRef("petals", "folder:petals", Path("petals.parquet"), "d" * 64, TARGET, 100, groups=7, rejected={"empty": 2})
 SCORE = ScoreParams()

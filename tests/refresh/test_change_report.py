@@ -19,6 +19,8 @@ from itm.run.work import Work
 from tests.refresh.rankings import PARAMS, Values, failing_whole, rank, recommend_first, refresh, without
 from tests.report.example import HOSTILE
 
+pytestmark = pytest.mark.slow
+
 POOL = {"a": 0.9, "b": 0.8, "c": 0.7}
 
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on PATH to open the page with")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on PATH to open the page with"),
+]
 
 
 def _one(name: str, kind: Kind, mean: float, regret: float) -> PredictorResult:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on PATH to open the page with")
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on PATH to open the page with"),
+]
 
 FAILED = "swin_large_patch4_window12_384.ms_in22k"
 

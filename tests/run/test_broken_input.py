@@ -17,6 +17,8 @@ from itm.store.files import read_table
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
+pytestmark = pytest.mark.slow
+
 LONG, TEXTURES = "test_resnet.drawn_long", "test_efficientnet.textures"
 
 

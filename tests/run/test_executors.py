@@ -20,6 +20,8 @@ from itm.run.executors import Inline, Processes, Threads, executor
 from itm.run.plan import Plan, plan
 from itm.store.layout import Store
 
+pytestmark = pytest.mark.slow
+
 Ranked = tuple[list[Outcome], bytes]
 Rank = Callable[[str], Ranked]
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures", "test_vit.drawn_long"]

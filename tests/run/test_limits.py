@@ -17,6 +17,8 @@ from itm.run.plan import plan
 from itm.run.stages import EXTRACT
 from itm.store.layout import Store
 
+pytestmark = pytest.mark.slow
+
 MODELS = ["test_resnet.drawn_long", "test_efficientnet.textures", "test_byobnet.shapes"]
 
 Limited = Callable[..., Any]

@@ -16,6 +16,8 @@ from itm.store.files import read_table
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
+pytestmark = pytest.mark.slow
+
 LONG, SHORT, TEXTURES = "test_resnet.drawn_long", "test_resnet.drawn_short", "test_efficientnet.textures"
 SOURCE = "synthetic:shapes?images=60"
 MODELS = """

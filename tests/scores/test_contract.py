@@ -11,6 +11,8 @@ from itm.scores import ModelInfo, ProbeScore, Splitting, evaluate, expand, get, 
 from itm.scores.library.logme import Logme
 from tests.scores.samples import blobs, scored
 
+pytestmark = pytest.mark.slow
+
 SINGLE = [name for name in names() if get(name).sampling != "pooled"]
 HELD_OUT = [name for name in names() if get(name).sampling == "held_out"]
 COMBINED = [name for name in names() if weights_of(name)]

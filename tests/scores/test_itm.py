@@ -18,6 +18,8 @@ from itm.scores.itm.rows import Rows
 from itm.scores.itm.score import Itm
 from itm.scores.itm.training import Training
 
+pytestmark = pytest.mark.slow
+
 Tensor = torch.Tensor
 
 

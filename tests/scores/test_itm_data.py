@@ -7,6 +7,8 @@ import pytest
 
 from itm.scores import Evaluation, Splitting, evaluate
 
+pytestmark = pytest.mark.slow
+
 HOLDOUT = Splitting("holdout")
 LESS = {"steps": 200, "evaluate_every": 50}
 SHORT = {"steps": 40, "evaluate_every": 20}

@@ -16,6 +16,8 @@ from itm.scores.itm.score import Itm
 from itm.scores.itm.training import Training
 from itm.scores.sample import Sample
 
+pytestmark = pytest.mark.slow
+
 LEAK_TABLE = [(37, 256, 1, 0.5), (100, 256, 1, 0.5), (37, 256, 100, 1.0), (37, 64, 100, 0.5), (37, 16, 100, 0.5)]
 
 

@@ -16,6 +16,8 @@ from itm.kinds import METRICS
 from itm.scores import Evaluation, ModelInfo, Splitting, canonical, evaluate_together, get, names
 from tests.scores.samples import blobs, in_order, known, scored
 
+pytestmark = pytest.mark.slow
+
 SINGLE = [name for name in names() if get(name).sampling != "pooled"]
 CONSTANT = {name: "it does not depend on the images" for name in names() if get(name).sampling == "constant"}
 HELD_OUT = [name for name in names() if get(name).sampling == "held_out"]

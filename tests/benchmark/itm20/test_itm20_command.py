@@ -18,7 +18,7 @@ from itm.store.files import read_table
 Run = Callable[..., Result]
 POOL = ("mnasnet1_0", "mobilenet_v2", "resnet18")
 
-pytestmark = pytest.mark.usefixtures("own_logger")
+pytestmark = [pytest.mark.usefixtures("own_logger"), pytest.mark.slow]
 
 
 def write_accuracies(path: Path, accuracies: dict[str, tuple[float, ...]]) -> Path:
