@@ -29,7 +29,7 @@ IMPORTS = {name: set(_imports(path)) for name, path in FILES.items()}
 @pytest.mark.slow
 def test_importing_the_library_loads_no_orchestrator():
     code = (
-        "import pkgutil, sys, itm.zoo.timm_import\n"
+        "import pkgutil, sys, itm.zoo.timm_gate\n"
         "for module in pkgutil.walk_packages(itm.__path__, 'itm.'): __import__(module.name)\n"
         f"print(sorted({ORCHESTRATION} & set(sys.modules)), sum(name.startswith('itm.') for name in sys.modules))"
     )

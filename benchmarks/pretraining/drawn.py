@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from benchmarks.pretraining.checkpoints import write_checkpoint
 from benchmarks.pretraining.pictures import DRAWN_SEED, MEAN, STD, normalise
 from itm.data.sources.drawing import SyntheticSet, draw
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 
 log = logging.getLogger(__name__)
 

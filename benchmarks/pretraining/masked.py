@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.pretraining.objectives import Objective
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 
 DECODER_WIDTH, DECODER_HEADS = 64, 4
 ORIENTATIONS = 9

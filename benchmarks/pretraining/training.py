@@ -10,7 +10,7 @@ from benchmarks.pretraining.checkpoints import write_checkpoint
 from benchmarks.pretraining.objectives import Objective
 from benchmarks.pretraining.pictures import MEAN, STD, Pictures
 from benchmarks.pretraining.recipes import OBJECTIVES, SIZE, Recipe
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 
 log = logging.getLogger(__name__)
 

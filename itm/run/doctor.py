@@ -48,7 +48,7 @@ def _packages() -> Iterator[Finding]:
 
 def _vision() -> Finding:
     try:
-        gate = importlib.import_module("itm.zoo.timm_import")
+        gate = importlib.import_module("itm.zoo.timm_gate")
     except (ImportError, RuntimeError) as error:
         return Finding("torchvision and timm", False, f"do not load ({error}); install the torchvision that matches torch")
     repaired = bool(gate.is_torchvision_patched())

@@ -9,7 +9,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 
-import itm.zoo.timm_import  # noqa: F401  the file's `import timm` needs the patched torchvision
+import itm.zoo.timm_gate  # noqa: F401  the file's `import timm` needs the patched torchvision
 from itm.core.errors import ModelError, did_you_mean
 from itm.core.keys import content_key, file_hash
 

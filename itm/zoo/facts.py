@@ -14,7 +14,7 @@ from itm.core.errors import ModelError
 from itm.core.types import Facts, Failure, ModelRef
 from itm.zoo.load import build_without_weights
 from itm.zoo.resolve import matches, timm_model, zoo_failure
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 from itm.zoo.timm_names import check_architecture, timm_config, timm_names
 from itm.zoo.zoo_file import Zoo, read_zoo_file
 

@@ -15,7 +15,7 @@ from itm.store.hash_cache import cached_hash
 from itm.zoo.factory import factory_file, load_factory
 from itm.zoo.hub import pretrained_file
 from itm.zoo.state import load_state, read_state
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 from itm.zoo.timm_names import check_architecture, timm_config
 
 ARGUMENTS = ("num_classes", "img_size", "patch_size", "global_pool", "in_chans", "drop_rate", "dynamic_img_size")

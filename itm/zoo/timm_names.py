@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from itm.core.errors import ModelError, did_you_mean
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from benchmarks.pretraining.recipes import POOLED, RECIPES, SIZE, VIT, Recipe, r
 from benchmarks.pretraining.training import save, train
 from itm.core.errors import DataError, ModelError
 from itm.zoo.load import build
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 from itm.zoo.zoo_file import read_zoo_file
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ import yaml
 from safetensors.torch import save_file
 
 from itm.core.types import ModelRef
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 
 FACTORIES = """
 import timm

@@ -15,7 +15,7 @@ from itm.core.errors import ModelError, ParamsError
 from itm.core.types import Facts, Failure, ModelRef, Preprocessing
 from itm.zoo.facts import build_on_meta, create_transform, facts, list_models, preprocessing, preprocessing_without_weights
 from itm.zoo.load import build
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 WriteZoo = Callable[..., Path]

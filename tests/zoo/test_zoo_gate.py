@@ -24,10 +24,10 @@ except RuntimeError as error:
     assert "operator torchvision::nms does not exist" in str(error), error
     alone = False
 """
-IMPORT = "import itm.zoo.timm_import as gate"
+IMPORT = "import itm.zoo.timm_gate as gate"
 USE = """
 from PIL import Image
-import itm.zoo.timm_import as gate
+import itm.zoo.timm_gate as gate
 transform = gate.timm.data.create_transform(input_size=(3, 32, 32), is_training=False)
 assert transform(Image.new("RGB", (40, 50))).shape == (3, 32, 32)
 training = gate.timm.data.create_transform(input_size=(3, 32, 32), is_training=True, auto_augment="rand-m9-mstd0.5")
@@ -73,7 +73,7 @@ folder.mkdir()
 (folder / "__init__.py").write_text("raise RuntimeError('broken in another way')")
 sys.path.insert(0, {str(tmp_path)!r})
 try:
-    import itm.zoo.timm_import
+    import itm.zoo.timm_gate
 except RuntimeError as error:
     print(error)
 """

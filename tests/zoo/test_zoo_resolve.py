@@ -9,7 +9,7 @@ import pytest
 
 from itm.core.sections import ZooParams
 from itm.zoo.resolve import resolve
-from itm.zoo.timm_import import timm
+from itm.zoo.timm_gate import timm
 
 WriteZoo = Callable[..., Path]
 

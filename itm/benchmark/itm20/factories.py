@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from itm.zoo.timm_import import import_torchvision, timm
+from itm.zoo.timm_gate import import_torchvision, timm
 
 HEAD = ("avgpool", "dropout", "fc", "classifier")
 DECODER = ("decoder.", "encoder.mask_token", "encoder.rel_pos_bias.relative_position_index")  # the last is computed, not loaded

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from itm.cli.app import app
 from itm.data.sources.drawing import SyntheticSet, draw
-from itm.zoo.timm_import import import_torchvision, timm
+from itm.zoo.timm_gate import import_torchvision, timm
 
 Run = Callable[..., Result]
 REVISION = "0" * 40

@@ -14,7 +14,7 @@ from itm.benchmark.itm20.run import FACTORIES
 from itm.core.types import ModelRef
 from itm.zoo.factory import load_factory
 from itm.zoo.load import build
-from itm.zoo.timm_import import import_torchvision, timm
+from itm.zoo.timm_gate import import_torchvision, timm
 from itm.zoo.timm_names import timm_config
 
 published = import_torchvision().models
