@@ -45,7 +45,7 @@ from itm.run.stages import pair_key
 from itm.store.feature_file import write_features
 from itm.store.layout import Store, file_name
 from itm.zoo import facts as zoo_facts
-from itm.zoo.load import build_without_weights
+from itm.zoo.construct import build_without_weights
 
 MODELS, DATA_SETS, IMAGES = 300, 20, 300
 COLD_MODELS, COLD_DATA_SETS, COLD_IMAGES = 6, 4, 400

@@ -57,6 +57,7 @@ class ModelRef:
     arguments: dict[str, Any] = field(default_factory=dict)
     checkpoint: Path | None = None
     sha256: str | None = None  # required hash of the weight file
+    weights_key: str | None = None  # which weights of the file, if it has several
     pretrained: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     family: str = ""

@@ -36,10 +36,14 @@ class Identity:
     splits: tuple[str, ...]
     packages: Mapping[str, str]
     pooling: str = "forward_head(pre_logits=True)"
+    weights_key: str | None = None
 
     @property
     def key(self) -> str:
-        return content_key(asdict(self))
+        facts = asdict(self)
+        if self.weights_key is None:  # keys of embeddings from before it existed stay valid
+            del facts["weights_key"]
+        return content_key(facts)
 
     @classmethod
     def read(cls, stored: Any) -> "Identity":

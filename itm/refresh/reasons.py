@@ -24,6 +24,7 @@ from itm.store.layout import Store, file_name
 _STORED = re.compile(r"(?P<model>.+)-[0-9a-f]{16}\.parquet")
 WORDS = {
     "weights": "weights changed",
+    "weights_key": "weights changed",
     "data": "images changed",
     "preprocessing": "preprocessing changed",
     "input_size": "preprocessing changed",

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import flop_registry
 
 from itm.core.errors import ModelError
 from itm.core.types import Facts, Failure, ModelRef
-from itm.zoo.load import build_without_weights
+from itm.zoo.construct import build_on_meta, build_without_weights
 from itm.zoo.resolve import matches, timm_model, zoo_failure
 from itm.zoo.timm_gate import timm
 from itm.zoo.timm_names import check_architecture, timm_config, timm_names
@@ -57,16 +57,6 @@ def facts(model: ModelRef, module: torch.nn.Module, config: dict[str, Any]) -> F
         family=model.family or _family(model, module),
         pretraining=model.pretraining or _pretraining(model),
     )
-
-
-def build_on_meta(model: ModelRef) -> torch.nn.Module:
-    """Return `model` in evaluation mode without weights, on the meta device if its code supports it."""
-    try:
-        with torch.device("meta"):
-            return build_without_weights(model).eval()
-    except ModelError:
-        # code that reads tensor values cannot run on meta; other errors are raised again
-        return build_without_weights(model).eval()
 
 
 def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) -> Iterator[tuple[str, Facts | Failure]]:

@@ -1,25 +1,24 @@
 """Build a module from a `ModelRef` and load its weights strictly."""
 
-import inspect
-import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from itm.core.errors import ModelError, did_you_mean
+from itm.core.errors import ModelError
 from itm.core.keys import file_hash
 from itm.core.types import ModelRef
 from itm.store.hash_cache import cached_hash
-from itm.zoo.factory import factory_file, load_factory
+from itm.zoo.construct import build_without_weights, head_modules
+from itm.zoo.factory import factory_file
+from itm.zoo.fill import Rules, fill
 from itm.zoo.hub import pretrained_file
-from itm.zoo.state import load_state, read_state
-from itm.zoo.timm_gate import timm
-from itm.zoo.timm_names import check_architecture, timm_config
-
-ARGUMENTS = ("num_classes", "img_size", "patch_size", "global_pool", "in_chans", "drop_rate", "dynamic_img_size")
-SIZE_ARGUMENTS = {"img_size", "dynamic_img_size", "strict_img_size"}
+from itm.zoo.state import required
+from itm.zoo.timm_load import Conversion
+from itm.zoo.timm_names import timm_config
+from itm.zoo.weight_sets import Tensors
 
 
 def weights_file(model: ModelRef) -> Path:
@@ -73,7 +72,7 @@ def definition(model: ModelRef) -> dict[str, Any]:
         "factory": factory,
         "arguments": model.arguments,
         "input_size": model.preprocessing.input_size,
-    }
+    } | ({"weights_key": model.weights_key} if model.weights_key else {})
 
 
 def build(model: ModelRef) -> torch.nn.Module:
@@ -84,76 +83,57 @@ def build(model: ModelRef) -> torch.nn.Module:
     if model.pretrained:
         return _pretrained(model, path).eval()
     module = build_without_weights(model)
-    load_state(module, read_state(path), path)
+    rules = Rules() if model.factory else Rules(partial(_filtered, model, module))
+    fill(model.name, module, path, model.weights_key, rules)
+    if model.factory:
+        _check_repeatable(model, module)
     return module.eval()
 
 
-def build_without_weights(model: ModelRef) -> torch.nn.Module:
-    """Build `model` without reading its weights. Under ``with torch.device("meta")`` it needs no memory."""
-    return _make(model)
-
-
 def _pretrained(model: ModelRef, path: Path) -> torch.nn.Module:
-    """Let timm load its weights from `path`, because it converts some checkpoints while loading."""
+    """Load weights as timm does, which converts them to other image sizes and channels."""
     trained, wanted = timm_config(model.architecture or "").get("num_classes"), model.arguments.get("num_classes")
-    if wanted and wanted != trained:
+    if wanted and wanted != trained and model.checkpoint is None:
         raise ModelError(
             f"{model.name}: num_classes {wanted} would create a head with random weights, because the pre-trained head has "
             f"{trained} classes; leave num_classes out, or set it to 0 for no head."
         )
-    try:
-        return _make(model, pretrained=True, pretrained_cfg_overlay={"file": str(path), "custom_load": False})
-    except ModelError:
-        read_state(path)  # has a better message if the file is damaged
-        raise
-
-
-def _make(model: ModelRef, **loading: Any) -> torch.nn.Module:
-    arguments = dict(model.arguments)
-    factory: Callable[..., object]
-    if model.factory is not None:
-        factory, where = load_factory(model.factory), f"factory {model.factory}"
-    elif model.architecture is not None:
-        check_architecture(model.architecture)
-        factory, where = timm.create_model, f"architecture {model.architecture}"
-        arguments = {"model_name": model.architecture, **_with_size(model)} | loading
-    else:
-        raise ModelError(f"{model.name}: has neither an architecture nor a factory; give one.")
-    try:
-        module = factory(**arguments)
-    except Exception as error:  # custom code can raise anything
-        raise ModelError(f"{model.name}: {where} {_build_error(error, factory)}") from error
-    return _check_embeddings(module, f"{model.name}: {where}")
-
-
-def _with_size(model: ModelRef) -> dict[str, Any]:
-    """Return the arguments, with the image size for architectures with a fixed one."""
-    size, config = model.preprocessing.input_size, timm_config(model.architecture or "")
-    if size is None or SIZE_ARGUMENTS & model.arguments.keys() or not config.get("fixed_input_size"):
-        return model.arguments
-    return {**model.arguments, "img_size": size}
-
-
-def _build_error(error: Exception, factory: Callable[..., object]) -> str:
-    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error)) if isinstance(error, TypeError) else None
-    if unknown is None:
-        return f"cannot be built: {type(error).__name__}: {' '.join(str(error).split())[:400]}"
-    accepted = [name for name, p in inspect.signature(factory).parameters.items() if p.kind is not p.VAR_KEYWORD]
-    known = ARGUMENTS if factory is timm.create_model else accepted
-    return f"does not take the argument {unknown[1]!r}{did_you_mean(unknown[1], known)}"
-
-
-def _check_embeddings(module: object, where: str) -> torch.nn.Module:
-    """Return `module` if it has the interface for embeddings, else raise a `ModelError`."""
-    if not isinstance(module, torch.nn.Module):
-        raise ModelError(f"{where} returned a {type(module).__name__}, not a torch.nn.Module.")
-    missing = [name for name in ("forward_features", "forward_head") if not callable(getattr(module, name, None))]
-    if missing:
-        raise ModelError(
-            f"{where} returned a {type(module).__name__} without {' and '.join(missing)}. A model needs the interface of timm: "
-            "forward_head(forward_features(images), pre_logits=True) must return [images, width]."
-        )
-    head: Any = module.forward_head
-    if not any(p.name == "pre_logits" or p.kind is p.VAR_KEYWORD for p in inspect.signature(head).parameters.values()):
-        raise ModelError(f"{where} returned a {type(module).__name__} whose forward_head does not accept `pre_logits`.")
+    conversion = Conversion()
+    own_head = {"pretrained_cfg_overlay": {"num_classes": wanted}} if wanted else {}
+    module = build_without_weights(model, partial(conversion.build, **own_head))
+    rules = Rules(conversion.converted, always_convert=True, unused=frozenset() if wanted != 0 else head_modules(model))
+    if not conversion.is_strict and model.checkpoint is None:
+        # timm's files of these architectures may lack layers, such as a last norm, which then stay at their constant start
+        rules.defaults = {name: own.clone() for name, own in required(module).items() if own.unique().numel() == 1}
+    fill(model.name, module, path, model.weights_key, rules)
     return module
+
+
+def _filtered(model: ModelRef, module: torch.nn.Module, tensors: Tensors) -> Tensors:
+    """Return weights of another version of timm as its filter for this architecture converts them."""
+    conversion = Conversion()
+    with torch.device("meta"):
+        build_without_weights(model, conversion.build)
+    return conversion.filtered(module, tensors)
+
+
+def _check_repeatable(model: ModelRef, module: torch.nn.Module) -> None:
+    """Raise a `ModelError` if the module has tensors that are neither in the weight file nor the same in another build."""
+    again = _computed(build_without_weights(model))
+    for name, tensor in _computed(module).items():
+        other = again.get(name)
+        if other is None or other.shape != tensor.shape or not torch.equal(other.cpu().nan_to_num(), tensor.cpu().nan_to_num()):
+            raise ModelError(
+                f"{model.name}: {name} of the factory is random and not in the weight file, so every run would give other "
+                "embeddings; make it a parameter or a persistent buffer and save the weights again, or compute it without "
+                "random numbers."
+            )
+
+
+def _computed(module: torch.nn.Module) -> Tensors:
+    """Return the tensors of a module that are not in its state: buffers that are not persistent, and plain attributes."""
+    stored = module.state_dict()
+    found = {name: buffer for name, buffer in module.named_buffers() if name not in stored}
+    for place, part in module.named_modules():
+        found |= {f"{place}.{name}".strip("."): v for name, v in vars(part).items() if isinstance(v, torch.Tensor)}
+    return found

@@ -1,131 +1,131 @@
-"""Read weight files without executing code, and load them into modules strictly."""
+"""Load weights into modules strictly: every parameter and every stored buffer must come from the file."""
 
-import argparse
-import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from itm.core.errors import ModelError
+from itm.zoo.weight_sets import Tensors, is_counter
 
-WRAPPERS = ("state_dict", "model")  # keys under which training scripts store the weights
-PREFIXES = ("module.", "_orig_mod.")  # prefixes that DataParallel and torch.compile add
 HEADS = ("fc", "head", "classifier", "head_dist", "head.fc")
 SHOWN = 5
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Return the state dict of a safetensors file or a file of torch.save. `WRAPPERS` and `PREFIXES` are removed.
+@dataclass
+class Misfit:
+    """Names that keep `state` from filling a module."""
 
-    Raises
-    ------
-    ModelError
-        If the file is missing or damaged, needs code to be read, or has other content than named tensors.
-    """
-    if not path.is_file():
-        raise ModelError(f"{path}: no such weight file; check `checkpoint`, or download the file again.")
-    try:
-        content = load_file(path) if path.suffix == ".safetensors" else _torch_load(path)
-    except Exception as error:  # readers raise many error types for damaged files
-        raise ModelError(f"{path}: {_read_error(path, error)}") from error
-    state: dict[str, torch.Tensor] = _unwrap(content)
-    if not _is_state(state):
-        content_text = f"the keys {_some(map(str, state))}" if isinstance(state, dict) else f"a {type(state).__name__}"
-        raise ModelError(
-            f"{path}: contains {content_text} instead of named weights. It must be a state dict, possibly under the key "
-            f"{' or '.join(map(repr, WRAPPERS))}."
-        )
-    for prefix in PREFIXES:
-        if all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
-    return state
+    state: Tensors
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    reshaped: list[str] = field(default_factory=list)
+    unfilled: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.unexpected or self.reshaped or self.unfilled)
+
+    def __len__(self) -> int:
+        return len(self.missing) + len(self.unexpected) + len(self.reshaped) + len(self.unfilled)
 
 
-def load_state(module: torch.nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
-    """Copy `state` into `module`, converted to the dtype of the module.
+def required(module: torch.nn.Module) -> Tensors:
+    """Return the tensors that a file must have. torch does not require the counters of batch norm."""
+    return {name: own for name, own in module.state_dict().items() if not name.endswith("num_batches_tracked")}
 
-    Raises
-    ------
-    ModelError
-        If a key is missing, unexpected, or has another shape. The message lists the keys and gives a hint.
+
+def load_state(module: torch.nn.Module, state: Tensors, unused: Iterable[str] = ()) -> Misfit:
+    """Copy `state` into `module`, converted to its dtypes, and return what does not fit.
+
+    All floating-point tensors are set to NaN first. A value that no key of the file replaces is found by that, whatever the
+    module does in `load_state_dict`. `unused` are modules that the file may have in addition, such as its head.
     """
     own = module.state_dict()
+    state = _without_extras(module, state, tuple(f"{name}." for name in unused))
+    erase(module)
     try:
         result = module.load_state_dict(state, strict=False)
-        missing, unexpected, reshaped = list(result.missing_keys), list(result.unexpected_keys), list[str]()
     except RuntimeError:  # different shapes raise even if strict is False
-        missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]  # torch does not require it
-        unexpected = [k for k in state if k not in own]
+        missing = [k for k in required(module) if k not in state]
         reshaped = [k for k in own if k in state and own[k].shape != state[k].shape]
         if not reshaped:
             raise
-    if not (missing or unexpected or reshaped):
-        return
-    problems = [f"{len(missing)} missing in the file: {_some(missing)}"] if missing else []
-    problems += [f"{len(unexpected)} unexpected in the file: {_some(unexpected)}"] if unexpected else []
-    if reshaped:
-        shapes = (f"{k} {list(state[k].shape)} in the file, {list(own[k].shape)} in the model" for k in reshaped)
-        problems += [f"{len(reshaped)} with another shape: {_some(shapes)}"]
-    hint = _hint(module, state, missing, unexpected, reshaped)
-    raise ModelError(f"{path}: the weights do not fit the model. Keys {'; '.join(problems)}. {hint}")
+        return Misfit(state, missing, [k for k in state if k not in own], reshaped)
+    misfit = Misfit(state, list(result.missing_keys), list(result.unexpected_keys))
+    if not misfit:
+        misfit.unfilled = unfilled(module)
+    return misfit
 
 
-def _torch_load(path: Path) -> Any:
-    # training scripts of timm and others store their arguments with the weights; a Namespace is plain data
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        return torch.load(path, map_location="cpu", weights_only=True)
+def erase(module: torch.nn.Module) -> None:
+    """Set all floating-point parameters and stored buffers to NaN."""
+    with torch.no_grad():
+        for tensor in _floating(module).values():
+            tensor.fill_(float("nan"))
 
 
-def _read_error(path: Path, error: Exception) -> str:
-    with path.open("rb") as stream:
-        start = stream.read(64).lstrip()
-    if not start:
-        return "is empty; download it again."
-    if start.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer, not the weights themselves; run `git lfs pull`."
-    if start.startswith((b"<", b"{")):
-        return "is a web page or text, not weights (a failed download?); download it again."
-    code = re.search(r"GLOBAL (\S+)", str(error))
-    if code:
-        return (
-            f"is a pickle that needs {code[1]}, and reading it could execute any code, so it is rejected. If you trust it, "
-            "convert it once: `torch.save(torch.load(OLD, weights_only=False)['state_dict'], NEW)` (or `.state_dict()` for a "
-            "whole module), and use NEW."
+def unfilled(module: torch.nn.Module) -> list[str]:
+    """Return the parameters and stored buffers that have NaN values."""
+    return [name for name, tensor in _floating(module).items() if tensor.isnan().any()]
+
+
+def misfit_error(module: torch.nn.Module, misfit: Misfit, path: Path) -> ModelError:
+    """Return the error that lists the names that do not fit, with a hint."""
+    if misfit.unfilled:
+        return ModelError(
+            f"{path}: {_some(misfit.unfilled)} of the model are NaN after loading: the file has NaN there, or the model does "
+            "not take these weights from the file; save them again from a working model."
         )
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"is damaged or not a weight file ({text[:200]}); download it again, or save it again as safetensors."
+    own, state = module.state_dict(), misfit.state
+    parts = []
+    if misfit.missing:
+        parts.append(f"{len(misfit.missing)} missing in the file: {_some(misfit.missing)}")
+    if misfit.unexpected:
+        parts.append(f"{len(misfit.unexpected)} unexpected in the file: {_some(misfit.unexpected)}")
+    if misfit.reshaped:
+        shapes = (f"{k} {list(state[k].shape)} in the file, {list(own[k].shape)} in the model" for k in misfit.reshaped)
+        parts.append(f"{len(misfit.reshaped)} with another shape: {_some(shapes)}")
+    return ModelError(f"{path}: the weights do not fit the model. Keys {'; '.join(parts)}. {_hint(module, misfit)}")
 
 
-def _unwrap(content: Any) -> Any:
-    for wrapper in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            return content[wrapper]
-    return content
+def _floating(module: torch.nn.Module) -> Tensors:
+    tensors = dict(module.named_parameters()) | module.state_dict()
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not isinstance(tensor, torch.nn.UninitializedParameter) and (tensor.is_floating_point() or tensor.is_complex())
+    }
 
 
-def _is_state(content: Any) -> bool:
-    return (
-        bool(content)
-        and isinstance(content, dict)
-        and all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items())
-    )
+def _without_extras(module: torch.nn.Module, state: Tensors, unused: tuple[str, ...]) -> Tensors:
+    """Return `state` without counters, unused modules, and buffers that the module computes to the same values."""
+    own = module.state_dict()
+    computed = {name: buffer for name, buffer in module.named_buffers() if name not in own}
+
+    def is_extra(name: str, tensor: torch.Tensor) -> bool:
+        if name in own:
+            return False
+        if name in computed:
+            return torch.equal(computed[name].to(tensor.dtype), tensor)
+        return name.startswith(unused) or is_counter(tensor)
+
+    return {name: tensor for name, tensor in state.items() if not is_extra(name, tensor)}
 
 
-def _hint(
-    module: torch.nn.Module, state: dict[str, torch.Tensor], missing: list[str], unexpected: list[str], reshaped: list[str]
-) -> str:
+def _hint(module: torch.nn.Module, misfit: Misfit) -> str:
     heads = _heads(module)
-    in_file = [k for k in (*unexpected, *reshaped) if k.rpartition(".")[0] in heads]
-    in_model = [k for k in missing if k.rpartition(".")[0] in heads]
-    if len(in_file) + len(in_model) == len(missing) + len(unexpected) + len(reshaped):
-        classes = len(state[in_file[0]]) if in_file else 0
+    in_file = [k for k in (*misfit.unexpected, *misfit.reshaped) if k.rpartition(".")[0] in heads]
+    in_model = [k for k in misfit.missing if k.rpartition(".")[0] in heads]
+    if len(in_file) + len(in_model) == len(misfit):
+        classes = len(misfit.state[in_file[0]]) if in_file else 0
         return f"Only the head differs: set `arguments: {{num_classes: {classes}}}`."
-    if len(missing) > len(module.state_dict()) / 2:
+    if len(misfit.missing) > len(module.state_dict()) / 2:
+        first = ", ".join(sorted({f"{name.partition('.')[0]}." for name in misfit.unexpected})[:SHOWN])
+        names = f" Names in the file begin with {first}" if first else ""
         return (
             "Most keys of the model are missing, so the file is probably of another model: check `architecture` or `factory`."
+            f"{names}"
         )
     return "Check `arguments` (sizes, widths, options) and `architecture`."
 

@@ -35,6 +35,7 @@ class Entry(BaseModel):
     # weights
     checkpoint: Path | None = None
     sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$")
+    weights_key: str | None = Field(None, min_length=1)
     pretrained: bool = False
     # preprocessing
     input_size: int | None = Field(None, ge=1)
@@ -120,6 +121,7 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
         arguments=dict(entry.arguments),
         checkpoint=checkpoint,
         sha256=entry.sha256 and entry.sha256.lower(),
+        weights_key=entry.weights_key,
         pretrained=entry.pretrained,
         preprocessing=Preprocessing(entry.input_size, entry.mean, entry.std, entry.crop, entry.interpolation),
         family=entry.family,

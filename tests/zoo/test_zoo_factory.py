@@ -10,7 +10,8 @@ import torch
 
 from itm.core.errors import ModelError
 from itm.core.types import ModelRef
-from itm.zoo.load import build, build_without_weights
+from itm.zoo.construct import build_without_weights
+from itm.zoo.load import build
 
 
 def of(factories: Path, function: str, **arguments: Any) -> ModelRef:
