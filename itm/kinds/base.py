@@ -67,8 +67,8 @@ class TaskKind(ABC):
         """Return the targets of a data set in a few words, such as "10 classes"."""
 
     @abstractmethod
-    def baseline(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        """Return predictions for `test` [m] that use the targets of `train` [n] alone."""
+    def baseline(self, known: np.ndarray, test: np.ndarray) -> np.ndarray:
+        """Return predictions for `test` [m] that use the targets `known` [n] alone."""
 
     @abstractmethod
     def head(self, width: int, spec: TargetSpec) -> "torch.nn.Linear":

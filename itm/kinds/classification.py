@@ -63,8 +63,8 @@ class Classification(TaskKind):
     def describe(self, spec: TargetSpec) -> str:
         return pluralize(len(spec.names), "class")
 
-    def baseline(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        return np.full(len(test), np.bincount(train).argmax())
+    def baseline(self, known: np.ndarray, test: np.ndarray) -> np.ndarray:
+        return np.full(len(test), np.bincount(known).argmax())
 
     def head(self, width: int, spec: TargetSpec) -> "torch.nn.Linear":
         from torch import nn  # heavy, and ingestion does not need it

@@ -26,7 +26,7 @@ class Regression(TaskKind):
     metrics: ClassVar[tuple[Metric, ...]] = (R2, MAE, SPEARMAN)
     target_column: ClassVar[str] = "target"
     rank_by: ClassVar[tuple[str, ...]] = ("linear_probe", "logme", "knn")
-    baseline_label: ClassVar[str] = "Always predicting the mean of the training targets"
+    baseline_label: ClassVar[str] = "Always predicting the mean of the targets"
     held_out_meaning: ClassVar[str] = "R², the share of the variance of the targets that a small model explains"
 
     def read(self, text: str) -> str:
@@ -64,8 +64,8 @@ class Regression(TaskKind):
             return "no targets"
         return f"numbers from {compact(spec.facts['lowest'])} to {compact(spec.facts['highest'])}"
 
-    def baseline(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        return np.full(len(test), train.mean())
+    def baseline(self, known: np.ndarray, test: np.ndarray) -> np.ndarray:
+        return np.full(len(test), known.mean())
 
     def head(self, width: int, spec: TargetSpec) -> "torch.nn.Linear":  # noqa: ARG002
         from torch import nn  # heavy, and ingestion does not need it

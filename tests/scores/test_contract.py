@@ -39,6 +39,16 @@ def test_the_baseline_predicts_the_most_frequent_class(name: str) -> None:
     assert evaluate(name, features, np.repeat([0, 1, 2], [70, 20, 10])).details["baseline"] == pytest.approx(0.7)
 
 
+@pytest.mark.parametrize("splitting", [Splitting(), Splitting(folds=3, repeats=2), Splitting("holdout", repeats=4)])
+@pytest.mark.parametrize(("classes", "each"), [(2, 5), (10, 6), (60, 3)])
+def test_the_baseline_of_equal_classes_is_chance(classes: int, each: int, splitting: Splitting) -> None:
+    labels = np.repeat(np.arange(classes), each)
+    features = np.eye(classes)[labels] + np.random.default_rng(0).normal(size=(len(labels), classes))
+    found = evaluate("nearest_class_mean", features, labels, splitting=splitting)
+    spread = 1 / len(labels) if splitting.kind == "holdout" else 1e-9  # a random part has not exactly equal shares
+    assert found.details["baseline"] == pytest.approx(1 / classes, abs=spread * 5)
+
+
 @pytest.mark.parametrize(("name", "options"), [("knn", {"neighbours": 1000}), ("linear_probe", {})])
 def test_balanced_accuracy_gives_a_guess_no_credit(name: str, options: dict[str, object]) -> None:
     labels = np.repeat(np.arange(4), [70, 10, 10, 10])

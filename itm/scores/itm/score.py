@@ -41,6 +41,7 @@ class Itm(ProbeScore[ItmOptions]):
         "were moved a step towards its centre, as fine-tuning would do. 1 is all of them.",
         paper="Zheng et al., NeurIPS 2025",
         cost="500 short training steps per fold",
+        version=2,
     )
 
     def predict(self, sample: Sample, folds: Sequence[Fold]) -> Sequence[Predictions]:
@@ -136,6 +137,7 @@ class ItmEta0(Itm):
         "models as ITM does, the movement added nothing.",
         paper="control",
         cost="500 short training steps per fold",
+        version=2,
     )
 
     def prediction_key(self) -> Hashable:

@@ -39,6 +39,7 @@ class Knn(ProbeScore[KnnOptions]):
         paper="Wu et al., CVPR 2018",
         cost="n² d",
         kinds=("classification", "regression"),
+        version=2,
     )
 
     def predict(self, sample: Sample, folds: Sequence[Fold]) -> list[Predictions]:

@@ -34,6 +34,7 @@ class LinearProbe(ProbeScore[LinearProbeOptions]):
         paper="",
         cost="one logistic or ridge regression per fold",
         kinds=("classification", "regression"),
+        version=2,
     )
 
     def predict(self, sample: Sample, folds: Sequence[Fold]) -> list[Predictions]:

@@ -27,6 +27,7 @@ class NearestClassMean(ProbeScore[ProbeOptions]):
         "any training and without options.",
         paper="Mensink et al., TPAMI 2013",
         cost="n d C",
+        version=2,
     )
 
     def predict(self, sample: Sample, folds: Sequence[Fold]) -> list[Predictions]:
