@@ -3,6 +3,7 @@
 A message names the wrong value and says what to do.
 """
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -33,6 +34,50 @@ class ScoreError(ItmError):
 
 class AgreementError(ItmError):
     """Accuracies and scores cannot be compared."""
+
+
+# What can happen on any machine and is no defect of the program: reported in one line, without a traceback.
+EXPECTED = (ItmError, OSError, MemoryError)
+
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # messages of torch's allocators and of cuDNN
+_FIXES = {
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "free space there, or raise the quota",
+    errno.EACCES: "change its permissions, or run as its owner",
+    errno.EPERM: "change its permissions, or run as its owner",
+    errno.EROFS: "mount it writable, or use another place",
+    errno.ENOENT: "put it back, or run again",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.EMFILE: "raise the limit with `ulimit -n`",
+    errno.ENFILE: "close programs, or raise the system's limit of open files",
+    errno.ENOMEM: "free memory",
+    errno.ENOTDIR: "a file lies where a folder is needed; move it away",
+    errno.EISDIR: "a folder lies where a file is needed; move it away",
+    errno.ENOLCK: "the file system has no locks; use a local folder",
+    errno.EOPNOTSUPP: "the file system cannot do this; use a local folder",
+    errno.ESTALE: "mount the network share again",
+}
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out, of the machine or of a device."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def cause(error: BaseException) -> str:
+    """Return why something failed: one line without error numbers, never empty."""
+    if is_out_of_memory(error):
+        return "memory ran out"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())[:300] or f"{type(error).__name__} without a message"
+
+
+def fix(error: BaseException) -> str:
+    """Return what a user can do about an error of the system."""
+    if is_out_of_memory(error):
+        return "free memory, or use smaller batches or fewer workers"
+    return _FIXES.get(getattr(error, "errno", None) or 0, "check the disk or the network, and run again")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

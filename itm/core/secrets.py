@@ -8,7 +8,7 @@ import os
 import re
 from urllib.parse import quote, unquote
 
-from itm.core.errors import ItmError, ParamsError
+from itm.core.errors import ItmError, ParamsError, cause, fix, is_out_of_memory
 
 SHORTEST = 4  # characters; hiding shorter strings would garble ordinary text
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -66,6 +66,16 @@ def _passwords(uri: str) -> list[str]:
     return [part for password in passwords if password for part in (password, *password.split("@"))]
 
 
-def error_message(error: Exception) -> str:
-    """Return the message of an `ItmError`, or the type and message of any other error, without secrets."""
-    return hide_secrets(str(error) if isinstance(error, ItmError) else f"{type(error).__name__}: {error}")
+def error_message(error: BaseException) -> str:
+    """Return one line about an error, without secrets and never empty.
+
+    It is the message of an `ItmError`; path, cause and fix of an error of the system; type and message of any other error.
+    """
+    if isinstance(error, ItmError) and str(error).strip():
+        text = str(error)
+    elif is_out_of_memory(error) or getattr(error, "strerror", None):
+        path = getattr(error, "filename", None)
+        text = f"{f'{path}: ' if path else ''}{cause(error)}; {fix(error)}."
+    else:
+        text = cause(error) if not str(error).strip() else f"{type(error).__name__}: {cause(error)}"
+    return hide_secrets(text)

@@ -65,7 +65,7 @@ class ZooParams(Record):
 
 
 class ExtractParams(Record):
-    """Computation of embeddings."""
+    """Computation of embeddings. So many `decode_workers` threads decode images; with 0, the thread of the model does."""
 
     batch_size: int | Literal["auto"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"

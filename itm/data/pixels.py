@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
-from itm.core.errors import DataError
+from itm.core.errors import DataError, cause, fix
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +49,17 @@ def open_verified(location: str, id_: str, open_image: Open) -> Image.Image:
     try:
         with open_image(location) as stream:
             content = stream.read()
-    except OSError as error:
-        raise DataError(f"{location} can no longer be read ({error}); ingest again.") from error
+    except Exception as error:  # a source of another package raises what it likes
+        way_out = "ingest again" if isinstance(error, FileNotFoundError) else fix(error)
+        raise DataError(f"{location} can no longer be read ({cause(error)}); {way_out}.") from error
     if hashlib.sha256(content).hexdigest() != id_:
         raise DataError(f"{location} changed after it was ingested; ingest again.")
     try:
         return read_rgb(BytesIO(content))
     except Exception as error:  # decoders raise nearly anything on damaged bytes
-        raise DataError(f"{location}: cannot be opened as an image ({error}); repair or remove it and ingest again.") from error
+        raise DataError(
+            f"{location}: cannot be opened as an image ({cause(error)}); repair or remove it and ingest again."
+        ) from error
 
 
 def read_rgb(stream: BinaryIO) -> Image.Image:

@@ -6,7 +6,6 @@ input of the model.
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,10 +17,10 @@ from torch.nn import functional
 from itm.core.errors import DataError
 from itm.core.types import DataRef, SplitName
 from itm.data.pack import with_images_here
-from itm.data.pixels import Open, open_verified
+from itm.data.pixels import Open
+from itm.features.decode import decode
 from itm.kinds import get_kind
 from itm.store.layout import Store
-from itm.zoo import facts as zoo_facts
 
 Tensor = torch.Tensor
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
@@ -95,11 +94,10 @@ def read_images(table: pl.DataFrame, data: DataRef, config: dict[str, Any], devi
             "test, so give each a share in data.splits."
         )
     height, width = config["input_size"][-2:]
-    plain = config | {"normalize": False}
-    canvas = plain | {"input_size": [3, math.ceil(LARGER * height), math.ceil(LARGER * width)], "crop_pct": 1.0}
+    canvas = config | {"input_size": [3, math.ceil(LARGER * height), math.ceil(LARGER * width)], "crop_pct": 1.0}
     parts, canvases = {}, torch.empty(0)
     for split, own in rows.items():
-        decoded = _decoded(own, open_image, (plain, canvas) if split == "train" else (plain,))
+        decoded = _decoded(own, open_image, (config, canvas) if split == "train" else (config,))
         parts[split] = Part(decoded[0], torch.from_numpy(targets(own["target"].to_list())))
         canvases = decoded[1] if split == "train" else canvases
     mean, std = (255 * torch.tensor(config[word]).view(1, 3, 1, 1).to(device) for word in ("mean", "std"))
@@ -107,13 +105,6 @@ def read_images(table: pl.DataFrame, data: DataRef, config: dict[str, Any], devi
 
 
 def _decoded(rows: pl.DataFrame, open_image: Open, configs: tuple[dict[str, Any], ...]) -> list[Tensor]:
-    """Return the images [n, 3, height, width] of all rows, preprocessed by each of the configurations."""
-    transforms = [zoo_facts.create_transform(config) for config in configs]
-
-    def decode(path: str, id_: str) -> list[Tensor]:
-        image = open_verified(path, id_, open_image)
-        return [transform(image) for transform in transforms]
-
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # decoders release the lock of the interpreter
-        found = list(pool.map(decode, rows["path"].to_list(), rows["id"].to_list()))
+    """Return the images [n, channels, height, width] of all rows, preprocessed by each of the configurations."""
+    found = decode(rows, open_image, configs, workers=torch.get_num_threads(), ahead=len(rows))
     return [torch.stack(images) for images in zip(*found, strict=True)]

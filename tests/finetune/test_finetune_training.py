@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from sklearn.datasets import load_digits, make_classification
 from sklearn.linear_model import LogisticRegression
 
-from itm.core.errors import ParamsError
+from itm.core.errors import DataError, ParamsError
 from itm.core.sections import FinetuneParams
 from itm.core.types import TargetSpec
 from itm.core.yaml_records import parse
@@ -88,6 +89,17 @@ def test_judged_images_are_those_of_extraction(images, digits, resnet):
     paths = read_index(digits).filter(status="ok", split="val")["path"]
     expected = torch.stack([transform(read_rgb(BytesIO(path.read_bytes()))) for path in map(type(digits.index), paths)])
     torch.testing.assert_close(torch.cat([batch for batch, _ in images.batches("val")]), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [[3, 48, 48], [3, 20000, 20000]])
+def test_an_image_that_changed_or_becomes_too_large_is_named(digits, resnet, size):
+    config = zoo_facts.preprocessing_without_weights(resnet) | {"input_size": size}
+    table = read_index(digits)
+    bad = table.filter(status="ok", split="train")["path"][0]
+    changed = table.with_columns(id=pl.when(pl.col("path") == bad).then(pl.lit("0" * 64)).otherwise("id"))
+    reason = "changed after it was ingested" if size[1] == 48 else "8 x 8 pixels cannot be resized"
+    with pytest.raises(DataError, match=rf"{bad}.*{reason}"):
+        read_images(changed if size[1] == 48 else table, digits, config, torch.device("cpu"), Store(Path()))
 
 
 @pytest.mark.parametrize(

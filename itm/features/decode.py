@@ -1,0 +1,75 @@
+"""Decode images into the bytes that a model sees, in threads.
+
+Threads need no shared memory, no file descriptors and no second import of torch, and none of them can be killed alone. Decoders
+and resizing release the lock of the interpreter.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import polars as pl
+import torch
+from PIL import Image
+
+from itm.core.errors import DataError, cause
+from itm.data.pixels import Open, open_verified
+from itm.zoo import facts as zoo_facts
+
+Tensor = torch.Tensor
+Transform = Callable[[Image.Image], Tensor]
+
+
+def decode(
+    rows: pl.DataFrame, open_image: Open, configs: Sequence[dict[str, Any]], workers: int, ahead: int
+) -> Generator[list[Tensor], None, None]:
+    """Yield the images of all rows in order, each as bytes [channels, height, width] for each of the preprocessing `configs`.
+
+    At most `ahead` images wait to be taken. Without `workers`, the calling thread decodes.
+
+    Raises
+    ------
+    DataError
+        If an image changed since it was ingested, or cannot be decoded or resized. The message names the image.
+    """
+    transforms = [(zoo_facts.create_transform(config | {"normalize": False}), _resized_side(config)) for config in configs]
+    one = partial(_decode, open_image=open_image, transforms=transforms)
+    images = zip(rows["path"].to_list(), rows["id"].to_list(), strict=True)
+    if not workers:
+        for path, id_ in images:
+            yield one(path, id_)
+        return
+    waiting: deque[Future[list[Tensor]]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        for path, id_ in images:
+            waiting.append(pool.submit(one, path, id_))
+            if len(waiting) >= max(ahead, workers):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode(path: str, id_: str, open_image: Open, transforms: Sequence[tuple[Transform, int]]) -> list[Tensor]:
+    image = open_verified(path, id_, open_image)
+    width, height = image.size
+    try:
+        for _, side in transforms:
+            pixels = side**2 * max(width, height) // min(width, height)
+            if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
+                raise ValueError(f"it would have {pixels:,} pixels; the limit is {Image.MAX_IMAGE_PIXELS:,}")
+        return [transform(image) for transform, _ in transforms]
+    except Exception as error:  # Pillow and torch raise many types, some of them without a message
+        raise DataError(
+            f"{path}: an image of {width} x {height} pixels cannot be resized for the model ({cause(error)}); "
+            "crop or remove it and ingest again, or free memory."
+        ) from error
+
+
+def _resized_side(config: dict[str, Any]) -> int:
+    """Return the length of the shorter side of an image before it is cropped to the input size."""
+    return int(max(config["input_size"][-2:]) / config["crop_pct"])
