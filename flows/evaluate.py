@@ -2,7 +2,9 @@
 
 from prefect import flow
 
-from flows.states import tracking_problem
+from flows.server import needs_server
+from flows.states import attempt, tracking_problem
+from itm.benchmark import desk
 from itm.benchmark.results import PoolResults
 from itm.core.params import Params
 from itm.store.layout import Store
@@ -10,6 +12,13 @@ from tasks.evaluate import evaluate
 from tasks.track.evaluation import track_evaluation
 
 
+def _without_prefect(params: Params, store: Store) -> tuple[tuple[PoolResults, ...], str]:
+    pools = desk.run(params, store)
+    stored = f"the evaluation itself is in {store.evaluation}"
+    return pools, attempt(track_evaluation, pools, params.tracking, store, stored=stored) if params.track.uri else ""
+
+
+@needs_server(_without_prefect)
 @flow(name="evaluate", validate_parameters=False)
 def run(params: Params, store: Store) -> tuple[tuple[PoolResults, ...], str]:
     """Return the results of all pools, and the reason if they are not tracked."""

@@ -3,12 +3,15 @@
 from prefect import flow
 
 from flows.executor import PrefectExecutor
-from flows.states import tracking_problem
+from flows.server import needs_server
+from flows.states import attempt, tracking_problem
 from itm.core.params import Params
 from itm.core.types import Outcome
 from itm.finetune.confirm import Confirmed
 from itm.finetune.pairs import conclude, request
 from itm.run.engine import execute
+from itm.run.executors import executor
+from itm.run.plan import plan
 from itm.store.layout import Store
 from tasks.steps import ingest
 from tasks.track.finetuned import track_finetuned
@@ -16,6 +19,19 @@ from tasks.track.finetuned import track_finetuned
 Result = tuple[tuple[Outcome, ...], tuple[Confirmed, ...], str]
 
 
+def _without_prefect(params: Params, store: Store, first: int | None = None) -> Result:
+    chosen = request(params, store, first)
+    planned = chosen.narrow(plan(chosen.params, store))
+    outcomes = execute(planned, executor(params.runner), store, chosen.params)
+    everything, confirmed = conclude(chosen, planned, outcomes, store)
+    problem = ""
+    if params.track.uri:
+        stored = f"the runs themselves are in {store.finetuned}"
+        problem = attempt(track_finetuned, everything, confirmed, planned.data_sets, params.tracking, store, stored=stored)
+    return everything, confirmed, problem
+
+
+@needs_server(_without_prefect)
 @flow(name="finetune", validate_parameters=False)
 def run(params: Params, store: Store, first: int | None = None) -> Result:
     """Fine-tune the zoo on every data set, or the `first` models of the ranking in `store`.

@@ -5,9 +5,11 @@ import logging
 from prefect import flow
 
 from flows.executor import PrefectExecutor
-from flows.states import opaque, tracking_problem
+from flows.server import needs_server
+from flows.states import attempt, opaque, tracking_problem
 from itm.core.params import Params
 from itm.core.rankings import Ranking
+from itm.run import pipeline
 from itm.run.engine import execute
 from itm.run.work import counts
 from itm.store.layout import Store
@@ -17,6 +19,13 @@ from tasks.track.ranking import track
 log = logging.getLogger("itm.flow")
 
 
+def _without_prefect(params: Params, store: Store) -> tuple[Ranking, str]:
+    result = pipeline.run(params, store)
+    stored = f"the ranking itself is in {store.ranking}"
+    return result, attempt(track, result, params.tracking, store, stored=stored) if params.track.uri else ""
+
+
+@needs_server(_without_prefect)
 @flow(name="rank", validate_parameters=False)
 def run(params: Params, store: Store) -> tuple[Ranking, str]:
     """Rank every model on every data set. Return the ranking, and why it was not tracked, if so."""

@@ -1,8 +1,9 @@
-"""What flows need to know of a task run that has ended."""
+"""Results of task runs, and of tasks that are called without Prefect."""
 
 import logging
 from typing import Any, TypeVar, cast
 
+from prefect import Task
 from prefect.client.schemas.objects import State
 from prefect.utilities.annotations import quote
 
@@ -23,9 +24,20 @@ def reason(state: State[Any]) -> str:
 
 def tracking_problem(state: State[Any], stored: str) -> str:
     """Return and log why a result was not tracked, and where it is stored; nothing if it was tracked."""
-    if state.is_completed():
-        return ""
-    problem = f"{reason(state)} ({stored})"
+    return "" if state.is_completed() else _not_tracked(reason(state), stored)
+
+
+def attempt(track: Task[..., Any], *arguments: Any, stored: str) -> str:
+    """Call a tracking task without Prefect. Return and log why the result was not tracked; nothing if it was."""
+    try:
+        track.fn(*arguments)
+    except Exception as error:  # as in a task run
+        return _not_tracked(error_message(error), stored)
+    return ""
+
+
+def _not_tracked(why: str, stored: str) -> str:
+    problem = f"{why} ({stored})"
     log.error("not tracked: %s", problem)
     return problem
 

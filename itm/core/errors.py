@@ -32,6 +32,10 @@ class ScoreError(ItmError):
     """A score is undefined for the given features and labels."""
 
 
+class ServerError(ItmError):
+    """A server that the work needs cannot be started or does not answer."""
+
+
 class AgreementError(ItmError):
     """Accuracies and scores cannot be compared."""
 

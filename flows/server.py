@@ -1,0 +1,242 @@
+"""The Prefect server of a flow: the one that PREFECT_API_URL names, or one that is started for this process alone.
+
+It is checked before a flow begins. Otherwise Prefect waits for minutes, and its traceback does not name the cause.
+"""
+
+import atexit
+import logging
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import httpx
+import prefect
+from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_HOME,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    get_current_settings,
+    temporary_settings,
+)
+
+from itm.core.errors import ServerError
+from itm.core.secrets import has_password, hide_secrets
+
+log = logging.getLogger("itm.flow")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+HOST = "127.0.0.1"
+PATIENCE = 180.0  # seconds; the first start makes a database
+ANSWER = 10.0  # seconds for a named server to answer
+LOCKED = 5.0  # seconds to wait for a locked database
+INLINE = "or use `--runner inline`, which needs no Prefect"
+CAUSES = {  # what Prefect's server and SQLite write, and what it means
+    "Can't locate revision": "was made by another version of Prefect",
+    "file is not a database": "is damaged",
+    "malformed": "is damaged",
+    "database is locked": "is locked by another process",
+    "readonly database": "cannot be written",
+    "unable to open database": "cannot be opened",
+    "disk is full": "is on a full disk",
+}
+
+
+def needs_server(without: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that provides the server of a flow.
+
+    If no server can be started, `without` does the work without Prefect. A server that PREFECT_API_URL names must answer.
+    """
+
+    def decorate(flow: Callable[P, R]) -> Callable[P, R]:
+        @wraps(flow)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                provide_server()
+            except ServerError as error:
+                if PREFECT_API_URL.value():
+                    raise
+                log.warning("%s Running without Prefect.", error)
+                return without(*args, **kwargs)
+            with lost_server():
+                return flow(*args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def lost_server() -> Iterator[None]:
+    """Turn the errors of a lost connection to the server into a ServerError."""
+    try:
+        yield
+    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        raise ServerError(
+            f"the Prefect server at {_address()} stopped answering ({_text(error)}). Finished results are stored, and the same "
+            f"command resumes; start the server again, {INLINE}."
+        ) from error
+
+
+def provide_server() -> None:
+    """Check the server of PREFECT_API_URL, or start one that ends with this process.
+
+    Raises
+    ------
+    ServerError
+        If it does not answer or cannot be started.
+    """
+    if named := PREFECT_API_URL.value():
+        check_server(str(named))
+        return
+    server = SubprocessASGIServer()  # the one that Prefect would start itself when it first needs it
+    if server.running:
+        return
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(prefect.__module_path__.parent)]
+    command += ["--factory", "prefect.server.api.server:create_app", "--log-level", "error", "--lifespan", "on"]
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    settings |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    port = free_port()
+    server.server_process = start_server(command, port, settings)
+    server.port, server.running = port, True
+    atexit.register(server.stop)
+
+
+def check_server(address: str) -> None:
+    """Check that a server answers, is Prefect's, and has a version that works with this one."""
+    has_password(address)  # remembers it, so that no message shows it
+    try:
+        with (
+            temporary_settings({PREFECT_API_URL: address, PREFECT_CLIENT_MAX_RETRIES: 0}),
+            get_client(httpx_settings={"timeout": ANSWER}, sync_client=True) as client,
+        ):
+            client.raise_for_api_version_mismatch()
+    except Exception as error:  # Prefect, httpx and proxies raise many types
+        raise ServerError(
+            f"PREFECT_API_URL names {_without_password(address)}, where no Prefect server answers ({_text(error)}); start it, "
+            f"correct or unset PREFECT_API_URL, {INLINE}."
+        ) from error
+
+
+def start_server(
+    command: Sequence[str], port: int, settings: Mapping[str, str], *, own_session: bool = False
+) -> "subprocess.Popen[bytes]":
+    """Start a Prefect server on the loopback interface, and wait until it answers.
+
+    Raises
+    ------
+    ServerError
+        If Prefect's home or database cannot be used, or the server ends or does not answer.
+    """
+    _check_home()
+    _check_database()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [*command, "--host", HOST, "--port", f"{port}"],
+            env=os.environ | settings | {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR"},
+            stdout=output,
+            stderr=output,
+            start_new_session=own_session,
+        )
+        try:
+            _wait(process, f"http://{HOST}:{port}/api/health")
+        except BaseException as error:
+            process.kill()
+            process.wait()
+            if not isinstance(error, ServerError):
+                raise
+            output.seek(0)
+            said = output.read().decode(errors="replace")
+            raise ServerError(f"Prefect's server cannot be started: {_cause(said) or error}, {INLINE}.") from None
+    return process
+
+
+def free_port() -> int:
+    """Return a port that the system chooses, so that two servers never get the same."""
+    with closing(socket.socket()) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(process: "subprocess.Popen[bytes]", address: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise ServerError(f"it ended with status {process.returncode}; try `prefect server start` by hand")
+        try:
+            if httpx.get(address, timeout=5, trust_env=False).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise ServerError(f"it did not answer in {PATIENCE:g} s; try `prefect server start` by hand")
+
+
+def _check_home() -> None:
+    home = Path(str(PREFECT_HOME.value()))
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise ServerError(
+            f"Prefect's home {home} cannot be written ({error.strerror}); set PREFECT_HOME to a folder that can be, {INLINE}."
+        ) from error
+
+
+def _check_database() -> None:
+    """Find a damaged or locked database at once: the server itself would wait for minutes."""
+    if not (path := _database()) or not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=LOCKED, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise ServerError(f"Prefect's server cannot be started: {_cause(str(error)) or error}, {INLINE}.") from error
+
+
+def _database() -> Path | None:
+    """Return the file of the server's SQLite database, if it has one."""
+    url = str(PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or "")
+    path = url.partition(":///")[2].partition("?")[0]
+    return Path(path) if url.startswith("sqlite") and path and ":memory:" not in path else None
+
+
+def _cause(said: str) -> str:
+    """Return the cause in the log of a server and what to do: a known one, or its last line."""
+    for words, cause in CAUSES.items():
+        if words in said:
+            return f"its database {_database()} {cause}; set PREFECT_HOME to another folder"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return hide_secrets(f"it says {lines[-1][:300]!r}; try `prefect server start` by hand") if lines else ""
+
+
+def _address() -> str:
+    return _without_password(str(PREFECT_API_URL.value() or SubprocessASGIServer().api_url))
+
+
+def _without_password(address: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
+def _text(error: BaseException) -> str:
+    """Return the first cause of an error in one line."""
+    while error.__cause__:
+        error = error.__cause__
+    return hide_secrets(" ".join(f"{type(error).__name__}: {error}".split())[:300])
