@@ -4,32 +4,23 @@ import asyncio
 import logging
 import os
 import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from prefect.runner import Runner
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.types.entrypoint import EntrypointType
 
 from flows.refresh import ON_TERMINAL, refresh_flow
-from itm.core.errors import ItmError, ParamsError
+from flows.server import HOST, check_server, free_port, start_server
+from itm.cli.interrupt import release_signals
+from itm.core.errors import ParamsError
 
 log = logging.getLogger("itm.flow")
-
-HOST = "127.0.0.1"
-PATIENCE = 180.0  # seconds; the first start makes a database
-
-
-class ServerError(ItmError):
-    """The server of a schedule cannot be started."""
 
 
 class _Runner(Runner):
@@ -60,6 +51,7 @@ def serve(params: Path, cron: str, name: str) -> None:
             parameters={"params": str(params)},
             entrypoint_type=EntrypointType.MODULE_PATH,  # workers elsewhere can import a module by name
         )
+        release_signals()  # from here on, the runner ends its flow run before itself
         signal.signal(signal.SIGINT, runner.handle_sigterm)
         asyncio.run(runner.start())
     log.info("stopped")
@@ -72,18 +64,15 @@ def server() -> Iterator[str]:
     Schedules need a whole server: the one that Prefect starts for a single flow has no scheduler.
     """
     if named := PREFECT_API_URL.value():
+        check_server(str(named))
         yield str(named)
         return
-    port = str(_free_port())
+    port = free_port()
     address = f"http://{HOST}:{port}/api"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", port],
-        env=os.environ | {"PREFECT_API_URL": address},
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C must not stop the server before the runner has reported its state
-    )
+    command = [sys.executable, "-m", "prefect", "server", "start"]
+    # Own session: Ctrl-C must not stop the server before the runner has reported its state
+    process = start_server(command, port, {"PREFECT_API_URL": address}, own_session=True)
     try:
-        _wait(process, address)
         os.environ["PREFECT_API_URL"] = address  # for the processes of flow runs
         with temporary_settings({PREFECT_API_URL: address}):
             yield address
@@ -91,23 +80,3 @@ def server() -> Iterator[str]:
         os.environ.pop("PREFECT_API_URL", None)
         process.terminate()
         process.wait()
-
-
-def _free_port() -> int:
-    """Return a port that the system chooses, so that two servers never get the same."""
-    with closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(process: "subprocess.Popen[bytes]", address: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise ServerError(f"the Prefect server ended with status {process.returncode}; try `prefect server start` by hand.")
-        try:
-            if httpx.get(f"{address}/health", timeout=5).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.5)
-    raise ServerError(f"the Prefect server at {address} did not answer in {PATIENCE:g} s; try `prefect server start` by hand.")

@@ -49,9 +49,6 @@ def report_errors() -> Iterator[None]:
     """Print one line per error and exit with status 2, instead of a traceback."""
     try:
         yield
-    except KeyboardInterrupt:
-        typer.secho("interrupted; the same command resumes", err=True)
-        raise
     except ItmError as error:
         for line in error_message(error).splitlines():
             typer.secho(f"error: {line}", fg="red", err=True)

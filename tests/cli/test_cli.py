@@ -11,7 +11,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from itm.cli.app import app
+from itm.cli.commands import app
 from itm.store.files import read_json, read_table
 from itm.store.layout import Store
 

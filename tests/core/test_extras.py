@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from itm.cli import pipelines
-from itm.cli.app import app
+from itm.cli.commands import app
 from itm.core import extras
 from itm.core.extras import EXTRAS, MissingExtraError, require
 from itm.core.params import Params

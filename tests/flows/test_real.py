@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from itm.cli.app import app
+from itm.cli.commands import app
 from itm.store.files import read_json
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from itm.cli.app import app
+from itm.cli.commands import app
 from itm.core.params import Params, with_overrides
 from itm.features import identity
 from itm.ranking.recommend import update_recommended

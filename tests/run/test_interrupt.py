@@ -54,7 +54,7 @@ def interrupt(project: Path, *command: str) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     printed = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 130
-    assert "interrupted; the same command resumes" in printed
+    assert "interrupted; finished results are stored, and the same command resumes: itm " in printed
     assert "Traceback" not in printed
     assert psutil.wait_procs(family, timeout=30)[1] == []
 

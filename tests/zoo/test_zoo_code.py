@@ -9,7 +9,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from itm.cli.app import app
+from itm.cli.commands import app
 from itm.core.sections import ZooParams
 from itm.core.types import Failure
 from itm.zoo.facts import list_models

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from itm.benchmark.ablation import ablate as ablation
 from itm.benchmark.ablation.figure import ablation_figure
-from itm.cli.app import app
+from itm.cli.commands import app
 from itm.core.params import find_params, with_overrides
 from itm.report.figures import as_svg
 from itm.store.files import read_table

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from itm.benchmark.ablation import ablate as ablation
-from itm.cli.app import app
+from itm.cli.commands import app
 
 SOURCE, SHORT = "synthetic:shapes?images=60", "test_resnet.drawn_short"
 

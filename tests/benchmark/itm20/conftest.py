@@ -12,7 +12,7 @@ from click.testing import Result
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from itm.cli.app import app
+from itm.cli.commands import app
 from itm.data.sources.drawing import SyntheticSet, draw
 from itm.zoo.timm_gate import import_torchvision, timm
 

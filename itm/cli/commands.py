@@ -1,0 +1,29 @@
+"""All commands, as one Typer application. `itm.cli.app` runs it."""
+
+import typer
+
+from itm.cli.ablate import ablate
+from itm.cli.benchmark import benchmark
+from itm.cli.evaluate import evaluate
+from itm.cli.finetune import finetune
+from itm.cli.rank import rank
+from itm.cli.refresh import refresh, serve
+from itm.cli.report import report, show
+from itm.cli.show import doctor, models, scores
+from itm.cli.status import status
+from itm.cli.steps import extract, ingest, score
+
+app = typer.Typer(
+    help="Which pre-trained vision model should I fine-tune for my data?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RANKING = (rank, ingest, extract, score, finetune, report, show)
+REFRESH = (refresh, serve, status)
+STUDIES = (evaluate, benchmark, ablate)
+DESCRIPTIONS = (models, scores, doctor)
+
+for command in (*RANKING, *REFRESH, *STUDIES, *DESCRIPTIONS):
+    app.command()(command)
