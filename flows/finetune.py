@@ -5,9 +5,9 @@ from prefect import flow
 from flows.executor import PrefectExecutor
 from flows.server import needs_server
 from flows.states import attempt, tracking_problem
+from itm.core.confirmations import Confirmed
 from itm.core.params import Params
 from itm.core.types import Outcome
-from itm.finetune.confirm import Confirmed
 from itm.finetune.pairs import conclude, request
 from itm.run.engine import execute
 from itm.run.executors import executor

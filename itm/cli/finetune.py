@@ -8,9 +8,9 @@ from itm.cli import options
 from itm.cli.pipelines import find_pipeline
 
 if TYPE_CHECKING:
+    from itm.core.confirmations import Confirmed
     from itm.core.params import Params
     from itm.core.types import Outcome
-    from itm.finetune.confirm import Confirmed
     from itm.store.layout import Store
 
     Result = tuple[tuple[Outcome, ...], tuple[Confirmed, ...], str]
@@ -78,7 +78,7 @@ def confirm(params: "Params", store: "Store", first: int) -> bool:
     """Fine-tune the first models of the ranking in `store`, and print the new order. Return whether a model failed."""
     from rich.console import Console
 
-    from itm.finetune.view import print_confirmed
+    from itm.report.table import print_confirmed
 
     finetuned, confirmed, problem = run_pairs(params, store, first)
     console = Console()

@@ -52,7 +52,9 @@ def rank(
         run = find_pipeline("rank", chosen)
         ranking, problem = run(chosen, store) if run else (pipeline.run(chosen, store), "")
         if not quiet:
-            print_result(ranking, store)
+            from itm.store.confirmed_file import read_confirmed
+
+            print_result(ranking, store, () if confirm is not None else read_confirmed(ranking, store))
         if problem:
             typer.secho(f"not tracked: {problem}", fg="red", err=True)
         failed = any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets)

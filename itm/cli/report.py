@@ -1,5 +1,6 @@
 """The commands `itm report` and `itm show`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from itm.cli.options import ParamsFile, RankingName, read_params, report_errors
 
 if TYPE_CHECKING:
+    from itm.core.confirmations import Confirmed
     from itm.core.rankings import Ranking
     from itm.store.layout import Store
 
@@ -17,9 +19,11 @@ def report(name: RankingName = None, params: ParamsFile = None) -> None:
         _, store = read_params(None, params)
         store = store.for_ranking(name) if name else store
         from itm.report.page import write_page
+        from itm.store.confirmed_file import read_confirmed
         from itm.store.ranking_file import read_ranking
 
-        typer.echo(f"page: {write_page(read_ranking(store), store.reports)}")
+        ranking = read_ranking(store)
+        typer.echo(f"page: {write_page(ranking, store.reports, read_confirmed(ranking, store))}")
 
 
 def show(name: RankingName = None, params: ParamsFile = None) -> None:
@@ -27,18 +31,20 @@ def show(name: RankingName = None, params: ParamsFile = None) -> None:
     with report_errors():
         _, store = read_params(None, params)
         store = store.for_ranking(name) if name else store
+        from itm.store.confirmed_file import read_confirmed
         from itm.store.ranking_file import read_ranking
 
-        print_result(read_ranking(store), store)
+        ranking = read_ranking(store)
+        print_result(ranking, store, read_confirmed(ranking, store))
 
 
-def print_result(ranking: "Ranking", store: "Store") -> None:
-    """Print the table of a ranking and where its files are."""
+def print_result(ranking: "Ranking", store: "Store", confirmed: "Sequence[Confirmed]" = ()) -> None:
+    """Print the table of a ranking, what fine-tuning showed of it, and where its files are."""
     from rich.console import Console
 
     from itm.report.table import print_ranking
 
     console = Console()
-    print_ranking(ranking, console)
+    print_ranking(ranking, console, confirmed)
     again = f"   again: itm show {store.ranking_name}" if store.ranking_name else ""
     console.print(f"page: {store.reports / 'index.html'}   scores: {store.scores}{again}", soft_wrap=True, highlight=False)

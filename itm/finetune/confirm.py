@@ -1,63 +1,21 @@
 """Confirmation of a ranking: are its first models still in the same order after fine-tuning?
 
-The pick is the model with the best validation accuracy. Test accuracy is only reported, so it remains an unbiased estimate.
+The leader is the model with the best validation accuracy. Test accuracy does not choose, so it remains an unbiased estimate. It
+can only show that validation was not enough to decide.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 
-import numpy as np
-
+from itm.core.confirmations import Accuracy, Candidate, Confirmed
 from itm.core.errors import ParamsError
 from itm.core.params import Params
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.sections import FinetuneParams
 from itm.core.types import Outcome, Run
+from itm.finetune.accuracy import accuracy, chance_of_lead
 from itm.run.plan import Plan
 from itm.run.stages import Pair
-from itm.store.files import write_json
-from itm.store.layout import Store
-
-NOISE = 1.96  # standard errors of a difference that chance exceeds once in twenty times
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A ranked model that was fine-tuned to confirm the ranking: means over seeds, or the reason of a failure.
-
-    `val_error` is the standard error of the validation accuracy, over images and seeds; `test_sd` the spread over seeds.
-    """
-
-    model: str
-    rank: int
-    score: float
-    seeds: int = 0
-    learning_rate: float | None = None
-    val_accuracy: float | None = None
-    val_error: float | None = None
-    test_accuracy: float | None = None
-    test_sd: float | None = None
-    head_test_accuracy: float | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Confirmed:
-    """Comparison of the first models of a ranking after fine-tuning on one data set.
-
-    `pick` has the best validation accuracy. It is compared with `other`: the `first` of the ranking, or the next best if
-    that is the pick. `lead` and `noise` are shares of validation images. A lead within noise may be chance.
-    """
-
-    data: str
-    rank_by: str
-    candidates: tuple[Candidate, ...]
-    first: str
-    pick: str | None = None
-    other: str | None = None
-    lead: float | None = None
-    noise: float | None = None
-    within_noise: bool | None = None
 
 
 def params_of_first(params: Params, ranking: Ranking, first: int) -> Params:
@@ -102,56 +60,52 @@ def confirm(ranking: Ranking, finetuned: Iterable[Outcome]) -> tuple[Confirmed, 
         rows = [row for row in data.rows if (data.data, row.model) in pairs and row.estimate]
         candidates = [_candidate(row, pairs[data.data, row.model]) for row in rows]
         if candidates:
-            found.append(_confirmed(data.data, data.rank_by, candidates))
+            found.append(_confirmed(data, candidates))
     return tuple(found)
-
-
-def write_confirmed(confirmed: Sequence[Confirmed], store: Store) -> None:
-    write_json(store.confirmed, {"version": 1, "data_sets": [asdict(one) for one in confirmed]})
 
 
 def _candidate(row: RankedModel, pair: Outcome) -> Candidate:
     assert row.estimate is not None
     assert row.rank is not None
     if pair.failures:
-        return Candidate(row.model, row.rank, row.estimate.value, reason=pair.reason)
+        return Candidate(row.model, row.rank, row.estimate.value, row.weights, reason=pair.reason)
     full, head = ([run for run in pair.runs if run.protocol == name] for name in ("full", "head"))
-    tests = [run.test_accuracy for run in full]
     return Candidate(
         model=row.model,
         rank=row.rank,
         score=row.estimate.value,
+        weights=row.weights,
         seeds=len(full),
         learning_rate=full[0].learning_rate,
-        val_accuracy=float(np.mean([run.val_accuracy for run in full])),
-        val_error=_error(full),
-        test_accuracy=float(np.mean(tests)),
-        test_sd=float(np.std(tests, ddof=1)) if len(tests) > 1 else None,
-        head_test_accuracy=float(np.mean([run.test_accuracy for run in head])) if head else None,
+        val=accuracy([run.val_accuracy for run in full], full[0].val_images),
+        test=_test(full),
+        head_test=_test(head) if head else None,
     )
 
 
-def _error(runs: Sequence[Run]) -> float:
-    """Return the standard error of a mean validation accuracy, over images and seeds."""
-    accuracies = np.array([run.val_accuracy for run in runs])
-    share = (accuracies.mean() * runs[0].val_images + 1) / (runs[0].val_images + 2)  # not 0 or 1, even if all are right
-    images = share * (1 - share) / runs[0].val_images
-    seeds = accuracies.var(ddof=1) / len(runs) if len(runs) > 1 else 0.0
-    return float(np.sqrt(images + seeds))
+def _test(runs: list[Run]) -> Accuracy:
+    return accuracy([run.test_accuracy for run in runs], runs[0].test_images)
 
 
-def _confirmed(data: str, rank_by: str, candidates: list[Candidate]) -> Confirmed:
+def _confirmed(data: DataRanking, candidates: list[Candidate]) -> Confirmed:
     first = min(candidates, key=lambda row: row.rank)
-    done = [row for row in candidates if row.val_accuracy is not None]
-    done.sort(key=lambda row: (-(row.val_accuracy or 0), row.rank))
+    found = Confirmed(data.data, data.hash, data.rank_by, tuple(candidates), first.model)
+    done = sorted(((row.val, row.test, row) for row in candidates if row.val and row.test), key=lambda one: -one[0].value)
     if not done:
-        return Confirmed(data, rank_by, tuple(candidates), first.model)
-    pick, rest = done[0], done[1:]
-    other = next(iter(rest), None) if pick is first else next((row for row in rest if row is first), None)
-    lead = noise = None
-    if other is not None:
-        lead = (pick.val_accuracy or 0) - (other.val_accuracy or 0)
-        noise = NOISE * float(np.hypot(pick.val_error or 0, other.val_error or 0))
-    within = None if lead is None or noise is None else lead <= noise
-    name = other.model if other else None
-    return Confirmed(data, rank_by, tuple(candidates), first.model, pick.model, name, lead, noise, within)
+        return found
+    (best, tested, leader), rest = done[0], done[1:]
+    if not rest:
+        return replace(found, leader=leader.model)
+    close = [row.model for val, _, row in rest if best.value - val.value <= chance_of_lead(best, val)]
+    better = [(test, row) for _, test, row in rest if test.value - tested.value > chance_of_lead(test, tested)]
+    favoured = max(better, key=lambda one: one[0].value)[1].model if better else None
+    next_best, _, other = rest[0]
+    return replace(
+        found,
+        leader=leader.model,
+        other=other.model,
+        lead=best.value - next_best.value,
+        noise=chance_of_lead(best, next_best),
+        tied=(leader.model, *close) if close else (),
+        test_favours=favoured,
+    )

@@ -5,17 +5,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from itm.core.confirmations import Confirmed
 from itm.core.errors import ItmError
 from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.core.types import Outcome
-from itm.finetune.confirm import Confirmed, confirm, pairs_of_first, params_of_first, write_confirmed
+from itm.finetune.confirm import confirm, pairs_of_first, params_of_first
 from itm.finetune.runs import cached_runs, finetune
 from itm.finetune.table import line, log_below_head, write_runs
+from itm.report.page import write_page
 from itm.run.engine import execute
 from itm.run.executors import Executor, executor
 from itm.run.plan import Plan, plan
 from itm.run.stages import Job, PairKey, Stage
+from itm.store.confirmed_file import write_confirmed
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
@@ -83,7 +86,7 @@ def run(params: Params, store: Store, first: int | None = None, runner: Executor
 
 
 def conclude(chosen: Request, planned: Plan, outcomes: Iterable[Outcome], store: Store) -> Result:
-    """Write the table of runs and, for a ranking, confirmed.json. Log how often full fine-tuning is below the head.
+    """Write the table of runs and, for a ranking, confirmed.json and the page. Log how often full runs are below the head.
 
     Returns the outcomes, preceded by the models and data sets that failed before any pair, and the confirmations.
     """
@@ -93,6 +96,7 @@ def conclude(chosen: Request, planned: Plan, outcomes: Iterable[Outcome], store:
         return everything, ()
     confirmed = confirm(chosen.ranking, everything)
     write_confirmed(confirmed, store)
+    write_page(chosen.ranking, store.reports, confirmed)
     return everything, confirmed
 
 

@@ -54,7 +54,7 @@ def write_runs(pairs: Iterable[Outcome], store: Store) -> pl.DataFrame:
 
 
 def means(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per data set, model and protocol: means over seeds, and the standard deviation of the test accuracy."""
+    """Return one row per data set, model and protocol: means over seeds, and the test accuracy of each seed."""
     return (
         runs.filter(pl.col("status") == "ok")
         .group_by("data", "model", "protocol", maintain_order=True)
@@ -62,7 +62,8 @@ def means(runs: pl.DataFrame) -> pl.DataFrame:
             pl.len().alias("seeds"),
             pl.col("val_accuracy").mean(),
             pl.col("test_accuracy").mean(),
-            pl.col("test_accuracy").std().alias("test_sd"),
+            pl.col("test_accuracy").alias("test_each"),
+            pl.col("test_images").first(),
             pl.col("learning_rate").first(),
             pl.col("seconds").sum(),
         )

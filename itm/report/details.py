@@ -6,7 +6,7 @@ from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking
 from itm.core.text import decimals, format_fixed, join_names
 from itm.core.types import SplitName
 from itm.kinds import get_kind
-from itm.report.wording import ranked
+from itm.report.wording import below_baseline, is_below_baseline, ranked
 
 # Of each score with a control: what tables call the control, and what it is.
 _CONTROLS = {"itm": ("eta=0", " (the same training without moving the embeddings, eta = 0)")}
@@ -45,11 +45,10 @@ def baseline(ranking: DataRanking) -> str:
     reached = found[0][1].details["baseline"]  # it depends on the targets alone: it is the same for every model
     label, metric = get_kind(ranking.target.kind).baseline_label, ranking.metric.label
     text = f"{label} reaches {article(metric)} {metric} of {format_fixed(reached, digits(ranking))}"
-    same = ranking.score_metric == ranking.metric.name
-    below = sum(estimate.low <= reached for _, estimate in found) if same else 0
-    if below == len(found):
+    below, compared = below_baseline(ranking)
+    if is_below_baseline(ranking):
         return f"{text}; no model clearly exceeds it."
-    return text + (f"; {len(found) - below} of {len(found)} models clearly exceed it." if below else ".")
+    return text + (f"; {compared - below} of {compared} models clearly exceed it." if below else ".")
 
 
 def article(noun: str) -> str:

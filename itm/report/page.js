@@ -15,6 +15,13 @@ for (const table of document.querySelectorAll("table.sortable")) {
     }));
   }));
 }
+const markCut = new ResizeObserver(entries => {
+  for (const { target } of entries) {
+    const around = target.closest(".scroll");
+    around.classList.toggle("cut", around.scrollWidth > around.clientWidth + 1);
+  }
+});
+for (const around of document.querySelectorAll(".scroll")) for (const watched of [around, ...around.children]) markCut.observe(watched);
 const tabs = [...document.querySelectorAll("nav a")];
 const panelOf = tab => document.getElementById(tab.hash.slice(1));
 function show(chosen) {

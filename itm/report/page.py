@@ -1,6 +1,7 @@
 """A ranking as one HTML page that needs no network: answer, table, details, figures, failures and provenance."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,16 +9,29 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Te
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from itm.core.confirmations import Candidate, Confirmed
 from itm.core.rankings import DataRanking, Ranking
 from itm.kinds import get_kind
+from itm.report.captions import bars_caption, cost_caption
+from itm.report.confirmation import caption, cells, headings, of_data, verdict
 from itm.report.details import held_out, scored_splits
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
+from itm.report.next_step import next_command
 from itm.report.page_tables import Table, details_table, ranking_table
-from itm.report.wording import Answer, FailureGroup, answer, cheapest_tied, describe_data, group_failures, in_order
+from itm.report.wording import (
+    Answer,
+    FailureGroup,
+    answer,
+    bold_models,
+    cheapest_tied,
+    describe_data,
+    group_failures,
+    in_order,
+)
 from itm.store.files import write_text
 
 MOST_ROWS = 100  # per table; thousands of rows make a page of many megabytes
-REPORT = 2  # raise it when a change of the page, its figures or its style changes what is written
+REPORT = 3  # raise it when a change of the page, its figures or its style changes what is written
 GENERATOR = f"itm report {REPORT}"
 
 
@@ -30,6 +44,17 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Finetuned:
+    """What fine-tuning showed of a data set: the verdict, what its numbers are, and the rows of its table."""
+
+    verdict: str
+    caption: str
+    headings: tuple[str, ...]
+    lines: tuple[tuple[Candidate, tuple[str, ...]], ...]
+    pick: str | None
+
+
+@dataclass(frozen=True)
 class Panel:
     """The section of one data set; `more` counts the models that its tables leave out."""
 
@@ -38,17 +63,22 @@ class Panel:
     answer: Answer
     cheapest: str
     contents: str
+    bold: str
     targets: str
     ranking: Table
     details: Table | None
     pictures: tuple[Picture, ...]
     failures: tuple[FailureGroup, ...]
+    finetuned: Finetuned | None
+    command: str
     more: int
 
 
-def render(ranking: Ranking) -> str:
-    """Return the page; the same ranking gives the same bytes."""
-    panels = [_panel(data, ranking, number) for number, data in enumerate(ranking.data_sets, start=1)]
+def render(ranking: Ranking, confirmed: Sequence[Confirmed] = ()) -> str:
+    """Return the page; the same ranking and the same results of fine-tuning give the same bytes."""
+    panels = [
+        _panel(data, ranking, number, of_data(data.data, confirmed)) for number, data in enumerate(ranking.data_sets, start=1)
+    ]
     return template("page.html").render(
         ranking=ranking,
         panels=panels,
@@ -59,9 +89,9 @@ def render(ranking: Ranking) -> str:
     )
 
 
-def write_page(ranking: Ranking, folder: Path) -> Path:
+def write_page(ranking: Ranking, folder: Path, confirmed: Sequence[Confirmed] = ()) -> Path:
     """Write the page to index.html in `folder` and return its path. If this fails, an older page is unchanged."""
-    return write_index(folder, render(ranking))
+    return write_index(folder, render(ranking, confirmed))
 
 
 def is_current(page: Path) -> bool:
@@ -92,35 +122,40 @@ def template(name: str, package: str = "itm.report") -> Template:
     return environment.get_template(name)
 
 
-def _panel(data: DataRanking, ranking: Ranking, number: int) -> Panel:
+def _panel(data: DataRanking, ranking: Ranking, number: int, confirmed: Confirmed | None) -> Panel:
     shown = replace(data, rows=tuple(in_order(data.rows)[:MOST_ROWS]))
     return Panel(
         f"data-{number}",
         data,
-        answer(data),
+        answer(data, confirmed=confirmed),
         cheapest_tied(data),
         describe_data(data, scored_splits(ranking)),
+        f" {bold_models(data)}" if bold_models(data) else "",
         get_kind(data.target.kind).describe(data.target),
         ranking_table(shown, ranking),
         details_table(shown),
         _pictures(data, number),
         tuple(group_failures(data)),
+        _finetuned(confirmed) if confirmed else None,
+        "" if confirmed else next_command(data, ranking),
         len(data.rows) - len(shown.rows),
     )
+
+
+def _finetuned(confirmed: Confirmed) -> Finetuned:
+    lines = tuple((row, cells(row)) for row in confirmed.candidates)
+    return Finetuned(verdict(confirmed), caption(confirmed), headings(confirmed), lines, confirmed.pick)
 
 
 def _pictures(data: DataRanking, number: int) -> tuple[Picture, ...]:
     if not any(row.estimate for row in data.rows):
         return ()
+    bars, costs = score_bars(data), score_against_cost(data)
     return (
         Picture(
-            inline(score_bars(data), f"data-{number}-scores-", f"{data.rank_by} of every model on {data.data}"),
-            "Marks are scores, bars are 95 % confidence intervals. Models of one tie group share colour and marker.",
+            inline(bars, f"data-{number}-scores-", f"{data.rank_by} of every model on {data.data}"), bars_caption(data, bars)
         ),
-        Picture(
-            inline(score_against_cost(data), f"data-{number}-cost-", f"{data.rank_by} against cost on {data.data}"),
-            "Numbers are ranks. The dashed line connects the models with a higher score than every cheaper model.",
-        ),
+        Picture(inline(costs, f"data-{number}-cost-", f"{data.rank_by} against cost on {data.data}"), cost_caption(data)),
     )
 
 

@@ -63,7 +63,7 @@ def ranking_table(data: DataRanking, ranking: Ranking) -> Table:
             data,
             row,
             _score_cell(row, row.estimate, places[data.rank_by]),
-            Cell("-" if row.tie_group is None else str(row.tie_group), row.tie_group),
+            _group_cell(data, row),
             *_cost_cells(row),
             *(_score_cell(row, row.scores.get(name), places[name]) for name in others),
         )
@@ -119,6 +119,14 @@ def _line(data: DataRanking, row: RankedModel, *cells: Cell) -> Line:
     best = row.rank == 1 or row.model in {tied.model for tied in tied_with_first(data)}
     first = (Cell("-" if row.rank is None else str(row.rank), row.rank), Cell(row.model, row.model))
     return Line(row, status(row), group, best, (*first, *cells))
+
+
+def _group_cell(data: DataRanking, row: RankedModel) -> Cell:
+    """Return the tie group, with a note where a model of a later group is tied with the first model."""
+    if row.tie_group is None:
+        return Cell("-")
+    later = row.tied_with_first and row.tie_group != tie_groups(data)[0]
+    return Cell(str(row.tie_group), row.tie_group, "tied with the first" if later else "")
 
 
 def _compared(estimate: Estimate, places: int) -> tuple[Cell, Cell]:

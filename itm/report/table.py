@@ -1,29 +1,36 @@
 """A ranking in a terminal: one table per data set, with the failures below it."""
 
+from collections.abc import Iterable, Sequence
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from itm.core.confirmations import Confirmed
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.text import compact, decimals, format_fixed, interval
+from itm.report.confirmation import caption, cells, headings, of_data, verdict
 from itm.report.details import baseline, control_name, controlled, note, scored_splits
-from itm.report.terminal import plain_table
+from itm.report.terminal import plain_table, print_whole
 from itm.report.wording import answer, cheapest_tied, describe_data, group_failures, in_order, status, tied_with_first
 
 NARROW = 100  # columns; a narrower terminal shows neither parameters, speed nor control
 LEAST = 66  # columns; in a narrower terminal, lines are longer than the terminal: names are never cut
 
 
-def ranking_tables(ranking: Ranking, wide: bool = True) -> list[Table]:
+def ranking_tables(ranking: Ranking, wide: bool = True, confirmed: Sequence[Confirmed] = ()) -> list[Table]:
     """Return one table per data set; without `wide`, it has neither the control nor any cost but GMACs."""
     scored = scored_splits(ranking)
-    return [_table(data, scored, wide) for data in ranking.data_sets]
+    return [_table(data, scored, wide, of_data(data.data, confirmed)) for data in ranking.data_sets]
 
 
-def print_ranking(ranking: Ranking, console: Console) -> None:
-    """Print the table and the failures of each data set. Lines that go into a pipe are as long as their content."""
-    tables = ranking_tables(ranking, wide=not console.is_terminal or console.width >= NARROW)
+def print_ranking(ranking: Ranking, console: Console, confirmed: Sequence[Confirmed] = ()) -> None:
+    """Print the table and the failures of each data set. Lines that go into a pipe are as long as their content.
+
+    What fine-tuning showed of a data set follows below its table.
+    """
+    tables = ranking_tables(ranking, not console.is_terminal or console.width >= NARROW, confirmed)
     for number, (data, table) in enumerate(zip(ranking.data_sets, tables, strict=True)):
         if number:
             console.print()
@@ -39,6 +46,26 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
             console.print()
             _paragraph(console, Text(f"Failed{f' at {step}' if step else ''}: {', '.join(models)}", style="bold"), 0)
             _paragraph(console, Text(reason), 2)
+        if finetuned := of_data(data.data, confirmed):
+            console.print()
+            print_confirmed([finetuned], console)
+
+
+def print_confirmed(confirmed: Iterable[Confirmed], console: Console) -> None:
+    """Print one table per data set, with one line per fine-tuned model, and the verdict. The pick is bold, if there is one."""
+    for one in confirmed:
+        lines = plain_table(title=Text(f"{one.data}: fine-tuned"))
+        for heading in ("rank", "model", *headings(one)):
+            lines.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True, overflow="fold")
+        for row in one.candidates:
+            lines.add_row(*map(Text, (str(row.rank), row.model, *cells(row))), style="bold" if row.model == one.pick else "")
+        print_whole(lines, console)
+        for row in one.candidates:
+            if row.reason:
+                console.print(Text(f"{row.model}: {row.reason}"), soft_wrap=True)
+        if one.finished:
+            console.print(Text(caption(one)), soft_wrap=True)
+        console.print(Text(verdict(one), "bold"), soft_wrap=True)
 
 
 def _paragraph(console: Console, text: Text, indent: int) -> None:
@@ -48,11 +75,11 @@ def _paragraph(console: Console, text: Text, indent: int) -> None:
         console.print(Text(" " * indent) + text, soft_wrap=True)
 
 
-def _table(data: DataRanking, scored: str, wide: bool) -> Table:
+def _table(data: DataRanking, scored: str, wide: bool, confirmed: Confirmed | None) -> Table:
     control = wide and controlled(data)
     table = plain_table(title=Text(f"{data.data}: {describe_data(data, scored)}"))
     table.title_style = "bold"
-    table.caption, table.caption_justify, table.caption_style = _caption(data), "left", ""
+    table.caption, table.caption_justify, table.caption_style = _caption(data, confirmed), "left", ""
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("model", overflow="fold", no_wrap=False)
     table.add_column(Text(f"{data.rank_by}, 95 %"), no_wrap=True)
@@ -88,7 +115,7 @@ def _cells(row: RankedModel, places: int, wide: bool, control: bool) -> list[Tex
     return [Text(text) for text in texts]
 
 
-def _caption(data: DataRanking) -> Text:
+def _caption(data: DataRanking, confirmed: Confirmed | None) -> Text:
     every = max(len(data.rows), 1)
-    lines = ((str(answer(data, named=every)), cheapest_tied(data)), (baseline(data), note(data)))
+    lines = ((str(answer(data, every, confirmed)), cheapest_tied(data)), (baseline(data), note(data)))
     return Text("\n".join(" ".join(filter(None, line)) for line in lines if any(line)))

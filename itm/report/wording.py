@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from itm.core.confirmations import Confirmed
 from itm.core.rankings import DataRanking, RankedModel
 from itm.core.text import compact, join_names, pluralize
 from itm.kinds import get_kind
@@ -42,27 +43,74 @@ def tied_with_first(ranking: DataRanking) -> list[RankedModel]:
     return [row for row in ranked(ranking)[1:] if row.tied_with_first]
 
 
+def bold_models(ranking: DataRanking) -> str:
+    """Return which models tables print in bold."""
+    if not ranked(ranking):
+        return ""
+    return "The first model and those tied with it are bold." if tied_with_first(ranking) else "The first model is bold."
+
+
 def tie_groups(ranking: DataRanking) -> list[int]:
     """Return the tie groups in the order of their best models."""
     return list(dict.fromkeys(row.tie_group for row in ranked(ranking) if row.tie_group is not None))
 
 
-def answer(ranking: DataRanking, named: int = 3) -> Answer:
-    """Return which model to fine-tune, and which models are tied with it; at most `named` of them are named."""
+def answer(ranking: DataRanking, named: int = 3, confirmed: Confirmed | None = None) -> Answer:
+    """Return which model to fine-tune, and which models are tied with it; at most `named` of them are named.
+
+    What fine-tuning showed of the first models goes before what the scores predict.
+    """
     rows = ranked(ranking)
     if not rows:
         reason = (ranking.reason or "every model failed; the reasons are below.").removeprefix(f"{ranking.data}: ")
         return Answer(f"No model could be ranked on {ranking.data}:", "", reason)
+    if confirmed and (changed := _after_finetuning(confirmed, rows, named)):
+        return changed
+    if len(rows) == 1:
+        if len(ranking.rows) == 1:
+            return Answer(f"For {ranking.data},", rows[0].model, " is the only model, so nothing is compared.")
+        failed = pluralize(len(ranking.rows) - 1, "other model")
+        return Answer(f"For {ranking.data}, only", rows[0].model, f" could be ranked: {failed} failed, so nothing is compared.")
+    if is_below_baseline(ranking):
+        rest = " is first, but no model clearly exceeds the baseline, so the order says little. More images may help."
+        return Answer(f"For {ranking.data},", rows[0].model, rest)
     lead, pick, tied = f"For {ranking.data}, fine-tune", rows[0].model, [row.model for row in tied_with_first(ranking)]
     if len(tied) == len(rows) - 1 > 1:
         lead = f"All {len(rows)} models are tied. For {ranking.data}, fine-tune the cheapest of them or"
         return Answer(lead, pick, ". More images give a clearer answer.")
     if tied:
         return Answer(lead, pick, f". It is tied with {join_names(tied, named)}.")
-    if len(rows) == 1:
-        return Answer(lead, pick, ", the only model that could be ranked.")
     tested = rows[0].tie_group is not None  # without tie groups no difference was tested
     return Answer(lead, pick, ". It is clearly better than every other model." if tested else ".")
+
+
+def _after_finetuning(confirmed: Confirmed, rows: list[RankedModel], named: int) -> Answer | None:
+    """Return the answer of fine-tuning, or None if it confirms the first model or compared nothing."""
+    first, lead = rows[0].model, f"For {confirmed.data}, fine-tune"
+    if confirmed.pick is not None or confirmed.leader is None:
+        if confirmed.pick in (None, first):
+            return None
+        place = next(row.rank for row in rows if row.model == confirmed.pick)
+        return Answer(lead, confirmed.pick or "", f", number {place} of the ranking.")
+    others = (*confirmed.tied, *([confirmed.test_favours] if confirmed.test_favours else []))
+    undecided = list(dict.fromkeys([confirmed.leader, *others]))
+    pick = first if first in undecided else undecided[0]
+    rest = join_names([name for name in undecided if name != pick], named)
+    return Answer(lead, pick, f" or {rest}. Fine-tuning did not decide between them.")
+
+
+def below_baseline(ranking: DataRanking) -> tuple[int, int]:
+    """Return how many models do not clearly exceed the baseline, and how many could; (0, 0) if no score compares with it."""
+    if ranking.score_metric != ranking.metric.name:
+        return 0, 0
+    found = [row.estimate for row in ranked(ranking) if row.estimate and "baseline" in row.estimate.details]
+    return sum(estimate.low <= estimate.details["baseline"] for estimate in found), len(found)
+
+
+def is_below_baseline(ranking: DataRanking) -> bool:
+    """Return whether no model clearly exceeds the baseline."""
+    below, compared = below_baseline(ranking)
+    return 0 < compared == below
 
 
 def cheapest_tied(ranking: DataRanking) -> str:

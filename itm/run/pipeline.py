@@ -14,6 +14,7 @@ from itm.run.engine import execute
 from itm.run.executors import Executor, executor
 from itm.run.plan import Plan, plan
 from itm.run.work import counts
+from itm.store.confirmed_file import read_confirmed
 from itm.store.layout import Store
 from itm.store.ranking_file import page_path, read_ranking, write_ranking
 
@@ -57,7 +58,8 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
     update_recommended(result, store, params.refresh.within_noise)
     write_ranking(result, scores_table(planned.data_sets, everything, params.score), store)
     if not is_current(page_path(store)):
-        write_page(read_ranking(store), store.reports)  # as read back, so that writing it again gives the same bytes
+        written = read_ranking(store)  # as read back, so that writing the page again gives the same bytes
+        write_page(written, store.reports, read_confirmed(written, store))
     return result
 
 

@@ -99,7 +99,7 @@ class Store:
     @property
     def confirmed(self) -> Path:
         """Return the record of the fine-tuned first models of a ranking."""
-        return self.results / "scores" / "confirmed.json"
+        return self.results / "finetuned" / "confirmed.json"  # not in `scores`, which DVC empties before it ranks again
 
     @property
     def scores(self) -> Path:

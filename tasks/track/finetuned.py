@@ -9,9 +9,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from itm.core.confirmations import Confirmed
 from itm.core.params import TrackParams
 from itm.core.types import DataRef, Outcome
-from itm.finetune.confirm import Confirmed
 from itm.store.layout import Store
 from tasks.track.client import code_commit, get_experiment, open_client
 

@@ -12,15 +12,14 @@ from typer.testing import CliRunner
 from itm.cli.commands import app
 from itm.core.errors import ParamsError
 from itm.core.params import Params
-from itm.core.rankings import DataRanking, Estimate, MetricFacts, RankedModel, Ranking
-from itm.core.types import Failure, Outcome, Protocol, Run, TargetSpec
+from itm.core.types import Outcome
 from itm.core.yaml_records import parse
 from itm.finetune import pairs
-from itm.finetune.confirm import confirm, params_of_first
+from itm.finetune.confirm import params_of_first
 from itm.finetune.table import below_head, means, runs_table
-from itm.finetune.view import sentence
 from itm.store.files import read_json, read_table
 from itm.store.layout import Store
+from tests.finetune.records import a_ranking, a_run
 
 LONG, SHORT = "test_resnet.drawn_long", "test_resnet.drawn_short"
 SOURCE = "synthetic:shapes?images=60"
@@ -60,42 +59,6 @@ def call(here: Path) -> Callable[..., Result]:
     return invoke
 
 
-def a_run(model: str, protocol: Protocol, val: float, test: float, seed: int = 0, data: str = "petals") -> Run:
-    """Return a finished run with these accuracies on 200 images each."""
-    return Run(
-        data,
-        "d",
-        model,
-        "w",
-        protocol,
-        seed,
-        1e-3,
-        0.05,
-        200,
-        100,
-        1.0,
-        val,
-        0.5,
-        test,
-        0.5,
-        48,
-        600,
-        200,
-        200,
-        9.0,
-        1.0,
-        "cpu",
-    )
-
-
-def a_ranking(*models: str) -> Ranking:
-    """Return a ranking of models in this order, and one that failed."""
-    rows = [RankedModel(m, "ranked", place, place, Estimate(1 / place, 0, 1, ())) for place, m in enumerate(models, start=1)]
-    failed = RankedModel("broken", "failed", failures=(Failure("petals", "broken", "zoo", "gone"),))
-    target, metric = TargetSpec("classification", ("a", "b")), MetricFacts("accuracy", "accuracy")
-    return Ranking((DataRanking("petals", "digits", "d", 9, target, metric, "itm", (*rows, failed)),), (), {})
-
-
 def test_failures_are_rows_and_stop_nothing(here):
     values = yaml.safe_load((here / "params.yaml").read_text())
     values["zoo"]["models"] = [SHORT, "test_resnet.nowhere"]
@@ -129,37 +92,8 @@ def test_below_head_counts_pairs_that_lost_more_than_a_point():
     found = below_head(table)
     assert found.select("model", "below").rows() == [("lost", True), ("even", False)]
     assert found["lost"].to_list() == pytest.approx([0.04, 0.01])
-    assert means(table).filter(model="lost", protocol="full")["test_sd"].item() == pytest.approx(0.01 * 2**0.5)
+    assert means(table).filter(model="lost", protocol="full")["test_each"].to_list() == [[0.90, 0.92]]
     assert below_head(runs_table([])).is_empty()
-
-
-def test_the_pick_has_the_best_validation_accuracy():
-    models = {"a": (0.80, 0.99), "b": (0.82, 0.70), "c": (0.40, 0.95)}
-    finetuned = [
-        Outcome("petals", name, runs=(a_run(name, "full", *both), a_run(name, "head", 0.1, 0.2)))
-        for name, both in models.items()
-    ]
-    (one,) = confirm(a_ranking("a", "b", "c"), finetuned)
-    assert (one.first, one.pick, one.other, one.within_noise) == ("a", "b", "a", True)
-    assert one.lead == pytest.approx(0.02)
-    assert [row.head_test_accuracy for row in one.candidates] == [0.2] * 3
-    assert "picks b instead of a, the first model by itm." in sentence(one)
-    assert " Its validation accuracy is 2.0 points above that of a, which may be chance (up to " in sentence(one)
-    (one,) = confirm(a_ranking("c", "a"), finetuned)
-    assert (one.pick, one.other, one.within_noise) == ("a", "c", False)
-    (one,) = confirm(a_ranking("b", "c"), finetuned)
-    assert (one.pick, one.other, one.within_noise) == ("b", "c", False)
-    assert "picks b, which is also the first model by itm. Its validation" in sentence(one)
-
-
-def test_models_that_fail_are_candidates_with_a_reason():
-    failed = Outcome("petals", "a", failures=(Failure("petals", "a", "finetune", "no memory"),))
-    done = Outcome("petals", "b", runs=(a_run("b", "full", 0.5, 0.5),))
-    (one,) = confirm(a_ranking("a", "b"), [failed, done])
-    assert [(row.model, row.reason) for row in one.candidates] == [("a", "finetune: no memory"), ("b", None)]
-    assert sentence(one) == "For petals, fine-tuning picks b. a, the first model by itm, failed."
-    (one,) = confirm(a_ranking("a"), [failed])
-    assert sentence(one) == "For petals, no fine-tuning finished."
 
 
 def test_there_must_be_something_to_confirm():
@@ -185,12 +119,25 @@ def test_the_command_prints_a_line_a_pair_and_the_means(call, here):
 
 def test_rank_confirms_its_first(call, here):
     printed = call("rank", "--confirm", "2")
-    assert printed.stdout.index("page: kept/reports/index.html") < printed.stdout.index("fine-tuned, %")
-    assert f"For {NAME}, fine-tuning picks test_resnet." in printed.stdout
-    (found,) = read_json(here / "kept" / "scores" / "confirmed.json")["data_sets"]
+    assert printed.stdout.index("page: kept/reports/index.html") < printed.stdout.index("fine-tuned")
+    store = Store(here / "kept")
+    (found,) = read_json(store.confirmed)["data_sets"]
     assert [row["rank"] for row in found["candidates"]] == [1, 2]
-    assert all(row["seeds"] == 2 and row["head_test_accuracy"] is not None for row in found["candidates"])
-    best = max(found["candidates"], key=lambda row: (row["val_accuracy"], -row["rank"]))
-    assert found["pick"] == best["model"]
-    assert set(read_table(Store(here / "kept").finetuned)["protocol"]) == {"full", "head"}
+    assert all(row["seeds"] == 2 and row["head_test"] is not None for row in found["candidates"])
+    best = max(found["candidates"], key=lambda row: (row["val"]["value"], -row["rank"]))
+    assert found["leader"] == best["model"]
+    assert set(read_table(store.finetuned)["protocol"]) == {"full", "head"}
     assert "Invalid value for '--confirm'" in call("rank", "--confirm", "0", status=2).stderr
+    page = (store.reports / "index.html").read_text()
+    said = printed.stdout.splitlines()[-2]
+    assert said.startswith((f"For {NAME}, fine-tuning ", f"Undecided for {NAME}: "))
+    assert said in page
+    assert said in call("show").stdout
+    call("report")
+    assert (store.reports / "index.html").read_text() == page
+    values = yaml.safe_load((here / "params.yaml").read_text()) | {"score": {"names": ["logme"], "rank_by": "logme"}}
+    (here / "params.yaml").write_text(yaml.safe_dump(values))
+    call("rank")
+    shown = call("show")
+    assert "the results of --confirm are of an earlier ranking" in shown.stderr
+    assert said not in shown.stdout + (store.reports / "index.html").read_text()

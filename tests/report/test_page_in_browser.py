@@ -162,6 +162,23 @@ def test_small_screens_need_no_sideways_scrolling(page: "Page") -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
+HINT = "around => getComputedStyle(around, '::before').content"
+
+
+@pytest.mark.parametrize("page", [{"width": 400, "height": 800}, {"width": 1400, "height": 900}], indirect=True)
+def test_whatever_is_cut_off_has_a_hint_and_nothing_else_has(page: "Page") -> None:
+    page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
+    cut = 0
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        for around in page.locator(".scroll:visible").all():
+            is_cut = around.evaluate("around => around.scrollWidth > around.clientWidth + 1")
+            assert ("scroll sideways" in around.evaluate(HINT)) == is_cut
+            cut += is_cut
+    assert cut > 0 or page.viewport_size != {"width": 400, "height": 800}
+
+
 def test_printing_shows_every_data_set(page: "Page") -> None:
     page.emulate_media(media="print")
     assert all(answer.is_visible() for answer in page.locator(".answer h2").all())
