@@ -7,6 +7,7 @@ from itm.cli.benchmark import benchmark
 from itm.cli.evaluate import evaluate
 from itm.cli.finetune import finetune
 from itm.cli.rank import rank
+from itm.cli.rankings import rankings
 from itm.cli.refresh import refresh, serve
 from itm.cli.report import report, show
 from itm.cli.show import doctor, models, scores
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RANKING = (rank, ingest, extract, score, finetune, report, show)
+RANKING = (rank, ingest, extract, score, finetune, report, show, rankings)
 REFRESH = (refresh, serve, status)
 STUDIES = (evaluate, benchmark, ablate)
 DESCRIPTIONS = (models, scores, doctor)

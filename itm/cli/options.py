@@ -65,24 +65,23 @@ def read_params(
 ) -> "tuple[Params, Store]":
     """Return the parameters, updated by the options, and the store.
 
-    With other data sets, models or scores than the parameter file, the ranking gets its own name and folder. Only a ranking of
-    the whole zoo by the scores of the parameter file can change the recommended model. Allowed code does not affect the name.
+    With other data sets, models, scores or a changed value that decides results, the ranking is a trial: it has its own name
+    and folder, and does not change the recommended model. Allowed code does not affect the name.
     """
-    from itm.core.keys import content_key
+    from itm.cli.trials import is_trial, trial_name
     from itm.core.params import find_params, with_overrides
     from itm.data.sources.parse import parse_source
-    from itm.store.layout import Store, file_name
+    from itm.store.layout import Store
 
-    chosen = find_params(params)
+    before = find_params(params)
     sections["data"] = sections.get("data", {}) | {"sets": tuple(sources) if sources else None}
     if zoo or models:
         sections["zoo"] = {"file": zoo, "models": tuple(models) if models else ("*",)}
-    sections["zoo"] = sections.get("zoo", {}) | {"code": (*chosen.zoo.code, *code) if code else None}
-    scores = {name: value for name, value in sections.get("score", {}).items() if value is not None}
-    sections["track"] = {"recommend": False if models or scores else None}
-    changes = [sources, str(zoo) if zoo else None, models, scores]
-    names = "+".join(parse_source(source).name for source in sources or ()) or "params"
-    chosen = with_overrides(chosen, **sections)
+    sections["zoo"] = sections.get("zoo", {}) | {"code": (*before.zoo.code, *code) if code else None}
+    for source in sources or ():
+        parse_source(source)  # an error in it is found before anything heavy is imported
+    chosen = with_overrides(before, **sections)
+    if is_trial(params, before, chosen):
+        chosen = with_overrides(chosen, track={"recommend": False})
     log_to_terminal()
-    name = f"{file_name(names)}-{content_key(changes)[:6]}" if any(changes) else None
-    return chosen, Store(chosen.store, name, chosen.shared)
+    return chosen, Store(chosen.store, trial_name(before, chosen), chosen.shared)

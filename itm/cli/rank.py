@@ -8,6 +8,7 @@ from itm.cli import options
 from itm.cli.finetune import confirm as confirm_first
 from itm.cli.pipelines import find_pipeline
 from itm.cli.report import print_result
+from itm.cli.trials import say_what_is_kept
 
 
 def rank(
@@ -55,6 +56,7 @@ def rank(
             from itm.store.confirmed_file import read_confirmed
 
             print_result(ranking, store, () if confirm is not None else read_confirmed(ranking, store))
+        say_what_is_kept(chosen, store)
         if problem:
             typer.secho(f"not tracked: {problem}", fg="red", err=True)
         failed = any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets)

@@ -63,7 +63,7 @@ class TrackParams(Record):
 
     The `uri` "auto" is a database in the store, and None turns tracking off. ``$NAME`` reads a secret from the environment,
     ``secret:NAME`` reads the URI from a Prefect Secret block. `artifacts` is a location; "auto" is a folder in the store. With
-    `recommend`, the winner takes the alias ``recommended``.
+    `recommend`, the winner is recorded as the recommended model and takes the alias ``recommended``. Trials never do that.
     """
 
     uri: str | None = "auto"

@@ -55,7 +55,8 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
         everything += failed
         data_sets.append(rank_data(_unusable(failure.data, store), failed, params.score, failure.reason))
     result = ranking(data_sets, params)
-    update_recommended(result, store, params.refresh.within_noise)
+    if params.track.recommend:
+        update_recommended(result, store, params.refresh.within_noise)
     write_ranking(result, scores_table(planned.data_sets, everything, params.score), store)
     if not is_current(page_path(store)):
         written = read_ranking(store)  # as read back, so that writing the page again gives the same bytes

@@ -37,7 +37,12 @@ class Store:
         """Return the folder of the ranking, which is `root` if it has no name."""
         if self.ranking_name is None:
             return self.root
-        return self.root / "rankings" / self.ranking_name
+        return self.trials / self.ranking_name
+
+    @property
+    def trials(self) -> Path:
+        """Return the folder of all rankings with a name."""
+        return self.root / "rankings"
 
     def for_ranking(self, name: str) -> "Store":
         """Return the store of the ranking `name`. The beginning of the name is enough if it is unique.
@@ -47,13 +52,15 @@ class Store:
         StoreError
             If no ranking or several rankings match.
         """
-        folder = self.root / "rankings"
-        known = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        matches = [other for other in known if other == name] or [other for other in known if other.startswith(name)]
-        if len(matches) != 1:
-            state = f"several rankings begin with {name!r}" if matches else f"there is no ranking {name!r}"
-            raise StoreError(f"{state}; `itm show` takes one of: {', '.join(matches or known) or 'none so far'}.")
-        return replace(self, ranking_name=matches[0])
+        folders = {path.name: replace(self, ranking_name=path.name) for path in sorted(self.trials.glob("*/"))}
+        known = [other for other, store in folders.items() if store.ranking.exists()]
+        matches = [other for other in known if other == name] or [other for other in known if name and other.startswith(name)]
+        if len(matches) == 1:
+            return folders[matches[0]]
+        if name in folders:
+            raise StoreError(f"{folders[name].results} holds no ranking; repeat the command that made it.")
+        state = f"several rankings begin with {name!r}" if matches else f"there is no ranking {name!r}"
+        raise StoreError(f"{state}; `itm rankings` lists them: {', '.join(matches or known) or 'none so far'}.")
 
     def make_folders(self) -> None:
         """Create the output folders of the DVC stages. DVC requires them even if they stay empty."""

@@ -70,7 +70,7 @@ def run(here: Path) -> Run:
 def test_help_answers_without_a_heavy_import():
     command = [sys.executable, "-X", "importtime", Path(sys.executable).parent / "itm", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    commands = ("rank", "ingest", "extract", "score", "report", "show", "models", "scores", "doctor")
+    commands = ("rank", "ingest", "extract", "score", "report", "show", "rankings", "models", "scores", "doctor")
     for name in (*commands, "ablate", "benchmark", "evaluate", "finetune", "refresh", "serve", "status"):
         assert f" {name} " in done.stdout
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
@@ -101,7 +101,7 @@ def test_a_data_set_on_the_command_line_has_a_ranking_of_its_own(run, here):
     assert (data["rank_by"], data["images"]) == ("logme", 50)
     assert not (here / "kept" / "scores").exists()
     assert run("show", "mine").stdout == run("show", results.name).stdout == printed.stdout
-    assert f"there is no ranking 'yours'; `itm show` takes one of: {results.name}." in run("show", "yours", status=2).stderr
+    assert f"there is no ranking 'yours'; `itm rankings` lists them: {results.name}." in run("show", "yours", status=2).stderr
     assert "there is no ranking yet; run `itm rank` first" in run("show", status=2).stderr
 
 
@@ -150,7 +150,7 @@ def test_a_failure_leaves_with_status_one(run, here):
         ),
         (("ingest", "--max-images", "1"), "error: options: data.max_images: must be 2 or more, or 0 for all (got 1)."),
         (("show",), "there is no ranking yet; run `itm rank` first."),
-        (("report", "digits"), "there is no ranking 'digits'; `itm show` takes one of: none so far."),
+        (("report", "digits"), "there is no ranking 'digits'; `itm rankings` lists them: none so far."),
         (("models", "nothing*"), "error: no pre-trained model of timm matches 'nothing*'"),
     ],
 )

@@ -1,0 +1,150 @@
+"""Trials: their folders, the recommended model that they leave alone, and the list of rankings."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import Result
+from typer.testing import CliRunner
+
+from itm.cli.app import app
+from itm.cli.options import read_params
+from itm.ranking.recommend import read_recommended
+from itm.store.files import write_json
+from itm.store.layout import Store
+
+SHORT, LONG = "test_resnet.drawn_short", "test_resnet.drawn_long"
+SOURCE = "synthetic:shapes?images=60"
+NAME = "shapes-images60"
+
+pytestmark = pytest.mark.usefixtures("own_logger")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo_file: Path) -> Path:
+    """Stand in a folder with a params.yaml of a small ranking by the library alone."""
+    params = {
+        "data": {"sets": [SOURCE], "max_images": 60},
+        "zoo": {"file": str(zoo_file), "models": [SHORT]},
+        "score": {"names": ["knn"], "rank_by": "knn"},
+        "runner": {"kind": "inline"},
+        "track": {"uri": None},
+        "store": "kept",
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(here: Path) -> Callable[..., Result]:
+    """Call a command in that folder, and check its exit status."""
+
+    def call(*words: str, status: int = 0) -> Result:
+        result = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert result.exit_code == status, result.output
+        return result
+
+    assert here.is_dir()
+    return call
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    "trial",
+    [
+        {"sources": ["digits"]},
+        {"zoo": Path("mine.yaml")},
+        {"models": ["test_*"]},
+        {"data": {"max_images": 50}},
+        {"extract": {"precision": "bf16"}},
+        {"score": {"names": ("logme",), "rank_by": "logme"}},
+    ],
+    ids=lambda trial: next(iter(trial)),
+)
+def test_whatever_changes_the_ranking_is_a_trial_with_its_own_folder(trial) -> None:
+    chosen, store = read_params(trial.pop("sources", None), None, **trial)
+    assert not chosen.track.recommend
+    assert store.ranking_name is not None
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"extract": {"device": "cpu", "batch_size": 4}},
+        {"runner": {"kind": "threads", "workers": 1}},
+        {"data": {"max_images": 60}},
+        {"params": Path("params.yaml").absolute()},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_where_and_how_fast_it_is_computed_makes_no_trial(options, here) -> None:
+    file = here / "params.yaml" if "params" in options else None
+    chosen, store = read_params([SOURCE], file, **{name: one for name, one in options.items() if name != "params"})
+    assert chosen.track.recommend
+    assert store.ranking_name is None
+
+
+def test_another_parameter_file_is_a_trial(here) -> None:
+    (here / "other.yaml").write_text((here / "params.yaml").read_text())
+    chosen, _ = read_params(None, here / "other.yaml")
+    assert not chosen.track.recommend
+
+
+def test_folders_are_named_by_their_data_in_letters_that_a_shell_takes(here) -> None:
+    def name(*sources: str) -> str:
+        base, _, key = str(read_params(list(sources), None)[1].ranking_name).rpartition("-")
+        assert len(key) == 6
+        return base
+
+    for folder in ("my pets", "数据", "x" * 300):
+        (here / folder[:200]).mkdir()
+    assert name("digits") == "digits"
+    assert name("my=digits", "other=digits") == "my-other"
+    assert name("folder:my pets") == "my-pets"
+    assert name("folder:数据") == "data"
+    assert name("a=digits", "b=digits", "c=digits", "d=digits") == "a-b-and-2-more"
+    assert len(name(f"folder:{'x' * 200}")) == 40
+    assert name("a+b=digits") == "a-b"
+    assert read_params(["digits"], None)[1] == read_params(["digits"], None)[1]
+    assert read_params(["digits"], None, data={"max_images": 9})[1] != read_params(["digits"], None)[1]
+
+
+def test_a_trial_leaves_the_recommended_model_and_says_so(run, here) -> None:
+    store = Store(here / "kept")
+    run("rank")
+    assert read_recommended(store) == {NAME: SHORT}
+    for words in (("-m", LONG), ("--max-images", "50"), ("--params", "other.yaml")):
+        (here / "other.yaml").write_text((here / "params.yaml").read_text().replace(SHORT, LONG))
+        assert "leaves the recommended models as they are" in run("rank", *words).stderr
+        assert read_recommended(store) == {NAME: SHORT}
+    assert "recommended" not in run("rank").stderr
+
+
+def test_rankings_are_listed_and_deleted(run, here) -> None:
+    assert "There is no ranking yet" in run("rankings").stdout
+    run("rank")
+    run("rank", f"mine={SOURCE}")
+    trials = here / "kept" / "rankings"
+    (mine,) = (path.name for path in trials.iterdir())
+    (trials / "half").mkdir()
+    (trials / "damaged" / "scores").mkdir(parents=True)
+    write_json(trials / "damaged" / "scores" / "ranking.json", {"version": 0})
+    listed = run("rankings").stdout
+    first_words = [line.split()[0] for line in listed.splitlines() if line.strip()]
+    assert first_words[2:] == ["(params.yaml)", "damaged", mine, "half"]
+    assert all(word in listed for word in (SHORT, "1 of 1", "cannot be read; rank again or delete it", "no ranking; repeat"))
+    assert run("rankings", "mine").stdout.count(SHORT) == 1
+    assert "half holds no ranking; repeat the command that made it" in run("show", "half", status=2).stderr
+    assert "half" not in run("show", "yours", status=2).stderr
+    assert "--delete needs names" in run("rankings", "--delete", status=2).stderr
+    done = run("rankings", "--delete", "nowhere", "half", "mine", status=2)
+    assert done.stdout.splitlines() == ["deleted: half", f"deleted: {mine}"]
+    assert "there is no ranking 'nowhere'" in done.stderr
+    assert [path.name for path in trials.iterdir()] == ["damaged"]
+    assert (here / "kept" / "scores" / "ranking.json").exists()
+    for dangerous in ("..", ".", "", "../rankings"):
+        run("rankings", "--delete", dangerous, status=2)
+    assert (trials / "damaged").is_dir()
