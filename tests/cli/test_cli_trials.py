@@ -8,7 +8,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from itm.cli.app import app
+from itm.cli.commands import app
 from itm.cli.options import read_params
 from itm.ranking.recommend import read_recommended
 from itm.store.files import write_json

@@ -18,9 +18,8 @@ from itm.scores.itm.rows import Rows
 from itm.scores.itm.score import Itm
 from itm.scores.itm.training import Training
 
-pytestmark = pytest.mark.slow
-
 Tensor = torch.Tensor
+pytestmark = pytest.mark.slow
 
 
 def made(rows: int = 330, width: int = 20, classes: int = 5, gap: float = 0.5, seed: int = 0) -> Sample:
