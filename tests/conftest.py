@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from itm.core.sections import DataParams, ZooParams
-from itm.core.types import DataRef, ModelRef
+from itm.core.types import DataRef, ModelRef, Preprocessing
 from itm.data.ingest import ingest
 from itm.store.layout import Store
 from itm.zoo.resolve import resolve
@@ -97,6 +97,19 @@ def embedded(zoo_file: Path) -> Callable[[str], ModelRef]:
         return resolve(ZooParams(file=zoo_file, models=(name,)))[0][0]
 
     return find
+
+
+@pytest.fixture
+def grey_rectangles(tmp_path: Path) -> ModelRef:
+    """Return a model of grey images of 48 x 32 pixels with random weights."""
+    from safetensors.torch import save_file
+
+    from itm.zoo.construct import build_without_weights
+
+    arguments, path = {"num_classes": 0, "in_chans": 1}, tmp_path / "grey.safetensors"
+    model = ModelRef("grey", "test_resnet", None, arguments, path, preprocessing=Preprocessing((48, 32)))
+    save_file(build_without_weights(model).state_dict(), path)
+    return model
 
 
 @pytest.fixture

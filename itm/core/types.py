@@ -38,11 +38,14 @@ class DataRef:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Preprocessing of images for a model. None means the value of timm's configuration of the model."""
+    """Preprocessing of images for a model. None means the value of timm's configuration of the model.
 
-    input_size: int | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    `input_size` is in pixels: the side of a square, or height and width. `mean` and `std` have one number, or one per channel.
+    """
+
+    input_size: int | tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
     crop: float | None = None
     interpolation: str | None = None
 
@@ -66,12 +69,12 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Properties of a model that do not depend on data."""
+    """Properties of a model that do not depend on data. `input_size` is in pixels, such as 224 or "96 x 48"."""
 
     parameters: int
     gmacs: float | None
     width: int
-    input_size: int
+    input_size: int | str
     family: str
     pretraining: str
 
@@ -124,7 +127,7 @@ class Run:
     """One finished fine-tuning run. The state that is best on the validation images is tested on the test images.
 
     Accuracies are shares of images between 0 and 1, losses mean cross-entropies in nats. Of `steps` steps, the state after
-    `best_step` is kept.
+    `best_step` is kept. `image_size` is the longer side of the input in pixels.
     """
 
     data: str

@@ -50,12 +50,14 @@ def extract(model: ModelRef, data: DataRef, splits: tuple[SplitName, ...], param
         return cached
     if params.resume == "only-cache":
         raise StoreError(f"{model.name} on {data.name} has no stored features and resume is 'only-cache'; use 'only-missing'.")
+    module = extractor.module  # built and tried before images are read and a device is taken
+    facts = zoo_facts.facts(model, module, extractor.preprocessing)
     rows, open_image = with_images_here(rows, data, store)
-    module = extractor.module  # built before a device is taken
     with leased(target) as leased_target:
         started = time.perf_counter()
         columns = forward(extractor, rows, open_image, leased_target, params, f"{model.name} on {data.name}")
         seconds = time.perf_counter() - started
+        module.cpu()
     targets = get_kind(data.target.kind).encode(rows["target"].to_list(), data.target)
     features = Features(
         path=store.features(data.name, model.name, identity.key),
@@ -66,7 +68,7 @@ def extract(model: ModelRef, data: DataRef, splits: tuple[SplitName, ...], param
         data_hash=data.hash,
         kind=data.target.kind,
         rows=len(rows),
-        facts=zoo_facts.facts(model, module.cpu(), extractor.preprocessing),
+        facts=facts,
         images_per_second=round(len(rows) / seconds, 1),
         cached=False,
     )

@@ -63,7 +63,7 @@ class Extractor:
         return load.definition(self.model)
 
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the `outputs` of inputs [n, 3, height, width], each [n, width]."""
+        """Return the `outputs` of inputs [n, channels, height, width], each [n, width]."""
         module: Any = self.module
         features = module.forward_features(images)
         found = {"embedding": module.forward_head(features, pre_logits=True)}

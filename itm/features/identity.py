@@ -26,7 +26,7 @@ class Identity:
     architecture: str | None
     factory: Mapping[str, str] | None
     arguments: Mapping[str, Any]
-    input_size: int | None
+    input_size: int | tuple[int, int] | None
     weights: str
     preprocessing: Mapping[str, Any]
     extractor: int

@@ -30,7 +30,7 @@ EVALUATION_BATCH = {"cpu": 16, "cuda": 256}  # images per batch
 
 @dataclass(frozen=True)
 class Part:
-    """The images [n, 3, height, width] of a split as bytes, with their labels [n]."""
+    """The images [n, channels, height, width] of a split as bytes, with their labels [n]."""
 
     images: Tensor
     labels: Tensor
@@ -51,14 +51,14 @@ class Images:
     device: torch.device
 
     def batches(self, split: SplitName) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs [b, 3, height, width] and labels [b] of a split, in order."""
+        """Yield inputs [b, channels, height, width] and labels [b] of a split, in order."""
         part = self.splits[split]
         size = EVALUATION_BATCH.get(self.device.type, 128)
         for images, labels in zip(part.images.split(size), part.labels.split(size), strict=True):
             yield self._normalised(images.to(self.device).float()), labels.to(self.device)
 
     def cropped(self, rows: Tensor, smallest: float, mirror: bool, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return random crops [b, 3, height, width] of training images and their labels [b].
+        """Return random crops [b, channels, height, width] of training images and their labels [b].
 
         A crop is a share of the area of the canvas between `smallest` and 1, with the same proportions, at a random place.
         """
@@ -69,7 +69,7 @@ class Images:
         place[:, 1, 1] = share
         place[:, :, 2] = ((2 * drawn[1:3] - 1) * (1 - share)).T
         canvases = self.canvases[rows].to(self.device).float()
-        grid = functional.affine_grid(place.to(self.device), [len(rows), 3, *self.size], align_corners=False)
+        grid = functional.affine_grid(place.to(self.device), [*canvases.shape[:2], *self.size], align_corners=False)
         crops = functional.grid_sample(canvases, grid, padding_mode="border", align_corners=False)
         return self._normalised(crops), self.splits["train"].labels[rows].to(self.device)
 
@@ -93,14 +93,14 @@ def read_images(table: pl.DataFrame, data: DataRef, config: dict[str, Any], devi
             f"{name} has no {' and no '.join(missing)} images; fine-tuning learns from train, chooses on val and is tested on "
             "test, so give each a share in data.splits."
         )
-    height, width = config["input_size"][-2:]
-    canvas = config | {"input_size": [3, math.ceil(LARGER * height), math.ceil(LARGER * width)], "crop_pct": 1.0}
+    channels, height, width = config["input_size"]
+    canvas = config | {"input_size": [channels, math.ceil(LARGER * height), math.ceil(LARGER * width)], "crop_pct": 1.0}
     parts, canvases = {}, torch.empty(0)
     for split, own in rows.items():
         decoded = _decoded(own, open_image, (config, canvas) if split == "train" else (config,))
         parts[split] = Part(decoded[0], torch.from_numpy(targets(own["target"].to_list())))
         canvases = decoded[1] if split == "train" else canvases
-    mean, std = (255 * torch.tensor(config[word]).view(1, 3, 1, 1).to(device) for word in ("mean", "std"))
+    mean, std = (255 * torch.tensor(config[word]).view(1, channels, 1, 1).to(device) for word in ("mean", "std"))
     return Images(parts, canvases, (height, width), mean, std, device)
 
 

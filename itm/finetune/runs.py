@@ -124,7 +124,7 @@ class _Pair:
             weights=self.identity["weights"],
             protocol=protocol,
             seed=seed,
-            image_size=self.config["input_size"][-1],
+            image_size=max(self.config["input_size"][-2:]),
             train_images=self.counts["train"],
             val_images=self.counts["val"],
             test_images=self.counts["test"],

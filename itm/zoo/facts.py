@@ -14,17 +14,20 @@ from itm.core.errors import ModelError
 from itm.core.types import Facts, Failure, ModelRef
 from itm.zoo.construct import build_on_meta, build_without_weights
 from itm.zoo.resolve import matches, timm_model, zoo_failure
-from itm.zoo.timm_gate import timm
+from itm.zoo.timm_gate import import_torchvision, timm
 from itm.zoo.timm_names import check_architecture, timm_config, timm_names
+from itm.zoo.units import check_channels, input_size
 from itm.zoo.zoo_file import Zoo, read_zoo_file
 
 log = logging.getLogger(__name__)
 timm_data: Any = timm.data  # its type hints do not declare its exports
+transforms: Any = import_torchvision().transforms
 
 
 def preprocessing(model: ModelRef, module: torch.nn.Module) -> dict[str, Any]:
     """Return the preprocessing of `model` as plain values: timm's configuration of `module`, updated by that of the model."""
-    return _plain(model, getattr(module, "pretrained_cfg", None) or {})
+    own_channels = getattr(module, "in_chans", None) if model.factory else None
+    return _plain(model, getattr(module, "pretrained_cfg", None) or {}, own_channels)
 
 
 def preprocessing_without_weights(model: ModelRef) -> dict[str, Any]:
@@ -36,10 +39,16 @@ def preprocessing_without_weights(model: ModelRef) -> dict[str, Any]:
 
 
 def create_transform(config: dict[str, Any]) -> Callable[[Image.Image], torch.Tensor]:
-    """Return the function that converts an image to a model input [3, height, width]. `config` comes from `preprocessing`."""
+    """Return the function that converts an image to a model input [channels, height, width].
+
+    `config` comes from `preprocessing`.
+    """
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-    created: Callable[[Image.Image], torch.Tensor] = timm_data.create_transform(**values, is_training=False)
-    return created
+    created: Any = timm_data.create_transform(**values, is_training=False)
+    if config["input_size"][0] == 1:
+        created.transforms.insert(0, transforms.Grayscale())
+    converted: Callable[[Image.Image], torch.Tensor] = created
+    return converted
 
 
 def facts(model: ModelRef, module: torch.nn.Module, config: dict[str, Any]) -> Facts:
@@ -53,7 +62,7 @@ def facts(model: ModelRef, module: torch.nn.Module, config: dict[str, Any]) -> F
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         gmacs=gmacs,
         width=width,
-        input_size=config["input_size"][-1],
+        input_size=_pixels(config["input_size"]),
         family=model.family or _family(model, module),
         pretraining=model.pretraining or _pretraining(model),
     )
@@ -93,18 +102,40 @@ def _facts_or_failure(model: ModelRef) -> Facts | Failure:
         return zoo_failure(model.name, str(error))
 
 
-def _plain(model: ModelRef, config: dict[str, Any]) -> dict[str, Any]:
+def _plain(model: ModelRef, config: dict[str, Any], own_channels: int | None = None) -> dict[str, Any]:
+    """Return the preprocessing of `model`. `own_channels` are those that the module of a factory declares as `in_chans`."""
     own = model.preprocessing
-    size = own.input_size or model.arguments.get("img_size")
+    channels, *default_size = config.get("input_size") or (3, 224, 224)
+    channels = model.arguments.get("in_chans") or own_channels or channels
+    try:
+        check_channels(channels, own.mean, own.std)
+    except ValueError as error:
+        raise ModelError(f"{model.name}: {error}.") from error
+    size = own.input_size or _size_argument(model) or default_size
     wanted = {
-        "input_size": (3, size, size) if isinstance(size, int) else None,
+        "input_size": (channels, *((size, size) if isinstance(size, int) else size)),
         "mean": own.mean,
         "std": own.std,
         "crop_pct": own.crop,
         "interpolation": own.interpolation,
     }
     resolved: dict[str, Any] = timm_data.resolve_data_config(wanted, pretrained_cfg=config)
+    if channels == 1:
+        resolved |= {word: [sum(resolved[word]) / len(resolved[word])] for word in ("mean", "std")}
     return {k: [*v] if isinstance(v, tuple) else v for k, v in resolved.items()}
+
+
+def _size_argument(model: ModelRef) -> Any:
+    """Return the argument `img_size` if it is a size. A factory can mean something else by it."""
+    try:
+        return input_size(model.arguments["img_size"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _pixels(size: list[int]) -> int | str:
+    _, height, width = size
+    return height if height == width else f"{height} x {width}"
 
 
 def _measure(model: ModelRef, module: torch.nn.Module, size: list[int]) -> tuple[int, float | None]:
@@ -113,7 +144,7 @@ def _measure(model: ModelRef, module: torch.nn.Module, size: list[int]) -> tuple
     Try the meta device first, then a real pass, then a pass without counting, where GMACs are None.
     """
     try:
-        return _count(build_on_meta(model), size)
+        return _count(module if all(p.is_meta for p in module.parameters()) else build_on_meta(model), size)
     except Exception as error:
         log.debug("%s cannot be measured on the meta device: %s", model.name, error)
     if any(parameter.is_meta for parameter in module.parameters()):
@@ -126,8 +157,8 @@ def _measure(model: ModelRef, module: torch.nn.Module, size: list[int]) -> tuple
         return _width(module, size), None
     except Exception as error:
         raise ModelError(
-            f"{model.name}: returns no embedding for an image of {size[-1]} pixels: {type(error).__name__}: {error}. Check "
-            "`input_size` and `arguments`."
+            f"{model.name}: returns no embedding for an image of {_pixels(size)} pixels and {size[0]} channels: "
+            f"{type(error).__name__}: {error}. Check `input_size` and `arguments`."
         ) from error
 
 

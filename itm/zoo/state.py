@@ -54,7 +54,7 @@ def load_state(module: torch.nn.Module, state: Tensors, unused: Iterable[str] = 
         return Misfit(state, missing, [k for k in state if k not in own], reshaped)
     misfit = Misfit(state, list(result.missing_keys), list(result.unexpected_keys))
     if not misfit:
-        misfit.unfilled = unfilled(module)
+        misfit.unfilled = [k for k in unfilled(module) if k not in state or not state[k].isnan().any()]
     return misfit
 
 
@@ -74,8 +74,8 @@ def misfit_error(module: torch.nn.Module, misfit: Misfit, path: Path) -> ModelEr
     """Return the error that lists the names that do not fit, with a hint."""
     if misfit.unfilled:
         return ModelError(
-            f"{path}: {_some(misfit.unfilled)} of the model are NaN after loading: the file has NaN there, or the model does "
-            "not take these weights from the file; save them again from a working model."
+            f"{path}: the model does not take {_some(misfit.unfilled)} from the file, so these weights would stay random; "
+            "correct `load_state_dict` of its code."
         )
     own, state = module.state_dict(), misfit.state
     parts = []

@@ -5,19 +5,22 @@ relative to the folder of the file. A factory executes code, so its path must be
 by the zoo file itself.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from itm.core.errors import ModelError, ParamsError
 from itm.core.types import ModelRef, Preprocessing
 from itm.core.yaml_records import parse, read_yaml
+from itm.zoo.units import Crop, InputSize, Mean, Std, check_channels
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
-Positive = Annotated[float, Field(gt=0)]
+log = logging.getLogger(__name__)
+
 PACKAGED = Path(__file__).parent / "embedded" / "zoo.yaml"
 IN_CHECKOUT = Path(__file__).parents[2] / "data" / "zoo" / "zoo.yaml"
 
@@ -38,14 +41,20 @@ class Entry(BaseModel):
     weights_key: str | None = Field(None, min_length=1)
     pretrained: bool = False
     # preprocessing
-    input_size: int | None = Field(None, ge=1)
-    mean: tuple[float, float, float] | None = None
-    std: tuple[Positive, Positive, Positive] | None = None
-    crop: float | None = Field(None, gt=0, le=1)
+    input_size: InputSize | None = None
+    mean: Mean | None = None
+    std: Std | None = None
+    crop: Crop | None = None
     interpolation: Interpolation | None = None
     # shown in a ranking
     family: str = ""
     pretraining: str = ""
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> Self:
+        if "in_chans" in self.arguments or self.architecture is not None:
+            check_channels(self.arguments.get("in_chans", 3), self.mean, self.std)
+        return self
 
 
 class _File(BaseModel):
@@ -110,6 +119,8 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
     checkpoint = None if entry.checkpoint is None else folder / entry.checkpoint.expanduser()
     if checkpoint is not None and not checkpoint.is_file():
         raise ParamsError(f"{where}: checkpoint {checkpoint} is not a file; paths are relative to the folder of the zoo file.")
+    if entry.std and min(entry.std) < 0.01:
+        log.warning("%s: std %g shows the model values up to %.0f", where, min(entry.std), 1 / min(entry.std))
     architecture = entry.architecture
     default = _default_name(architecture, entry.factory, entry.checkpoint)
     if architecture is not None and entry.pretrained:

@@ -13,7 +13,7 @@ from itm.core.sections import DataParams
 from itm.core.types import Features
 from itm.data.index import read_index
 from itm.data.ingest import ingest
-from itm.store.feature_file import read_embeddings
+from itm.store.feature_file import read_description, read_embeddings
 from itm.zoo.load import build
 
 pytestmark = pytest.mark.slow
@@ -127,3 +127,11 @@ def test_splits_without_an_image_are_an_error(run, resnet, store):
 def test_a_device_that_is_not_there_is_a_parameter_error(run, resnet, name):
     with pytest.raises(ParamsError, match=rf"extract\.device is '{name}', which cannot be used here .*; use 'auto' or 'cpu'"):
         run(resnet, device=name)
+
+
+def test_grey_rectangles_are_extracted_by_worker_processes(run, grey_rectangles):
+    here, elsewhere = (run(grey_rectangles, decode_workers=workers, resume="always") for workers in (0, 1))
+    assert here.facts.input_size == "48 x 32"
+    assert read_description(here.path)[0].facts == here.facts
+    assert np.array_equal(embeddings_of(here), embeddings_of(elsewhere))
+    assert embeddings_of(here).std(axis=0).mean() > 0

@@ -183,3 +183,9 @@ def test_a_model_without_a_head_and_with_dropout(run, tmp_path):
     assert (full.val_loss, full.test_accuracy) == (again.val_loss, again.test_accuracy)
     assert head.val_accuracy > CHANCE
     assert load_file(tmp_path / "own.safetensors")["stem.bias"].count_nonzero() == 0
+
+
+def test_grey_rectangles_are_fine_tuned(run, grey_rectangles):
+    full, head = run(grey_rectangles)
+    assert (full.image_size, head.image_size) == (48, 48)
+    assert max(full.test_accuracy, head.test_accuracy) > CHANCE

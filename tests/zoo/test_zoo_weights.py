@@ -71,9 +71,8 @@ def changed(model: ModelRef, change: Callable[[State], Any], **changes: Any) -> 
         (lambda state: {k: v for k, v in state.items() if "running_mean" not in k}, "15 missing in the file: conv1.1.running"),
         (lambda state: state | {"layer9.weight": torch.zeros(3)}, "1 unexpected in the file: layer9.weight"),
         (lambda state: state | {"bn1.weight": torch.zeros(5)}, "1 with another shape: bn1.weight"),
-        (lambda state: state | {"bn1.weight": state["bn1.weight"] * torch.nan}, "bn1.weight of the model are NaN"),
     ],
-    ids=["unrelated", "partial", "no buffers", "more layers", "shape", "NaN"],
+    ids=["unrelated", "partial", "no buffers", "more layers", "shape"],
 )
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_wrong_file_is_refused(saved: Saved, change: Callable[[State], Any], message: str, pretrained: bool) -> None:
@@ -150,7 +149,7 @@ def test_factory_with_constant_buffer_is_built(tmp_path: Path) -> None:
 
 
 def test_factory_that_ignores_its_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"stem\.weight, stem\.bias of the model are NaN after loading"):
+    with pytest.raises(ModelError, match=r"does not take stem\.weight, stem\.bias from the file"):
         build(projected(tmp_path, "deaf"))
 
 

@@ -88,8 +88,8 @@ def test_zoo_file_can_be_json(tmp_path: Path) -> None:
         ({"name": "bad.one", "architecture": "test_*", "pretrained": True}, "an entry must be one model"),
         ({**GOOD, "name": "bad.one", "input_size": 0}, "input_size"),
         ({**GOOD, "name": "bad.one", "std": [1, 0, 1]}, "std.1"),
-        ({**GOOD, "name": "bad.one", "mean": [1, 2]}, "mean"),
-        ({**GOOD, "name": "bad.one", "crop": 1.5}, "crop"),
+        ({**GOOD, "name": "bad.one", "mean": [1, 2]}, "mean: must be one number, or three"),
+        ({**GOOD, "name": "bad.one", "crop": 1.5}, "crop: is a share of the image"),
         ({**GOOD, "name": "bad.one", "interpolation": "cubic"}, "'bicubic'"),
     ],
 )
@@ -101,6 +101,46 @@ def test_invalid_entry_does_not_affect_others(write_zoo: WriteZoo, entry: dict[s
     assert message in failure.reason
     assert "models[0]" in failure.reason
     assert "\n" not in failure.reason
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"mean": [123.675, 116.28, 103.53]}, "divide mean and std by 255, which gives the mean [0.485, 0.456, 0.406]"),
+        ({"mean": [104, 117, 123], "std": [1, 1, 1]}, "divide mean and std by 255"),
+        ({"mean": 127.5}, "which gives the mean [0.5]"),
+        ({"mean": [-0.485, -0.456, -0.406]}, "mean: is negative"),
+        ({"std": [58.395, 57.12, 57.375]}, "divide by 255, which gives [0.229, 0.224, 0.225]"),
+        ({"std": [0.229 / 255, 0.224 / 255, 0.225 / 255]}, "is it divided by 255 twice?"),
+        ({"std": [0.2, float("nan"), 0.2]}, "std.1: Input should be a finite number"),
+        ({"crop": 87.5}, "crop: is a share of the image, at most 1; 87.5 % is 0.875"),
+        ({"crop": "87.5%"}, "a share of the image without '%'"),
+        ({"crop": 224}, "pixels are given as `input_size`"),
+        ({"input_size": [3, 96, 48]}, "input_size: is height and width, such as [96, 48]"),
+        ({"input_size": "96x48"}, "input_size: must be a number of pixels, or height and width"),
+        ({"input_size": [96, 0]}, "input_size: must be a number of pixels, or height and width"),
+        ({"arguments": {"in_chans": 4}}, "in_chans is 4; images have 3 channels (RGB) or 1 (grey)"),
+        ({"arguments": {"in_chans": 1}, "std": [0.2, 0.2, 0.2]}, "std has 3 numbers, but the model takes 1 channel"),
+    ],
+)
+def test_values_of_another_scale_are_refused_with_the_conversion(
+    write_zoo: WriteZoo, values: dict[str, Any], message: str
+) -> None:
+    models, (failure,) = read(write_zoo({**GOOD, "name": "bad.one", **values}, GOOD))
+    assert [model.name for model in models] == ["good.one"]
+    assert message in failure.reason
+
+
+def test_std_for_pixels_to_255_is_accepted_with_a_warning(write_zoo: WriteZoo, caplog: pytest.LogCaptureFixture) -> None:
+    (model,), failures = read(write_zoo({**GOOD, "mean": 0, "std": 0.0039}))
+    assert (model.preprocessing.mean, model.preprocessing.std, failures) == ((0,), (0.0039,), [])
+    assert "std 0.0039 shows the model values up to 256" in caplog.text
+
+
+@pytest.mark.parametrize(("written", "size"), [([96, 48], (96, 48)), ([96, 96], 96), ([96], 96), (96, 96)])
+def test_input_size_is_a_side_or_height_and_width(write_zoo: WriteZoo, written: Any, size: Any) -> None:
+    (model,), failures = read(write_zoo({**GOOD, "input_size": written}))
+    assert (model.preprocessing.input_size, failures) == (size, [])
 
 
 def test_invalid_entry_fails_only_if_its_name_matches(write_zoo: WriteZoo) -> None:
