@@ -89,5 +89,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     It is ``"; did you mean 'x' or 'y'?"``, or a full stop if no known word is similar.
     """
-    near = get_close_matches(word, list(known), n=2, cutoff=0.6)
+    lower = {name.lower(): name for name in known}
+    near = [lower[name] for name in get_close_matches(word.lower(), lower, n=2, cutoff=0.6)]
     return f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else "."

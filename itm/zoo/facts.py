@@ -13,6 +13,7 @@ from torch.utils.flop_counter import flop_registry
 from itm.core.errors import ModelError
 from itm.core.types import Facts, Failure, ModelRef
 from itm.zoo.construct import build_on_meta, build_without_weights
+from itm.zoo.names import check_is_name
 from itm.zoo.resolve import matches, timm_model, zoo_failure
 from itm.zoo.timm_gate import import_torchvision, timm
 from itm.zoo.timm_names import check_architecture, timm_config, timm_names
@@ -84,6 +85,8 @@ def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) 
     for name in own:
         yield name, zoo_failure(name, invalid[name]) if name in invalid else _facts_or_failure(known.models[name])
     try:
+        if not own:
+            check_is_name(pattern)
         others = timm_names(pattern)
     except ModelError:
         if not own:

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from itm.core.errors import ModelError, did_you_mean
+from itm.core.errors import ModelError
 from itm.core.sections import ZooParams
 from itm.core.types import Failure, ModelRef
+from itm.zoo.names import check_is_name, suggestion
 from itm.zoo.zoo_file import Zoo, embedded_zoo_file, read_zoo_file
 
 log = logging.getLogger(__name__)
@@ -61,11 +62,16 @@ def _find(pattern: str, known: Zoo, embedded: Zoo) -> Iterator[ModelRef | Failur
     if names := matches(pattern, [*embedded.models]):
         yield from (embedded.models[name] for name in names)
         return
-    # timm takes seconds to import and is not needed for a zoo file
-    from itm.zoo.timm_names import timm_names
-
     try:
+        check_is_name(pattern)
+    except ModelError as error:
+        yield zoo_failure(pattern, str(error))
+        return
+    try:
+        # timm takes seconds to import and is not needed for a zoo file
+        from itm.zoo.timm_names import timm_names
+
         yield from map(timm_model, timm_names(pattern))
     except ModelError as error:
-        reason = f"not in the zoo{did_you_mean(pattern, [*own, *embedded.models])} In timm: {error}" if own else str(error)
+        reason = f"not in the zoo{suggestion(pattern, [*own, *embedded.models])} In timm: {error}" if own else str(error)
         yield zoo_failure(pattern, reason)

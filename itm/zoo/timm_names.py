@@ -4,35 +4,36 @@ import logging
 from typing import Any
 
 from itm.core.errors import ModelError, did_you_mean
+from itm.zoo.names import is_wildcard, same_names, suggestion, without_source
 from itm.zoo.timm_gate import timm
 
 log = logging.getLogger(__name__)
 
 
-def is_wildcard(pattern: str) -> bool:
-    return any(character in pattern for character in "*?[")
-
-
 def timm_names(pattern: str) -> list[str]:
     """Return the names of timm's pre-trained models that match `pattern`, a name or a wildcard.
 
-    An architecture without a tag means its default tag. A deprecated name means its new name.
+    An architecture without a tag means its default tag. A deprecated name means its new name. The source of a name, such as
+    `hf-hub:timm/`, its capitals and its hyphens do not matter.
 
     Raises
     ------
     ModelError
         If there is no such model. The message gives the reason and similar names.
     """
+    pattern = without_source(pattern)
     if is_wildcard(pattern):
-        names: list[str] = timm.list_models(pattern, pretrained=True)
+        pretrained: list[str] = timm.list_models(pretrained=True)
+        plain = pattern.lower().replace("-", "_")
+        names: list[str] = timm.list_models(pattern, pretrained=True) or timm.list_models(plain, pretrained=True)
         if not names:
-            raise ModelError(f"no pre-trained model of timm matches {pattern!r}.")
+            raise ModelError(f"no pre-trained model of timm matches {pattern!r}{suggestion(pattern, pretrained)}")
         return names
-    name: str = timm.models.get_deprecated_models().get(pattern) or pattern
+    name: str = timm.models.get_deprecated_models().get(pattern) or _exact(pattern)
     if name != pattern:
-        log.info("timm has renamed %s to %s", pattern, name)
+        log.info("%s is called %s in timm", pattern, name)
     architecture, _, tag = name.partition(".")
-    check_architecture(architecture)
+    check_architecture(name)
     tagged: list[str] = timm.list_models(f"{architecture}.*", pretrained=True)
     if name in tagged:
         return [name]
@@ -49,8 +50,16 @@ def check_architecture(name: str) -> None:
     """Raise a `ModelError` if timm does not have the architecture of `name`. A tag is ignored."""
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
-        near = did_you_mean(name, [*timm.list_models(), *timm.list_models(pretrained=True)])
+        near = suggestion(name, [*timm.list_models(), *timm.list_models(pretrained=True)])
         raise ModelError(f"timm {timm.__version__} has no model {name!r}{near} `itm models PATTERN` lists the models.")
+
+
+def _exact(name: str) -> str:
+    """Return the name of timm that differs from `name` only in capitals, hyphens and underscores, if there is one."""
+    if timm.is_model(name.partition(".")[0]):
+        return name
+    same = same_names(name, [*timm.list_models(), *timm.list_models(pretrained=True)])
+    return same[0] if len(same) == 1 else name
 
 
 def timm_config(name: str) -> dict[str, Any]:

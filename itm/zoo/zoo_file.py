@@ -13,9 +13,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from itm.core.errors import ModelError, ParamsError
+from itm.core.errors import ModelError, ParamsError, did_you_mean
 from itm.core.types import ModelRef, Preprocessing
 from itm.core.yaml_records import parse, read_yaml
+from itm.zoo.names import WEIGHT_FILES, is_wildcard, without_source
 from itm.zoo.units import Crop, InputSize, Mean, Std, check_channels
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
@@ -50,6 +51,15 @@ class Entry(BaseModel):
     family: str = ""
     pretraining: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            raise ValueError(
+                f"is {values!r}, but must be keys and values, such as {{architecture: resnet18, pretrained: true}}"
+            )
+        return values
+
     @model_validator(mode="after")
     def _check_channels(self) -> Self:
         if "in_chans" in self.arguments or self.architecture is not None:
@@ -61,6 +71,15 @@ class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: tuple[Any, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_list(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("models", []), list):
+            raise ValueError(
+                "must be a list of models under `models`, such as `models: [{architecture: resnet18, pretrained: true}]`"
+            )
+        return values
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,7 @@ def embedded_zoo_file() -> Path:
 
 def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
     """Read a zoo file without executing code. Factories must be in the files or folders `code`."""
+    _check_is_zoo_file(path)
     entries, allowed = read_yaml(path, _File).models, [trusted.expanduser().resolve() for trusted in code]
     zoo, positions = Zoo(), dict[str, str]()
     for number, values in enumerate(entries):
@@ -105,6 +125,17 @@ def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
     return zoo
 
 
+def _check_is_zoo_file(path: Path) -> None:
+    if path.suffix.lower() in WEIGHT_FILES:
+        raise ParamsError(f"{path}: is a weight file, not a zoo file; write a zoo file that names it as `checkpoint`.")
+    if path.is_dir():
+        raise ParamsError(f"{path}: is a folder, not a zoo file; name the YAML file in it.")
+    if not path.exists():
+        others = [other.name for ending in ("yaml", "yml", "json") for other in path.parent.glob(f"*.{ending}")]
+        near = did_you_mean(path.name, others)
+        raise ParamsError(f"{path}: cannot be read (No such file or directory){near} Check --zoo or zoo.file in params.")
+
+
 def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> ModelRef:
     if (entry.architecture is None) == (entry.factory is None):
         content = "both an `architecture` and a `factory`" if entry.factory else "neither an `architecture` nor a `factory`"
@@ -121,7 +152,7 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
         raise ParamsError(f"{where}: checkpoint {checkpoint} is not a file; paths are relative to the folder of the zoo file.")
     if entry.std and min(entry.std) < 0.01:
         log.warning("%s: std %g shows the model values up to %.0f", where, min(entry.std), 1 / min(entry.std))
-    architecture = entry.architecture
+    architecture = entry.architecture and without_source(entry.architecture)
     default = _default_name(architecture, entry.factory, entry.checkpoint)
     if architecture is not None and entry.pretrained:
         architecture = default = _with_tag(architecture, where)
@@ -142,7 +173,7 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
 
 def _with_tag(architecture: str, where: str) -> str:
     """Return timm's ``architecture.tag``, because a newer timm can have another default tag."""
-    from itm.zoo.timm_names import is_wildcard, timm_names  # takes seconds to import, and few entries need it
+    from itm.zoo.timm_names import timm_names  # takes seconds to import, and few entries need it
 
     if is_wildcard(architecture):
         raise ParamsError(f"{where}: architecture {architecture!r} is a wildcard; an entry must be one model.")

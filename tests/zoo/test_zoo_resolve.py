@@ -103,11 +103,47 @@ def test_deprecated_timm_name_becomes_the_new_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("timm/resnet18.a1_in1k", "resnet18.a1_in1k"),
+        ("hf-hub:timm/resnet18.a2_in1k", "resnet18.a2_in1k"),
+        ("hf_hub:timm/resnet18.a1_in1k", "resnet18.a1_in1k"),
+        ("https://huggingface.co/timm/resnet18.a1_in1k", "resnet18.a1_in1k"),
+        ("timm:resnet18", "resnet18.a1_in1k"),
+        ("ResNet18", "resnet18.a1_in1k"),
+        ("resnet-18", "resnet18.a1_in1k"),
+        ("ResNet18.A1_IN1K", "resnet18.a1_in1k"),
+        ("ViT-Base-Patch16-224", "vit_base_patch16_224.augreg2_in21k_ft_in1k"),
+        ("Test-ViT2*", "test_vit2.r160_in1k"),
+        ("timm/test_vit2*", "test_vit2.r160_in1k"),
+    ],
+)
+def test_names_of_other_tools_are_resolved(written: str, name: str) -> None:
+    models, failures = resolve(ZooParams(models=(written,)))
+    assert ([model.name for model in models], failures) == ([name], [])
+
+
+@pytest.mark.parametrize(
     ("pattern", "message"),
     [
         ("resnet5O", "did you mean 'resnet50'"),
         ("resnet50.a1_in1", "did you mean 'resnet50.a1_in1k'"),
-        ("no_such_thing_*", "no pre-trained model of timm matches 'no_such_thing_*'"),
+        ("xxxxxxxxx_*", "no pre-trained model of timm matches 'xxxxxxxxx_*'."),
+        ("resnet5O*", "matches 'resnet5O*'; did you mean 'resnet50*'"),
+        ("vit_tny*", "did you mean 'vit_tiny*'"),
+        ("*renset18*", "did you mean '*resnet18*'"),
+        ("vit_*_ptach16_224", "did you mean 'vit_*_patch16_224'"),
+        ("microsoft/resnet-50", "did you mean 'resnet50'"),
+        ("google/vit-base-patch16-224", "did you mean 'vit_base_patch16_224'"),
+        ("facebook/dinov2-base", "did you mean 'vit_base_patch14_dinov2'"),
+        ("vit_b_16", "did you mean 'vit_base_patch16_224'"),
+        ("ResNet50_Weights.IMAGENET1K_V2", "did you mean 'resnet50'"),
+        ("MobileNet_V3_Large", "did you mean 'mobilenetv3_large_100'"),
+        ("./ours.pth", "is a weight file, not a name; write a zoo file"),
+        ("runs/best.ckpt", "is a weight file, not a name"),
+        ("zoo.yaml", "give a zoo file as --zoo zoo.yaml"),
+        ("models.py:build", "name it as `factory: models.py:build` in a zoo file"),
+        ("/data/models/resnet", "is a path, not a name"),
         ("vit_base_patch32_plus_256", "no pre-trained weights"),
         ("", "has no model ''"),
     ],
@@ -120,9 +156,22 @@ def test_unknown_name_is_a_failure(pattern: str, message: str) -> None:
     assert message in failure.reason
 
 
+def test_sources_in_architectures_of_a_zoo_file_are_dropped(write_zoo: WriteZoo) -> None:
+    own = entry("a.one", architecture="hf-hub:timm/resnet18")
+    other = {"architecture": "timm/resnet18.a1_in1k", "pretrained": True}
+    models, failures = resolve(ZooParams(file=write_zoo(own, other)))
+    assert failures == []
+    assert [(model.name, model.architecture) for model in models] == [
+        ("a.one", "resnet18"),
+        ("resnet18.a1_in1k", "resnet18.a1_in1k"),
+    ]
+
+
 def test_similar_name_of_the_zoo_file_is_suggested(write_zoo: WriteZoo) -> None:
     _, (failure,) = resolve(ZooParams(file=write_zoo(entry("leaves.v2")), models=("leafs.v2",)))
     assert "not in the zoo; did you mean 'leaves.v2'?" in failure.reason
+    _, (failure,) = resolve(ZooParams(file=write_zoo(entry("leaves.v2")), models=("LEAVES*",)))
+    assert "not in the zoo; did you mean 'leaves*'?" in failure.reason
 
 
 def test_zoo_file_does_not_import_torch_or_timm(write_zoo: WriteZoo) -> None:

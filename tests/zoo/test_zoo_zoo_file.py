@@ -170,8 +170,10 @@ def test_duplicate_names_are_invalid(write_zoo: WriteZoo) -> None:
         (b"models: [", "is not valid YAML"),
         (b"\xff\xfe\x00\x80", "is not a text file"),
         (b"model: []", "did you mean 'models'"),
-        (b"- name: x", "dictionary"),
-        (b"models: 3", "models"),
+        (b"- name: x", "must be a list of models under `models`"),
+        (b"models: 3", "must be a list of models under `models`"),
+        (b"models: {a.one: {architecture: resnet18}}", "must be a list of models under `models`"),
+        (b"resnet18", "must be a list of models under `models`"),
         (b"", "models"),
     ],
 )
@@ -185,3 +187,15 @@ def test_invalid_zoo_file_is_an_error(tmp_path: Path, content: bytes, message: s
 def test_missing_zoo_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"nowhere\.yaml: cannot be read"):
         read(tmp_path / "nowhere.yaml")
+
+
+def test_path_that_is_no_zoo_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "zoo.yaml").write_text("models: []")
+    (tmp_path / "w.safetensors").touch()
+    for name, message in {
+        "zo.yaml": "No such file or directory.; did you mean 'zoo.yaml'. Check --zoo",
+        "w.safetensors": "is a weight file, not a zoo file",
+        ".": "is a folder, not a zoo file",
+    }.items():
+        with pytest.raises(ParamsError, match=message):
+            read(tmp_path / name)
