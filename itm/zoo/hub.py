@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import get_hf_file_metadata, http_get
 
 from itm.core.errors import ModelError, StoreError
-from itm.core.secrets import error_message
+from itm.core.secrets import error_message, hide_secrets
 from itm.core.sections import ZooParams
 from itm.core.types import Failure, ModelRef
 from itm.store.files import write_atomically
@@ -124,9 +124,19 @@ def _download(names: Iterable[str], zoo: ZooParams) -> dict[str, str]:
             return messages
         if attempt < zoo.fetch_attempts:
             wait = zoo.fetch_wait * 2 ** (attempt - 1)
-            log.warning("not downloaded: %s; retrying in %g s", ", ".join(waiting), wait)
+            causes = _causes({name: errors[name] for name in waiting})
+            log.warning("attempt %d of %d: not downloaded: %s; retrying in %g s", attempt, zoo.fetch_attempts, causes, wait)
             time.sleep(wait)
     return messages | {name: f"{error_message(errors[name])} Tried {zoo.fetch_attempts} times." for name in waiting}
+
+
+def _causes(errors: dict[str, Exception]) -> str:
+    """Return the names and what kept each from being downloaded, each cause once."""
+    names: dict[str, list[str]] = {}
+    for name, error in errors.items():
+        cause = error.__cause__
+        names.setdefault(hide_secrets(_short_message(cause) if cause else str(error)), []).append(name)
+    return "; ".join(f"{', '.join(own)} ({cause})" for cause, own in names.items())
 
 
 def _download_one(name: str) -> Exception | None:
@@ -160,7 +170,7 @@ def _from_hub(name: str, hub_id: str, files: tuple[str, ...]) -> Path:
     raise _error_type(reason)(
         f"{name}: no {' or '.join(files)} of {repository} in the Hugging Face cache ({cache}), and it cannot be downloaded "
         f"({why}). {_remedy(name, f'`hf download {repository}`')}"
-    )
+    ) from reason
 
 
 def _hub_file(repository: str, file: str, revision: str | None, local: bool) -> Path:
@@ -183,18 +193,18 @@ def _from_url(name: str, url: str) -> Path:
         with temporary.open("wb") as stream:
             http_get(url, stream, displayed_filename=path.name)
 
-    why, error_type = "HF_HUB_OFFLINE is set", ModelError
+    why, error_type, reason = "HF_HUB_OFFLINE is set", ModelError, None
     if not huggingface_hub.constants.HF_HUB_OFFLINE:
         try:
             write_atomically(path, fetch)
         except Exception as error:
-            why, error_type = _short_message(error), _error_type(error)
+            why, error_type, reason = _short_message(error), _error_type(error), error
         else:
             verify(path)
             return path
     raise error_type(
         f"{name}: {path} is missing and {url} cannot be downloaded ({why}). {_remedy(name, f'download {url}', 'TORCH_HOME')}"
-    )
+    ) from reason
 
 
 def _error_type(error: BaseException) -> type[ModelError]:

@@ -107,8 +107,19 @@ def hub(tmp_path: Path, saved: Saved, monkeypatch: pytest.MonkeyPatch) -> Iterat
     server.server_close()
 
 
-@pytest.mark.parametrize("trouble", [[503, 503], [429, 500], [408, 504], ["cut", "cut"], ["silent", "cut"]])
-def test_failed_downloads_are_retried(hub: type[Hub], trouble: list[Any], caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "causes"),
+    [
+        ([503, 503], ["503", "503"]),
+        ([429, 500], ["429", "500"]),
+        ([408, 504], ["408", "504"]),
+        (["cut", "cut"], ["Error", "Error"]),
+        (["silent", "cut"], ["timed out", "Error"]),
+    ],
+)
+def test_failed_downloads_are_retried(
+    hub: type[Hub], trouble: list[Any], causes: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     hub.trouble = {"test_resnet": [*trouble]}
     with caplog.at_level(logging.WARNING, "itm"):
         available, failures = prefetch([timm_model(GOOD)], QUICK)
@@ -117,7 +128,10 @@ def test_failed_downloads_are_retried(hub: type[Hub], trouble: list[Any], caplog
     assert hub.requests == ["HEAD test_resnet"] * 4 + [
         "GET test_resnet"
     ]  # huggingface_hub repeats the request before it downloads
-    assert [f"retrying in {pause} s" in text for pause, text in zip((0.01, 0.02), caplog.messages, strict=True)] == [True] * 2
+    for number, (pause, cause, text) in enumerate(zip((0.01, 0.02), causes, caplog.messages, strict=True), 1):
+        assert text.startswith(f"attempt {number} of 3: not downloaded: {GOOD} (")
+        assert text.endswith(f"); retrying in {pause} s")
+        assert cause in text
 
 
 def test_file_without_answer_does_not_delay_others(hub: type[Hub]) -> None:
