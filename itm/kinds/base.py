@@ -58,6 +58,10 @@ class TaskKind(ABC):
     def check(self, targets: np.ndarray, spec: TargetSpec, splits: Sequence[str | None]) -> list[str]:
         """Return what is wrong with encoded targets [n] in `splits` [n], one clause each; nothing if they can be used."""
 
+    def warnings(self, spec: TargetSpec) -> list[str]:  # noqa: ARG002
+        """Return what may be wrong with the targets of a data set that can be used, one sentence each."""
+        return []
+
     @abstractmethod
     def strata(self, targets: np.ndarray) -> np.ndarray:
         """Return the stratum [n] of each row, from 0 on: splits, folds and samples have equal shares of every stratum."""

@@ -1,5 +1,6 @@
 """Single-label classification: every image has one of a set of classes."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from itm.core.errors import DataError
-from itm.core.text import format_fixed, pluralize
+from itm.core.labels import DOUBTFUL, clean, find_look_alikes, is_missing
+from itm.core.text import format_fixed, join_names, pluralize
 from itm.core.types import TargetSpec
 from itm.kinds.base import TaskKind, number_by_first_appearance
 from itm.kinds.metrics import ACCURACY, BALANCED_ACCURACY, Metric
@@ -15,6 +17,9 @@ from itm.kinds.metrics import ACCURACY, BALANCED_ACCURACY, Metric
 if TYPE_CHECKING:
     import torch
 
+MOST_NAMES = 10  # in a message
+MANY_NUMBERS, MANY_FRACTIONS = 30, 10  # classes named by numbers; digits and small sets of levels have fewer
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?", re.IGNORECASE)
 SMALL_DIFFERENCE = 0.01  # of accuracy; less between the two metrics needs no sentence
 
 
@@ -29,9 +34,10 @@ class Classification(TaskKind):
     held_out_meaning: ClassVar[str] = "The share of images whose class a small classifier predicts correctly"
 
     def read(self, text: str) -> str:
-        if not text:
+        """Return the name of the class in one form; names that look the same are the same class."""
+        if is_missing(text):
             raise DataError("no label")
-        return text
+        return clean(text)
 
     def specify(self, texts: Iterable[str]) -> TargetSpec:
         return TargetSpec(self.name, tuple(sorted(set(texts))))
@@ -47,15 +53,25 @@ class Classification(TaskKind):
         if few := [f"{name!r} ({usable[number]})" for number, name in enumerate(spec.names) if usable[number] < 2]:
             several = len(few) > 1
             return [
-                f"{'these classes have' if several else 'this class has'} fewer than two usable images: {', '.join(few)}; "
-                f"add images or remove the class{'es' if several else ''}"
+                f"{'these classes have' if several else 'this class has'} fewer than two usable images: "
+                f"{join_names(few, MOST_NAMES)}; add images or remove the class{'es' if several else ''}",
+                *_numeric(spec),
             ]
         trained = {target for target, split in zip(targets.tolist(), splits, strict=True) if split == "train"}
         if any(splits) and (unknown := [repr(name) for number, name in enumerate(spec.names) if number not in trained]):
-            return [
-                f"val or test has classes that train lacks: {', '.join(unknown)}; add images of them to train or remove them"
-            ]
+            names = join_names(unknown, MOST_NAMES)
+            return [f"val or test has classes that train lacks: {names}; add images of them to train or remove them"]
         return []
+
+    def warnings(self, spec: TargetSpec) -> list[str]:
+        """Return names of classes that look alike or like a missing value, and whether the classes may be quantities."""
+        found = _numeric(spec)
+        if alike := [" and ".join(map(repr, group)) for group in find_look_alikes(spec.names)]:
+            names = join_names(alike, MOST_NAMES)
+            found.append(f"these classes have nearly the same name: {names}; rename them if they are one class")
+        if doubtful := [repr(name) for name in spec.names if name in DOUBTFUL]:
+            found.append(f"{' and '.join(doubtful)} is read as a class; leave the label empty if it is missing")
+        return found
 
     def strata(self, targets: np.ndarray) -> np.ndarray:
         return targets
@@ -106,3 +122,11 @@ class Classification(TaskKind):
         if metric == "accuracy" and abs(plain - balanced) <= max(standard_error, SMALL_DIFFERENCE):
             return ""
         return f"The first has an accuracy of {format_fixed(plain, 3)} and a balanced accuracy of {format_fixed(balanced, 3)}."
+
+
+def _numeric(spec: TargetSpec) -> list[str]:
+    """Return a hint if the names of many classes are numbers, which may be quantities."""
+    least = MANY_NUMBERS if all(name.isdigit() for name in spec.names) else MANY_FRACTIONS
+    if len(spec.names) < least or not all(_NUMBER.fullmatch(name) for name in spec.names):
+        return []
+    return [f"all {len(spec.names)} classes are numbers; if they are quantities, use an index with ?task=regression"]

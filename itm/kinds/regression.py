@@ -1,11 +1,13 @@
 """Regression: every image has a number."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from itm.core.errors import DataError
+from itm.core.labels import clean, is_missing
 from itm.core.text import compact, format_fixed
 from itm.core.types import TargetSpec
 from itm.kinds.base import TaskKind
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_BINS = 10
 LEAST_PER_BIN = 5
+_COMMA = re.compile(r"[+-]?\d+,\d+")
 LARGEST = 1e100  # squares of targets and sums of them must be finite
 
 
@@ -31,10 +34,13 @@ class Regression(TaskKind):
 
     def read(self, text: str) -> str:
         """Return the number in its shortest form."""
+        if is_missing(text):
+            raise DataError("no target")
         try:
             number = float(text)
         except ValueError:
-            raise DataError(f"{text!r} is not a number") from None
+            hint = "; write a decimal point" if _COMMA.fullmatch(clean(text)) else ""
+            raise DataError(f"{text!r} is not a number{hint}") from None
         if not abs(number) < LARGEST:
             raise DataError(f"{text!r} is not a finite number below {LARGEST:g}")
         return repr(number)

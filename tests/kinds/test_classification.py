@@ -29,8 +29,26 @@ def test_classes_are_numbered_in_alphabetical_order() -> None:
 
 def test_a_target_must_have_a_name() -> None:
     assert KIND.read("7") == "7"
-    with pytest.raises(DataError, match="no label"):
-        KIND.read("")
+    assert KIND.read(" e\u0301el ") == "\u00e9el"
+    for text in ("", " ", "NaN", "None", "null"):
+        with pytest.raises(DataError, match="no label"):
+            KIND.read(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "warned"),
+    [
+        (("cat", "dog"), []),
+        (tuple("0123456789"), []),
+        (("Cat", "cat", "dog"), ["these classes have nearly the same name: 'Cat' and 'cat'"]),
+        (("na", "dog"), ["'na' is read as a class"]),
+        (tuple(map(str, range(30))), ["all 30 classes are numbers; if they are quantities"]),
+        (tuple(f"{number / 8:g}" for number in range(12)), ["all 12 classes are numbers"]),
+    ],
+)
+def test_suspicious_names_are_told(names: tuple[str, ...], warned: list[str]) -> None:
+    found = KIND.warnings(KIND.specify(names))
+    assert [text.startswith(start) for text, start in zip(found, warned, strict=True)] == [True] * len(warned)
 
 
 @given(values=st.lists(st.integers(-3, 9), min_size=1, max_size=30).map(np.array))

@@ -20,10 +20,21 @@ def test_a_number_has_one_spelling(text: str, canonical: str) -> None:
     assert KIND.read(text) == canonical
 
 
-@pytest.mark.parametrize("text", ["", "red", "3,5", "nan", "inf", "-Infinity", "1e200", "1e999"])
+@pytest.mark.parametrize("text", ["red", "3,5", "inf", "-Infinity", "1e200", "1e999"])
 def test_what_is_not_a_usable_number_is_rejected(text: str) -> None:
     with pytest.raises(DataError, match=f"^'{text}' is not a (finite )?number"):
         KIND.read(text)
+
+
+@pytest.mark.parametrize("text", ["", "nan", "None", " NA "])
+def test_a_missing_number_is_named(text: str) -> None:
+    with pytest.raises(DataError, match=r"^no target$"):
+        KIND.read(text)
+
+
+def test_a_decimal_comma_gets_a_hint() -> None:
+    with pytest.raises(DataError, match="'3,5' is not a number; write a decimal point"):
+        KIND.read("3,5")
 
 
 def test_the_range_is_the_specification() -> None:
