@@ -98,6 +98,13 @@ class Params(Record):
     store: Path = Path("data")
     shared: str | None = None
 
+    @field_validator("store")
+    @classmethod
+    def _fits_into_an_address(cls, store: Path) -> Path:
+        if marks := [mark for mark in "?#" if mark in str(store)]:
+            raise ValueError(f"contains {marks[0]!r}, which the address of a database cannot have; choose another folder")
+        return store
+
     @property
     def tracking(self) -> TrackParams:
         """Return the tracking parameters with "auto" resolved."""

@@ -45,6 +45,8 @@ def test_without_a_file_the_defaults_hold(tmp_path, monkeypatch):
             "params.yaml: unknown key 'extract.batchsize'; did you mean 'batch_size'? Known here: batch_s",
         ),
         ({"score": {"name": ["itm"]}}, "unknown key 'score.name'; did you mean 'names'? Known here: names, rank_by"),
+        ({"store": "what?"}, "store: contains '?', which the address of a database cannot have; choose another folder"),
+        ({"store": "a#b/c"}, "store: contains '#'"),
         ({"scores": {}}, "unknown key 'scores'; did you mean 'score' or 'store'? Known here: data, zoo"),
         ({"data": {"qqq": 1}}, "unknown key 'data.qqq'. Known here: sets"),
         ({"extract": {"precision": "fp64"}}, "extract.precision: Input should be 'fp32' or 'bf16' (got 'fp64')."),
