@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from itm.data.pixels import Open, read_rgb
+from itm.data.pixels import Open, read_picture
+from itm.data.problems import UnusableImageError
 from itm.data.rows import Row
 
 Sizes = Mapping[str, tuple[int, int]]  # id -> width and height of images that were decoded before
@@ -23,7 +24,7 @@ def check_images(rows: Iterable[Row], open_image: Open, known: Sizes) -> list[Ro
     Image.init()  # otherwise all threads load the decoders at once
     # Filters of warnings are global to the process, so they are set outside the threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")  # unusual metadata is harmless, and `read_rgb` checks for decompression bombs
+        warnings.simplefilter("ignore")  # unusual metadata is harmless, and `read_picture` checks for decompression bombs
         return list(pool.map(lambda row: _check(row, open_image, known), rows))
 
 
@@ -40,19 +41,16 @@ def _check(row: Row, open_image: Open, known: Sizes) -> Row:
             return _with_size(row, known[digest]) if digest in known else _decode(row, stream)
     except FileNotFoundError:
         return row.reject("missing", "missing: no such file")
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        return row.reject("unreadable", f"unreadable: {getattr(error, 'strerror', None) or error}")
+    except Exception as error:  # ValueError: a path with a zero byte; a source of a plug-in can raise anything
+        return row.reject("unreadable", f"unreadable: {getattr(error, 'strerror', None) or error or type(error).__name__}")
 
 
 def _decode(row: Row, stream: BinaryIO) -> Row:
     try:
-        return _with_size(row, read_rgb(stream).size)
-    except UnidentifiedImageError:
-        return row.reject("not an image", "not an image, or an unsupported format")
-    except Image.DecompressionBombError as error:
-        return row.reject("too large", f"too large: {error}")
-    except Exception as error:  # decoders raise many types on damaged bytes
-        return row.reject("truncated or damaged", f"truncated or damaged: {error}")
+        picture = read_picture(stream)
+    except UnusableImageError as problem:
+        return row.reject(problem.rejection, problem.reason)
+    return _with_size(replace(row, one_of_several=picture.one_of_several), picture.image.size)
 
 
 def _with_size(row: Row, size: tuple[int, int]) -> Row:

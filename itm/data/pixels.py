@@ -5,16 +5,19 @@ Worker processes import this module, so it needs Pillow and NumPy only.
 
 import hashlib
 import logging
+import os
 import stat
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
 from itm.core.errors import DataError, cause, fix
+from itm.data.pages import go_to_picture
+from itm.data.problems import HEAD, UnusableImageError, explain
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +25,7 @@ Open = Callable[[str], BinaryIO]  # opens the image at a location that a source 
 
 # Formats of pictures. Pillow knows more, but among those are page descriptions that it hands to another program (EPS).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF", "TGA")
+LONGEST_SHAPE = 100  # times the shorter side; models need the shorter side at full size, so longer images take gigabytes
 
 
 def open_file(path: str) -> BinaryIO:
@@ -56,29 +60,60 @@ def open_verified(location: str, id_: str, open_image: Open) -> Image.Image:
         raise DataError(f"{location} changed after it was ingested; ingest again.")
     try:
         return read_rgb(BytesIO(content))
-    except Exception as error:  # decoders raise nearly anything on damaged bytes
+    except UnusableImageError as problem:
         raise DataError(
-            f"{location}: cannot be opened as an image ({cause(error)}); repair or remove it and ingest again."
-        ) from error
+            f"{location}: cannot be opened as an image ({problem}); repair or remove it and ingest again."
+        ) from problem
 
 
 def read_rgb(stream: BinaryIO) -> Image.Image:
-    """Read an image as 8-bit RGB, upright, on white where it is transparent, the first frame of an animation.
+    """Return the image of `read_picture`."""
+    return read_picture(stream).image
 
-    Errors of Pillow pass through.
+
+class Picture(NamedTuple):
+    """An image, and whether it is one of several frames or pages of its file."""
+
+    image: Image.Image
+    one_of_several: bool
+
+
+def read_picture(stream: BinaryIO) -> Picture:
+    """Read an image as 8-bit RGB, upright, on white where it is transparent.
+
+    Of an animation it is the first frame, of a TIFF the first page that is no preview of another.
 
     Raises
     ------
-    PIL.Image.DecompressionBombError
-        If the header promises more pixels than Pillow's limit; nothing is decoded then.
+    UnusableImageError
+        If the image cannot be decoded, is too large or has an extreme shape. Of the last two, nothing is decoded.
     """
-    with Image.open(stream, formats=FORMATS) as image:
-        width, height = image.size
-        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-            raise Image.DecompressionBombError(f"{width} x {height} pixels; the limit is {Image.MAX_IMAGE_PIXELS:,}")
-        image.load()
-        _turn_upright(image)
-        return _to_rgb(image)
+    head, size = stream.read(HEAD), stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    try:
+        with Image.open(stream, formats=FORMATS) as image:
+            go_to_picture(image)
+            check_shape(*image.size)
+            image.load()
+            several = bool(getattr(image, "is_animated", False))
+            _turn_upright(image)
+            return Picture(_to_rgb(image), several)
+    except UnusableImageError:
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
+        raise explain(error, head, size) from error
+
+
+def check_shape(width: int, height: int) -> None:
+    """Raise an `UnusableImageError` for a size that cannot be decoded, or cannot be brought to the shape of a model."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > limit:
+        raise UnusableImageError(
+            "too large", f"too large: {width} x {height} pixels; the limit is {limit:,}; make the image smaller"
+        )
+    if max(width, height) > LONGEST_SHAPE * min(width, height):
+        reason = f"extreme shape: {width} x {height} pixels; one side is more than {LONGEST_SHAPE} times the other; crop it"
+        raise UnusableImageError("extreme shape", reason)
 
 
 def _turn_upright(image: Image.Image) -> None:

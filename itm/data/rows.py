@@ -1,8 +1,10 @@
 """The rows of an index: a source lists them, checks complete or reject them, splits are assigned last."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from itm.core.labels import clean
 from itm.core.types import SplitName
 
 Rejection = Literal[
@@ -10,13 +12,21 @@ Rejection = Literal[
     "duplicate",
     "duplicate in another split",
     "empty",
+    "extreme shape",
     "missing",
+    "no label",
+    "no path",
+    "no split",
     "not an image",
     "outside the folder",
+    "preview",
+    "system file",
     "target",
     "too large",
+    "too many cells",
     "truncated or damaged",
     "unreadable",
+    "unsupported",
 ]
 
 
@@ -35,6 +45,9 @@ class Row:
     height: int | None = None
     rejection: Rejection | None = None
     reason: str | None = None
+    number: int | None = None  # of the row in an index, from 1 on; not stored
+    line: int | None = None  # of the row in a text file; not stored
+    one_of_several: bool = False  # frames or pages of the file; not stored
 
     @property
     def ok(self) -> bool:
@@ -46,6 +59,15 @@ class Row:
         """The sort key of the row in the index; a table may name a path more than once."""
         return self.path, self.target, self.split or ""
 
+    def has(self, what: str) -> str:
+        """Return what an image has or lacks, with its row and line if it is listed in an index.
+
+        >>> Row("a.png", "a.png", "", number=2, line=3).has("no label")
+        'row 2 has no label (line 3)'
+        """
+        line = f" (line {self.line})" if self.line else ""
+        return f"row {self.number} has {what}{line}" if self.number else what
+
     def reject(self, rejection: Rejection, reason: str) -> "Row":
         return replace(self, rejection=rejection, reason=reason)
 
@@ -56,6 +78,8 @@ class Listing:
 
     rows: tuple[Row, ...]
     names: tuple[str, ...] = ()  # targets that the source names, including those without an image
+    notes: tuple[str, ...] = ()  # what was assumed, logged once
+    warnings: tuple[str, ...] = ()  # what may have been read wrongly, logged once
 
     @property
     def has_splits(self) -> bool:
@@ -68,6 +92,18 @@ SPLIT_NAMES: dict[str, SplitName] = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
     "test": "test",
     "testing": "test",
 }
+_SPLIT = re.compile(rf"({'|'.join(SPLIT_NAMES)})(?:[ _-]*(?:set|data|images?|imgs?|split))?(?:[ _-]*\d+)?")
+
+
+def read_split(name: str) -> SplitName | None:
+    """Return the split that a name stands for, or None if it is no name of a split.
+
+    >>> [read_split(name) for name in ("Train", "train2017", "training_set", "validation", "trainer", "unlabeled")]
+    ['train', 'train', 'train', 'val', None, None]
+    """
+    match = _SPLIT.fullmatch(clean(name).casefold())
+    return SPLIT_NAMES[match[1]] if match else None

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from itm.core.errors import StoreError
 from itm.core.keys import content_key
 
-EXTRACTOR = 1  # raise it when a change of this package changes embeddings
+EXTRACTOR = 2  # raise it when a change of this package changes embeddings
 PACKAGES = ("pillow", "timm", "torch", "torchvision")
 
 

@@ -58,7 +58,7 @@ def test_bad_files_are_rejected_with_their_reason(petals, paint, take, caplog):
     assert data.rejected == Counter(kinds.values())
     assert caplog.messages == [
         f"petals: rejected 10 of 30 images: 1 empty, 1 missing, 1 not an image, 2 too large, 3 truncated or damaged, "
-        f"2 unreadable; see {data.index}"
+        f"2 unreadable; first: {rose}/cut.jpg: {_bad(data)['cut.jpg'][1]}; see {data.index}"
     ]
 
 

@@ -144,7 +144,10 @@ def test_broken_exif_does_not_spoil_the_pixels(tmp_path):
     [
         ("nothing.png", r"nothing\.png can no longer be read \(.*No such file.*\); ingest again"),
         ("changed.png", r"changed\.png changed after it was ingested; ingest again"),
-        ("page.eps", r"page\.eps: cannot be opened as an image \(cannot identify .*\); repair or remove it"),
+        (
+            "page.eps",
+            r"page\.eps: cannot be opened as an image \(not an image, but a PostScript page; .*\); repair",
+        ),
     ],
 )
 def test_an_image_that_cannot_be_opened_is_named(tmp_path, name, reason):
