@@ -92,7 +92,8 @@ def test_all_classes_with_too_few_images_are_named_at_once(petals, paint, take):
     (petals / "lily" / "2.png").write_text("no image")
     (petals / "moss").mkdir()
     with pytest.raises(
-        DataError, match=r"'lily' \(1\), 'moss' \(0\); add images or remove the classes\. Rejected: 1 not an image"
+        DataError,
+        match=r"'lily' \(1\) and 'moss' \(0\); add images or remove the classes\. Rejected: 1 not an image; first: .*2\.png",
     ):
         take(petals)
 

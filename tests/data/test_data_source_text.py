@@ -37,7 +37,8 @@ def test_a_text_that_is_no_source_is_refused(take, source, words):
 
 
 SOURCES = ("folder:petals", "csv:petals.csv", "parquet:petals.parquet", "digits:", "synthetic:shapes")
-KNOWN = {"csv": "task, target, group", "parquet": "task, target, group", "synthetic": "difficulty, images, size, seed"}
+COLUMNS = "task, path, target, split, group, root"
+KNOWN = {"csv": COLUMNS, "parquet": COLUMNS, "synthetic": "difficulty, images, size, seed"}
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -74,7 +75,7 @@ def test_a_wrong_option_is_named(source, words):
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_an_option_names_the_column_of_the_target(petals, write_table, take, kind):
     source = write_table(petals, kind, species=lambda path: path.parent.name)
-    advice = r"there is no column 'label'.* Name other columns with \?target=COLUMN and \?group=COLUMN"
+    advice = r"there is no column 'label'.* Name other columns with \?path=COLUMN, \?target=COLUMN, "
     with pytest.raises(DataError, match=advice):
         take(source)
     data = take(f"{source}?task=classification&target=species")
@@ -118,7 +119,42 @@ def test_names_leave_out_options_with_the_default_value():
 
 
 def test_the_usage_of_every_source_is_known():
-    table = "PATH?task=TASK&target=COLUMN&group=COLUMN"
+    table = "PATH?task=TASK&path=COLUMN&target=COLUMN&split=COLUMN&group=COLUMN&root=FOLDER"
     assert {"folder:PATH", "digits", f"csv:{table}", f"parquet:{table}"} <= {
         source.usage for source in known_sources().values()
     }
+
+
+@pytest.mark.parametrize("name", ["n" * 101, "n" * 300, "two\nlines", "\udcff"])
+def test_a_name_that_no_file_can_have_is_refused(name):
+    with pytest.raises(DataError, match="cannot be the name of a data set; put a name of at most 100 letters in front"):
+        parse_source(f"{name}=digits")
+
+
+def test_a_folder_with_a_long_name_needs_another(tmp_path):
+    folder = tmp_path / ("n" * 200)
+    folder.mkdir()
+    with pytest.raises(DataError, match="cannot be the name of a data set"):
+        parse_source(str(folder))
+    assert parse_source(f"short={folder}").name == "short"
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "a?b"])
+def test_a_name_with_a_mark_is_refused(name):
+    with pytest.raises(DataError, match=r"the name '.*' has one of the characters / : \?; write another name"):
+        parse_source(f"{name}=digits")
+
+
+@pytest.mark.parametrize("text", ["n" * 5000, f"folder:{'n' * 300}", "~nobody/nothing/x", "a\0b/c", f"csv:{'n' * 300}.csv"])
+def test_a_path_that_no_system_accepts_is_an_error_in_one_line(take, text):
+    with pytest.raises(DataError) as caught:
+        take(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_named_like_a_source_is_not_used_without_a_word(take, petals, monkeypatch, caplog):
+    petals.rename(petals.with_name("digits"))
+    monkeypatch.chdir(petals.parent)
+    assert take("digits").images == 1797
+    assert "digits: reading the built-in data set; write ./digits for the folder of this name" in caplog.text
+    assert take("./digits").images == 20

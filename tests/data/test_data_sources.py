@@ -42,7 +42,7 @@ def test_an_index_cannot_reach_out_of_its_folder(petals, paint, take):
     rows += ["../private/1.png,rose", f"{outside},rose", "rose/nothing.png,rose"]
     data = take(f"csv:{_write_csv(petals / 'index.csv', rows, 'path,label')}")
     bad = read_index(data).filter(status="rejected").select("path", "id", "rejection", "reason").rows()
-    reason = ("outside the folder", "outside the folder of the index; move the index above its images")
+    reason = ("outside the folder", f"outside the folder of the index; write ?root={petals.parent}")
     assert sorted(bad) == sorted(
         [
             ("../private/1.png", None, *reason),
@@ -62,7 +62,7 @@ def test_an_index_cannot_reach_out_of_its_folder(petals, paint, take):
         ("path,label,split\na.png,x,train\nb.png,y,tset\n", "row 2 has the split 'tset'; did you mean 'test'"),
         ("path,label,split\na.png,x,train\nb.png,y,\n", "row 2 has no split"),
         ("path,label\n", "there are no images"),
-        ("", "cannot be read as csv"),
+        ("", "is empty; write a first line"),
     ],
 )
 def test_an_index_that_is_wrong_names_the_place(tmp_path, take, text, words):

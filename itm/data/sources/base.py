@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import BinaryIO, ClassVar, Self, TypeVar
 
+from itm.data.local_files import is_file
 from itm.data.pixels import open_file
-from itm.data.rows import Listing
+from itm.data.rows import Listing, Row
 from itm.store.layout import Store
 
 OptionValue = str | int | float
@@ -71,7 +71,11 @@ class Source(ABC):
 
     def is_available(self, location: str) -> bool:
         """Return whether this machine can open an image of `list`, which may have run on another machine."""
-        return Path(location).is_file()
+        return is_file(location)
+
+    def likely_cause(self, row: Row) -> str:  # noqa: ARG002
+        """Return why an image is probably not where the source says, with what to do, or nothing."""
+        return ""
 
     def open(self, location: str) -> BinaryIO:
         """Return a seekable stream of the bytes of an image of `list`. By default, the location is a local path.

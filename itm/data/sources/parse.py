@@ -5,11 +5,11 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from pathlib import Path
 from types import ModuleType
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from itm.core.errors import DataError, did_you_mean
+from itm.data.local_files import expand, is_file, is_folder
 from itm.data.sources import folder, generated, table  # noqa: F401  (each registers its sources)
 from itm.data.sources.base import OptionValue, Source, register_source, sources
 
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 GROUP = "itm.sources"  # the entry point group of plug-ins
 DEPRECATED = {"made": "synthetic"}
+LONGEST_NAME = 100  # letters of the name of a data set
 _NAMED = re.compile(r"(?P<name>[^=:/?]*)=(?P<text>.*)")
 _KINDS_OF_NUMBERS: dict[type, str] = {int: "a whole number", float: "a number"}
 
@@ -39,13 +40,25 @@ def parse_source(text: str) -> NamedSource:
         If the scheme, an option or a value is unknown, or something is missing.
     """
     text = text.strip()
-    named = None if Path(text).expanduser().is_dir() else _NAMED.fullmatch(text)
+    named = None if is_folder(expand(text)) else _NAMED.fullmatch(text)
     if named is None:
-        return _parse("", text)
-    name, rest = named["name"].strip(), named["text"].strip()
-    if not name or not rest:
-        raise DataError(f"{text!r}: there is no {'name before' if rest else 'source after'} the '='; write NAME=SOURCE.")
-    return _parse(name, rest)
+        found = _parse("", text)
+    else:
+        name, rest = named["name"].strip(), named["text"].strip()
+        if not name or not rest:
+            raise DataError(f"{text!r}: there is no {'name before' if rest else 'source after'} the '='; write NAME=SOURCE.")
+        found = _parse(name, rest)
+    if len(found.name) > LONGEST_NAME or not found.name.isprintable():
+        raise DataError(
+            f"{found.text[:200]}: {found.name[:20] + '...'!r} cannot be the name of a data set; put a name of at most "
+            f"{LONGEST_NAME} letters in front: NAME=SOURCE."
+        )
+    return found
+
+
+def hidden_folder(source: NamedSource) -> str:
+    """Return the folder on this machine that a source without a path would name, or nothing."""
+    return source.text if source.text == source.source.scheme and is_folder(source.text) else ""
 
 
 @cache
@@ -73,7 +86,7 @@ def _parse(name: str, text: str) -> NamedSource:
     known = known_sources()
     if scheme in known and (colon or text == scheme):
         found = _of_scheme(known[scheme], rest, bool(colon))
-    elif text and Path(text).expanduser().is_dir():
+    elif text and is_folder(expand(text)):
         found = known["folder"].parse(text, {})
     else:
         raise _unknown(text)
@@ -82,7 +95,7 @@ def _parse(name: str, text: str) -> NamedSource:
 
 def _of_scheme(source: type[Source], rest: str, colon: bool) -> Source:
     place, options = rest, dict[str, OptionValue]()
-    if "?" in rest and not Path(rest).expanduser().exists():  # a path may contain a question mark
+    if "?" in rest and not (is_file(expand(rest)) or is_folder(expand(rest))):  # a path may contain a question mark
         place, _, query = rest.rpartition("?")
         options = _options(source, rest, query)
     if colon and not place:
@@ -93,10 +106,9 @@ def _of_scheme(source: type[Source], rest: str, colon: bool) -> Source:
 def _options(source: type[Source], rest: str, query: str) -> dict[str, OptionValue]:
     where, values = f"{source.scheme}:{rest}", dict[str, OptionValue]()
     for part in query.split("&") if query else []:
-        pairs = parse_qsl(part, keep_blank_values=True)
-        if len(pairs) != 1 or "=" not in part:
+        option, equals, value = map(unquote, part.partition("="))
+        if not option or not equals:
             raise DataError(f"{where}: {part!r} is not an option; write OPTION=VALUE, several with '&' between them.")
-        option, value = pairs[0]
         if option not in source.options:
             known = ", ".join(source.options) or "none"
             raise DataError(f"{where}: unknown option {option!r}{did_you_mean(option, source.options)} Known: {known}.")
@@ -112,10 +124,13 @@ def _options(source: type[Source], rest: str, query: str) -> dict[str, OptionVal
 
 def _unknown(text: str) -> DataError:
     scheme, colon, _ = text.partition(":")
-    if Path(text).expanduser().is_file():
+    if is_file(expand(text)):
         return DataError(
             f"{text!r} is a file, not a folder; for an index of images, write csv:{text} or parquet:{text}. {_known()}"
         )
+    name, equals, rest = text.partition("=")
+    if equals and (rest.partition(":")[0] in known_sources() or is_folder(expand(rest))):
+        return DataError(f"{text!r}: the name {name!r} has one of the characters / : ?; write another name before the '='.")
     if not colon and "/" in text:
         return DataError(f"{text!r}: there is no such folder; check the path. {_known()}")
     return DataError(f"{text!r}: unknown kind of source {scheme!r}{did_you_mean(scheme, known_sources())} {_known()}")

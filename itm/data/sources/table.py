@@ -2,34 +2,44 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-import polars as pl
-
 from itm.core.errors import DataError, ParamsError, did_you_mean
+from itm.core.labels import as_whole_numbers, clean, is_missing
+from itm.core.text import pluralize
 from itm.core.types import SplitName
-from itm.data.rows import SPLIT_NAMES, Listing, Row
+from itm.data.local_files import expand, is_file, is_folder
+from itm.data.rows import SPLIT_NAMES, Listing, Row, read_split
 from itm.data.sources.base import OptionValue, Source, register_source
+from itm.data.sources.index_columns import Columns, Wanted, read_csv_columns, read_parquet_columns
+from itm.data.sources.index_paths import Places, is_left_by_system
 from itm.kinds import get_kind
 from itm.store.layout import Store
+
+OPTIONS = ("task", "path", "target", "split", "group", "root")
+USAGE = "PATH?task=TASK&path=COLUMN&target=COLUMN&split=COLUMN&group=COLUMN&root=FOLDER"
 
 
 @dataclass(frozen=True)
 class _Table(Source):
-    """An index with the columns `path`, a target and, optionally, `split` and `group`.
+    """An index with a column of paths, a target and, optionally, a split and a group.
 
-    `task` is the task kind. `target` and `group` name these columns if they do not have their default names: the name that the
-    task kind gives its target, and `group`.
+    `task` is the task kind. `path`, `target`, `split` and `group` name these columns if they do not have their default names:
+    the target has the name that the task kind gives it, the others that of the option. Images are below `root`, or below the
+    folder of the index.
     """
 
-    options: ClassVar[Mapping[str, type[OptionValue]]] = {"task": str, "target": str, "group": str}
+    options: ClassVar[Mapping[str, type[OptionValue]]] = dict.fromkeys(OPTIONS, str)
 
-    path: Path
+    file: Path
     task: str = "classification"
+    path: str | None = None
     target: str | None = None
+    split: str | None = None
     group: str | None = None
+    root: str | None = None
 
     @classmethod
     def parse(cls, place: str, options: Mapping[str, OptionValue]) -> Self:
@@ -38,7 +48,7 @@ class _Table(Source):
             get_kind(given.get("task", "classification"))
         except ParamsError as error:
             raise DataError(f"{cls.scheme}:{place}: {error}") from None
-        return cls(Path(place).expanduser(), **given)
+        return cls(expand(place), **given)
 
     @property
     def kind(self) -> str:
@@ -46,79 +56,100 @@ class _Table(Source):
 
     @property
     def default_name(self) -> str:
-        return self.path.stem or self.scheme
+        return self.file.stem or self.scheme
 
     def list(self, store: Store) -> Listing:  # noqa: ARG002
-        """List the images. Images outside the folder of the index are rejected, since an index may come from someone else."""
-        return Listing(self._rows())
+        """List the images. Images outside the root are rejected, since an index may come from someone else."""
+        return self._listing()
 
     def fingerprint(self) -> Mapping[str, float]:
-        """Return the times of the images and of the index itself."""
-        paths = [self.path, *(Path(row.path) for row in self._rows())]
-        return {path.as_posix(): path.stat().st_mtime for path in paths if path.is_file()}
+        """Return the times of the images that may be read and of the index itself."""
+        paths = [self.file, *(Path(row.path) for row in self._listing().rows if row.ok)]
+        return {path.as_posix(): path.stat().st_mtime for path in paths if is_file(path)}
 
     @property
     def list_file(self) -> str:
-        return self.path.as_posix()
+        return self.file.as_posix()
 
-    def _rows(self) -> tuple[Row, ...]:
-        table, target = self._read(), self.target or get_kind(self.task).target_column
-        columns = [table["path"], table[target], self._splits(table), self._groups(table)]
-        return tuple(self._row(*values) for values in zip(*columns, strict=True))
+    def likely_cause(self, row: Row) -> str:
+        places = self._places()
+        if row.rejection == "missing":
+            return places.likely_cause(row.relative) or f"looked for {(places.base / row.relative).absolute()}"
+        return ""
 
-    def _read(self) -> pl.DataFrame:
-        """Return the columns that are used as text, and check that no path or target is empty."""
-        if self.path.is_dir():
-            raise DataError(f"{self.path}: is a folder, not an index; write folder:PATH for it.")
-        if not self.path.is_file():
-            raise DataError(f"{self.path}: no such file; check the path.")
+    def _places(self) -> Places:
+        root = expand(self.root) if self.root else None
+        if root and not is_folder(root):
+            raise DataError(f"{self.file}: the root {root} is no folder; check the path, which is relative to {Path.cwd()}.")
+        return Places(self.file.parent, root)
+
+    def _listing(self) -> Listing:
+        places, columns = self._places(), self._read()
+        paths, splits = columns.values["path"], self._splits(columns)
+        targets = as_whole_numbers(columns.values["target"])
+        names = as_whole_numbers(columns.values.get("group", [""] * len(paths)))
+        groups = [None if is_missing(name) else clean(name) for name in names]
+        lines: Sequence[int | None] = columns.lines or [None] * len(paths)
+        rows = [
+            self._row(places, path, Row("", "", target, split, group, number=number, line=line))
+            for number, (path, target, split, group, line) in enumerate(
+                zip(paths, targets, splits, groups, lines, strict=True), start=1
+            )
+        ]
+        if any(splits):
+            rows = [row if row.split else row.reject("no split", row.has("no split")) for row in rows]
+        for number, found in columns.uneven.items():
+            reason = rows[number].has(f"{found} cells instead of {columns.width}")
+            rows[number] = rows[number].reject(
+                "too many cells", f"{reason}; put a cell that holds a separator into quotation marks"
+            )
+        notes = [
+            f"{self.file}: {pluralize(count, 'path')} read without {change}"
+            for change, count in places.changes.items()
+            if change
+        ]
+        return Listing(tuple(_with_root(rows, places)), notes=(*columns.notes, *notes))
+
+    def _read(self) -> Columns:
+        if is_folder(self.file):
+            raise DataError(f"{self.file}: is a folder, not an index; write folder:PATH for it.")
+        if not is_file(self.file):
+            raise DataError(f"{self.file}: no such file; check the path.")
+        names = {
+            "path": self.path or "path",
+            "target": self.target or get_kind(self.task).target_column,
+            "split": self.split or "split",
+            "group": self.group or "group",
+        }
+        needed = ["path", "target", *(["split"] if self.split else []), *(["group"] if self.group else [])]
+        wanted = Wanted({role: clean(name) for role, name in names.items()}, tuple(needed))
         try:
-            table = pl.read_csv(self.path, infer_schema=False) if self.scheme == "csv" else pl.read_parquet(self.path)
-            needed = ["path", self.target or get_kind(self.task).target_column, *([self.group] if self.group else [])]
-            if missing := [column for column in needed if column not in table.columns]:
-                raise DataError(
-                    f"{self.path}: there is no column {' and no column '.join(map(repr, missing))}"
-                    f"{did_you_mean(missing[0], table.columns)} Found: {', '.join(table.columns)}; needed: "
-                    f"{', '.join(needed)}; optional: split and group. Name other columns with ?target=COLUMN and ?group=COLUMN."
-                )
-            wanted = dict.fromkeys([*needed, *(name for name in ("split", "group") if name in table.columns)])
-            table = table.select(pl.col(list(wanted)).cast(pl.String))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(
-                f"{self.path}: cannot be read as {self.scheme} ({error}); repair the file, or write csv: or parquet: as it is."
-            ) from error
-        for column in needed[:2]:
-            self._check_filled(table, column)
-        return table
+            return read_csv_columns(self.file, wanted) if self.scheme == "csv" else read_parquet_columns(self.file, wanted)
+        except OSError as error:
+            raise DataError(f"{self.file}: cannot be read ({error.strerror or error}); allow reading it.") from error
 
-    def _check_filled(self, table: pl.DataFrame, column: str) -> None:
-        empty = table[column].fill_null("") == ""
-        if empty.any():
-            raise DataError(f"{self.path}: row {(empty.arg_max() or 0) + 1} has no {column}; add it or remove the row.")
+    def _splits(self, columns: Columns) -> Sequence[SplitName | None]:
+        """Return the split of each image, or None for a cell without one."""
+        names = columns.values.get("split", [""] * len(columns.values["path"]))
+        splits = {name: read_split(name) for name in set(names)}
+        for number, name in enumerate(names, start=1):
+            if splits[name] is None and not is_missing(name):
+                hint = did_you_mean(clean(name).casefold(), SPLIT_NAMES)
+                known = ", ".join(SPLIT_NAMES)
+                raise DataError(f"{self.file}: row {number} has the split {name!r}{hint} Known: {known}.")
+        return [splits[name] for name in names]
 
-    def _splits(self, table: pl.DataFrame) -> Sequence[SplitName | None]:
-        if "split" not in table.columns or (table["split"].fill_null("") == "").all():
-            return [None] * len(table)
-        self._check_filled(table, "split")
-        for number, name in enumerate(table["split"], start=1):
-            if name.lower() not in SPLIT_NAMES:
-                hint = did_you_mean(name.lower(), SPLIT_NAMES)
-                raise DataError(f"{self.path}: row {number} has the split {name!r}{hint} Known: {', '.join(SPLIT_NAMES)}.")
-        return [SPLIT_NAMES[name.lower()] for name in table["split"]]
-
-    def _groups(self, table: pl.DataFrame) -> Sequence[str | None]:
-        """Return the group of each image; an empty cell means no group."""
-        column = self.group or "group"
-        if column not in table.columns:
-            return [None] * len(table)
-        return [group or None for group in table[column]]
-
-    def _row(self, given: str, target: str, split: SplitName | None, group: str | None) -> Row:
-        inside = _inside(self.path.parent, given)
+    def _row(self, places: Places, given: str, row: Row) -> Row:
+        """Return `row` with its path, or rejected if it has none that may be used."""
+        if is_missing(given):
+            return row.reject("no path", row.has("no path"))
+        inside = places.find(given)
         if inside is None:
-            reason = "outside the folder of the index; move the index above its images"
-            return Row(given, given, target, split, group).reject("outside the folder", reason)
-        return Row((self.path.parent / inside).as_posix(), inside, target, split, group)
+            return replace(row, path=given, relative=given).reject("outside the folder", places.why_outside(given))
+        row = replace(row, path=(places.base / inside).as_posix(), relative=inside)
+        if is_left_by_system(inside):
+            return row.reject("system file", "a file that a system has left, and no image of a class; remove the row")
+        return row
 
 
 @register_source
@@ -127,7 +158,7 @@ class Csv(_Table):
     """An index as a CSV file."""
 
     scheme: ClassVar[str] = "csv"
-    usage: ClassVar[str] = "csv:PATH?task=TASK&target=COLUMN&group=COLUMN"
+    usage: ClassVar[str] = f"csv:{USAGE}"
 
 
 @register_source
@@ -136,13 +167,16 @@ class Parquet(_Table):
     """An index as a Parquet file."""
 
     scheme: ClassVar[str] = "parquet"
-    usage: ClassVar[str] = "parquet:PATH?task=TASK&target=COLUMN&group=COLUMN"
+    usage: ClassVar[str] = f"parquet:{USAGE}"
 
 
-def _inside(folder: Path, given: str) -> str | None:
-    """Return the path relative to the folder of the index, or None if it is outside. Links inside the folder may lead out."""
-    path = Path(os.path.normpath(given))
-    if path.is_absolute():
-        home = Path(os.path.normpath(folder.absolute()))
-        return path.relative_to(home).as_posix() if path.is_relative_to(home) else None
-    return None if ".." in path.parts else path.as_posix()
+def _with_root(rows: Sequence[Row], places: Places) -> Sequence[Row]:
+    """Return the rows; the reason of those outside the root names the root that has the images of all rows."""
+    outside = {row.path for row in rows if row.rejection == "outside the folder" and places.absolute(row.path)}
+    if not outside:
+        return rows
+    inside = {os.path.abspath(row.path) for row in rows if row.ok}  # noqa: PTH100  (much faster than Path)
+    common = Path(os.path.commonpath([*map(places.absolute, outside), *inside]))
+    common = common.parent if len(outside | inside) == 1 else common
+    advice = f"write ?root={common}" if common != common.parent else "name the folder of all images with ?root=FOLDER"
+    return [row.reject("outside the folder", f"{row.reason}; {advice}") if row.path in outside else row for row in rows]

@@ -1,0 +1,25 @@
+"""Paths that a user or an index gives: any text is a valid question, and a path that no system accepts is no file."""
+
+from pathlib import Path
+
+
+def expand(text: str) -> Path:
+    """Return a path with `~` replaced by the home of the user, if there is one."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def is_file(path: str | Path) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # a name that is too long, or a zero byte
+        return False
+
+
+def is_folder(path: str | Path) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False

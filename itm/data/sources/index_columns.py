@@ -1,0 +1,119 @@
+"""Read the columns of an index, from a CSV or a Parquet file, as text."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+import polars as pl
+
+from itm.core.errors import DataError, did_you_mean
+from itm.core.labels import clean
+from itm.core.text import join_names
+from itm.data.sources.csv_text import read_cells
+
+MOST_COLUMNS, LONGEST_NAME = 12, 40  # in a message
+_PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of an index by role, such as "path"; a missing cell is an empty text.
+
+    `lines` has the line of each row in a text file. `uneven` has the number of cells of each row that has too many.
+    """
+
+    values: Mapping[str, list[str]]
+    notes: tuple[str, ...] = ()
+    lines: Sequence[int] = ()
+    uneven: Mapping[int, int] = field(default_factory=dict)
+    width: int = 0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The names of the columns by role, and which of them must exist."""
+
+    names: Mapping[str, str]
+    needed: tuple[str, ...]
+
+    def find(self, file: Path, header: Sequence[str]) -> dict[str, int]:
+        """Return the number of each column by role. Capitals count only if two columns differ in nothing else.
+
+        Raises
+        ------
+        DataError
+            If a column is missing or there twice.
+        """
+        found: dict[str, int] = {}
+        for role, name in self.names.items():
+            exact = [number for number, cell in enumerate(header) if cell == name]
+            near = exact or [number for number, cell in enumerate(header) if cell.casefold() == name.casefold()]
+            if len(near) > 1:
+                raise DataError(f"{file}: {len(near)} columns are named {name!r}; rename all but one.")
+            if near:
+                found[role] = near[0]
+        if missing := [self.names[role] for role in self.needed if role not in found]:
+            raise self._missing(file, header, missing)
+        return found
+
+    def fits(self, header: Sequence[str]) -> bool:
+        names = {cell.casefold() for cell in header}
+        return all(self.names[role].casefold() in names for role in self.needed)
+
+    def _missing(self, file: Path, header: Sequence[str], missing: list[str]) -> DataError:
+        if any(PurePath(cell).suffix.lower() in _PICTURES for cell in header):
+            first = f"{','.join(self.names[role] for role in self.needed)}"
+            return DataError(f"{file}: the first line is a row and no header; add a first line with the names: {first}.")
+        cut = [cell if len(cell) <= LONGEST_NAME else f"{cell[:LONGEST_NAME]}..." for cell in header[:MOST_COLUMNS]]
+        cut += ["..."] * (len(header) > MOST_COLUMNS)
+        options = join_names([f"?{role}=COLUMN" for role in self.names], len(self.names))
+        return DataError(
+            f"{file}: there is no column {' and no column '.join(map(repr, missing))}{did_you_mean(missing[0], header)} "
+            f"Found: {', '.join(cut) or 'none'}; needed: "
+            f"{', '.join(self.names[role] for role in self.needed)}. Name other columns with {options}."
+        )
+
+
+def read_csv_columns(file: Path, wanted: Wanted) -> Columns:
+    """Read the columns of a CSV file."""
+    cells = read_cells(file, wanted.fits)
+    found, width = wanted.find(file, cells.header), len(cells.header)
+    values = {role: [row[number] if number < len(row) else "" for row in cells.rows] for role, number in found.items()}
+    uneven = {number: len(row) for number, row in enumerate(cells.rows) if any(cell.strip() for cell in row[width:])}
+    notes = (*cells.notes, *_renamed(file, wanted, found, cells.header))
+    return Columns(values, notes, cells.lines, uneven, width)
+
+
+def read_parquet_columns(file: Path, wanted: Wanted) -> Columns:
+    """Read the columns of a Parquet file; other columns, such as images, are not read."""
+    try:
+        schema = pl.read_parquet_schema(file)
+        names = list(schema)
+        found = wanted.find(file, [clean(name) for name in names])
+        for number in found.values():
+            if schema[names[number]].is_nested() or schema[names[number]] in (pl.Binary, pl.Object):
+                kind = schema[names[number]]
+                raise DataError(f"{file}: the column {names[number]!r} has the type {kind}; it must hold text or numbers.")
+        table = pl.read_parquet(file, columns=list(dict.fromkeys(names[number] for number in found.values())))
+        texts = {name: table[name].cast(pl.String).fill_null("").to_list() for name in table.columns}
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = "is no Parquet file; write csv: for a text file" if _is_other(file) else f"is damaged ({_first_line(error)})"
+        raise DataError(f"{file}: {reason}, or write the file again.") from error
+    values = {role: texts[names[number]] for role, number in found.items()}
+    return Columns(values, tuple(_renamed(file, wanted, found, names)))
+
+
+def _renamed(file: Path, wanted: Wanted, found: Mapping[str, int], header: Sequence[str]) -> Iterable[str]:
+    """Yield a note for each column that has another name than it should."""
+    for role, number in found.items():
+        if header[number] != wanted.names[role]:
+            yield f"{file}: the column {header[number]!r} is read as {wanted.names[role]!r}"
+
+
+def _is_other(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(4) != b"PAR1"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,140 @@
+"""Find the images that an index names, as far as it may name them, and say why one is not found."""
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from urllib.parse import unquote
+
+from itm.data.local_files import expand, is_file, is_folder
+from itm.data.sources.clutter import is_clutter
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+MOST_FOLDERS = 200  # to look into for a file that is missing
+
+
+@dataclass
+class Places:
+    """Finds images below `root`, or below the `folder` of the index if there is none.
+
+    An index may come from someone else, so no other image is used. Links inside the root may lead out. `changes` counts the
+    paths that were read in another spelling.
+    """
+
+    folder: Path
+    root: Path | None
+    changes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def base(self) -> Path:
+        return self.root or self.folder
+
+    def find(self, given: str) -> str | None:
+        """Return the path of an image relative to the base, or None if it is outside.
+
+        A path is relative to the base. It is relative to the folder of the index if it begins with ".." or only exists there.
+        """
+        given = unquote(given[len("file://") :]) if given.lower().startswith("file:///") else given
+        given = str(expand(given)) if given.startswith("~/") else given
+        if _is_foreign(given):
+            return None
+        if given.isascii() and given == given.strip() and "\\" not in given:
+            return self._inside(given)
+        plain = given.strip().replace("\\", "/")
+        spellings = (
+            (given, ""),
+            (given.strip(), "blanks at the ends"),
+            (plain, "backslashes"),
+            (unicodedata.normalize("NFC", plain), "another Unicode form"),
+            (unicodedata.normalize("NFD", plain), "another Unicode form"),
+        )
+        for spelling, change in spellings:
+            inside = self._inside(spelling)
+            if inside is not None and os.path.lexists(self.base / inside):
+                self.changes[change] += 1
+                return inside
+        return self._inside(plain)
+
+    def _inside(self, given: str) -> str | None:
+        path = Path(os.path.normpath(given))
+        if not path.is_absolute() and ".." not in path.parts and not self._only_beside_index(path):
+            return path.as_posix()
+        home = Path(os.path.normpath(self.base.absolute()))
+        path = Path(os.path.normpath(self.folder.absolute() / path))
+        return path.relative_to(home).as_posix() if path.is_relative_to(home) else None
+
+    def _only_beside_index(self, path: Path) -> bool:
+        return self.root is not None and not is_file(self.root / path) and is_file(self.folder / path)
+
+    def absolute(self, given: str) -> str:
+        """Return the absolute path of an image outside the base, or nothing if it is no path of this system."""
+        return "" if _is_foreign(given) else os.path.normpath(self.folder.absolute() / given)
+
+    def why_outside(self, given: str) -> str:
+        """Return why an image is not used."""
+        if _ADDRESS.match(given):
+            return "an address, not a file; download the image and write its path"
+        if _is_foreign(given):
+            return "an absolute path of Windows; write paths relative to the folder of the index"
+        return f"outside {'the root ' + str(self.root) if self.root else 'the folder of the index'}"
+
+    def likely_cause(self, relative: str) -> str:
+        """Return why there is probably no such file, or nothing."""
+        parts = PurePosixPath(relative).parts
+        if (other := self._in_other_case(parts)) or (other := self._with_other_suffix(relative)):
+            return f"there is {other!r}"
+        for number in range(1, len(parts)):
+            if is_file(self.base.joinpath(*parts[number:])):
+                root = f", or write ?root={self.base.parent}" if is_file(self.base.parent / relative) else ""
+                return f"there is {'/'.join(parts[number:])!r}; leave out {'/'.join(parts[:number])!r}{root}"
+        for parent in (*self.base.absolute().parents[:3], *self._folders(self.base)):
+            if is_file(parent / relative):
+                return f"it is in {parent}; write ?root={parent}"
+        return ""
+
+    def _in_other_case(self, parts: tuple[str, ...]) -> str:
+        found: list[str] = []
+        for part in parts:
+            names = _names(self.base.joinpath(*found))
+            same = part if part in names else next((name for name in names if name.casefold() == part.casefold()), None)
+            if same is None:
+                return ""
+            found.append(same)
+        return "" if tuple(found) == parts else "/".join(found)  # a link that leads nowhere
+
+    def _with_other_suffix(self, relative: str) -> str:
+        path = PurePosixPath(relative)
+        for stem in dict.fromkeys((path.name, path.stem)):
+            for name in _names(self.base / path.parent):
+                if PurePosixPath(name).stem == stem:
+                    return (path.parent / name).as_posix()
+        return ""
+
+    def _folders(self, folder: Path) -> list[Path]:
+        return [path for name in _names(folder)[:MOST_FOLDERS] if is_folder(path := folder / name)]
+
+
+def _is_foreign(given: str) -> bool:
+    """Return whether a text is an address, or an absolute path of Windows."""
+    windows = PureWindowsPath(given)
+    return bool(_ADDRESS.match(given) or (windows.drive and windows.root))
+
+
+def is_left_by_system(relative: str) -> bool:
+    """Return whether a path leads to a file that a system has left, such as a thumbnail in `@eaDir`."""
+    path = PurePosixPath(relative)
+    hidden = path.name.startswith("._")  # other hidden files may be meant, since the index names them
+    return (
+        hidden
+        or (not path.name.startswith(".") and is_clutter(path.name))
+        or any(is_clutter(part, folder=True) and not part.startswith(".") for part in path.parts[:-1])
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return []

@@ -1,0 +1,208 @@
+"""Find the class folders of a folder of images, and the splits that they are in."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from itm.core.errors import DataError
+from itm.core.labels import clean
+from itm.core.text import join_names, pluralize
+from itm.core.types import SplitName
+from itm.data.local_files import is_file, is_folder
+from itm.data.rows import read_split
+from itm.data.sources.clutter import is_clutter
+
+DEEPEST = 5  # folders that only hold one folder; links can form a ring
+MOST_NAMES = 4  # in a message
+_PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2", ".avif", ".tga")
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What a folder holds; `ignored` are names of hidden files and files of other systems."""
+
+    path: Path
+    folders: tuple[Path, ...]
+    files: tuple[Path, ...]
+    ignored: tuple[str, ...]
+
+    @property
+    def is_nested(self) -> bool:
+        """Return whether its images can only be in sub-folders."""
+        return bool(self.folders) and not any(path.suffix.lower() in _PICTURES for path in self.files)
+
+    @property
+    def names(self) -> set[str]:
+        return {clean(path.name) for path in self.folders}
+
+
+@dataclass
+class Layout:
+    """The class folders, and what was assumed and ignored to find them."""
+
+    classes: list[tuple[Path, str, SplitName | None]] = field(default_factory=list)  # with the name of the class
+    ignored: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def find_layout(folder: Path) -> Layout:
+    """Find the class folders below `folder`, which may be in split folders, and may have one folder around them.
+
+    Raises
+    ------
+    DataError
+        If there are no class folders, or sub-folders look like splits and classes at once.
+    """
+    layout = Layout()
+    top = _unwrap(_opened(folder), layout, keep_splits=True)
+    if not top.folders:
+        raise _without_classes(top)
+    parts = {path: look(path) for path in top.folders}
+    splits = {path: split for path in parts if (split := read_split(path.name))}
+    if splits and _are_splits(top, parts, splits):
+        _add_splits(top, parts, splits, layout)
+    elif all(_is_split_class(part) for part in parts.values()):
+        layout.notes.append(f"{top.path}: each class folder holds splits; the images keep them")
+        for path, part in parts.items():
+            layout.classes += [(child, path.name, read_split(child.name)) for child in part.folders]
+    else:
+        layout.classes += [(path, path.name, None) for path in parts]
+        _warn_of_nested(top, parts, layout)
+    _count_files(top, layout)
+    return layout
+
+
+def look(folder: Path) -> Entries:
+    """Return what a folder holds, sorted by name."""
+    folders: list[Path] = []
+    files: list[Path] = []
+    ignored: list[str] = []
+    try:
+        with os.scandir(folder) as found:
+            for entry in sorted(found, key=lambda entry: entry.name):
+                a_folder = _is_folder(entry)
+                if is_clutter(entry.name, a_folder):
+                    ignored.append(entry.name)
+                else:
+                    (folders if a_folder else files).append(folder / entry.name)
+    except OSError as error:
+        raise_unlistable(error)
+    return Entries(folder, tuple(folders), tuple(files), tuple(ignored))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself; as a file it is rejected by name
+        return False
+
+
+def raise_unlistable(error: OSError) -> NoReturn:
+    raise DataError(
+        f"{error.filename}: the folder cannot be listed ({error.strerror}); allow reading it or remove it."
+    ) from error
+
+
+def _opened(folder: Path) -> Entries:
+    if is_folder(folder):
+        return look(folder)
+    if is_file(folder):
+        raise DataError(
+            f"{folder}: is a file, not a folder; name the folder that has one sub-folder per class, "
+            f"or write csv:PATH or parquet:PATH for an index of images."
+        )
+    raise DataError(f"{folder}: no such folder; check the path, which is relative to {Path.cwd()}.")
+
+
+def _unwrap(entries: Entries, layout: Layout, keep_splits: bool = False) -> Entries:
+    """Go down while a folder only holds one folder that only holds folders: these are the classes."""
+    for _ in range(DEEPEST):
+        if len(entries.folders) != 1 or not entries.is_nested or (keep_splits and read_split(entries.folders[0].name)):
+            break
+        inner = look(entries.folders[0])
+        if not inner.is_nested:
+            break
+        layout.notes.append(f"{entries.path}: reading its only folder, {inner.path.name}")
+        layout.ignored += entries.ignored
+        entries = inner
+    return entries
+
+
+def _without_classes(entries: Entries) -> DataError:
+    found = f"has {pluralize(len(entries.files), 'file')} but no class folders" if entries.files else "is empty"
+    return DataError(f"{entries.path}: {found}; put the images of each class into a sub-folder with the name of the class.")
+
+
+def _is_split_class(part: Entries) -> bool:
+    """Return whether a class folder holds its own splits."""
+    splits = {read_split(path.name) for path in part.folders}
+    return part.is_nested and "train" in splits and None not in splits and len(splits) > 1
+
+
+def _are_splits(top: Entries, parts: dict[Path, Entries], splits: dict[Path, SplitName]) -> bool:
+    """Return whether folders with names of splits are splits and not classes. Their class folders decide it."""
+    names = join_names([path.name for path in splits], MOST_NAMES)
+    others = [path.name for path in parts if path not in splits]
+    trained = [parts[path] for path, split in splits.items() if split == "train"]
+    if trained and not others:
+        return True
+    if not all(part.is_nested for part in trained or [parts[path] for path in splits]):
+        return False
+    if trained and len(splits) > len(trained):
+        return True
+    if trained:
+        raise DataError(
+            f"{top.path}: {names} looks like a split, since it only holds folders, but {join_names(others, MOST_NAMES)} "
+            f"does not; name the folder of the classes, such as folder:{trained[0].path}, or give every split a name such as "
+            "train, val or test."
+        )
+    shared = set.intersection(*(parts[path].names for path in splits)) if len(splits) > 1 else set()
+    if shared:
+        raise DataError(
+            f"{top.path}: {names} look like splits, since all of them hold {join_names(sorted(shared), MOST_NAMES)}, but there "
+            "is no train; name one folder, or rename the one with the training images to train."
+        )
+    return False
+
+
+def _add_splits(top: Entries, parts: dict[Path, Entries], splits: dict[Path, SplitName], layout: Layout) -> None:
+    if renamed := [f"{path.name} as {split}" for path, split in splits.items() if path.name != split]:
+        layout.notes.append(f"{top.path}: reading as splits: {join_names(renamed, MOST_NAMES)}")
+    if others := [path.name for path in parts if path not in splits]:
+        layout.warnings.append(
+            f"{top.path}: reading {join_names([path.name for path in splits], MOST_NAMES)} as splits; ignored the other "
+            f"folder{'s' if others[1:] else ''}, {join_names(others, MOST_NAMES)}"
+        )
+    for path, split in splits.items():
+        part = _unwrap(parts[path], layout)
+        if not part.folders and split == "train":
+            raise _without_classes(part)
+        layout.classes += [(child, child.name, split) for child in part.folders]
+        _count_files(part, layout)
+
+
+def _warn_of_nested(top: Entries, parts: dict[Path, Entries], layout: Layout) -> None:
+    """Say that classes have their images in sub-folders, which may be the classes that are meant."""
+    nested = [part for part in parts.values() if part.is_nested and len(part.folders) > 1]
+    if nested:
+        inner = join_names(sorted(set.union(*(part.names for part in nested))), MOST_NAMES)
+        outer = join_names([part.path.name for part in nested], MOST_NAMES)
+        layout.warnings.append(
+            f"{top.path}: {outer} only hold{'s' * (len(nested) == 1)} folders ({inner}); each is read as one class. "
+            "If the inner folders are the classes, move them up"
+        )
+
+
+def _count_files(entries: Entries, layout: Layout) -> None:
+    layout.ignored += entries.ignored
+    if entries.files:
+        layout.warnings.append(f"{entries.path}: ignored {pluralize(len(entries.files), 'file')} outside the class folders")
+
+
+def describe_ignored(folder: Path, ignored: Sequence[str]) -> str:
+    """Return what was ignored in one sentence."""
+    names = join_names(sorted(set(ignored)), MOST_NAMES)
+    return f"{folder}: ignored {pluralize(len(ignored), 'hidden file')} or files of other systems: {names}"
