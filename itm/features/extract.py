@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import polars as pl
@@ -95,17 +95,20 @@ def cached_features(
     """
     if resume == "always":
         return None
-    path = store.features(data.name, identity.model, identity.key)
-    try:
-        if (features := _description(path, store, check)) is None:
-            return None
-        if features.key == identity.key:
-            if check:
-                check(path)
-            return features
-        log.warning("%s holds other features than its name says. Computing it again.", path)
-    except StoreError as error:
-        log.warning("%s Computing it again.", error)
+    own = store.features(data.name, identity.model, identity.key)
+    # Machines that share files find them by the name of the data set only.
+    same = store.same_features(data.name, identity.model, identity.key) if store.shared is None and not own.exists() else []
+    for path in (own, *same):
+        try:
+            if (features := _description(path, store, check)) is None or (path != own and features.kind != data.target.kind):
+                continue
+            if features.key == identity.key:
+                if check:
+                    check(path)
+                return replace(features, data=data.name)
+            log.warning("%s holds other features than its name says. Computing it again.", path)
+        except StoreError as error:
+            log.warning("%s Computing it again.", error)
     return None
 
 

@@ -1,5 +1,6 @@
 """Paths of the store. No other code builds them."""
 
+import glob
 import logging
 import os
 from dataclasses import dataclass, replace
@@ -84,6 +85,11 @@ class Store:
     def features(self, data: str, model: str, key: str) -> Path:
         """Return the feature file of a (model, data) pair with this content key."""
         return self.root / "cache" / "features" / file_name(data) / f"{file_name(model)}-{key[:16]}.parquet"
+
+    def same_features(self, data: str, model: str, key: str) -> list[Path]:
+        """Return the feature files with this content key of data sets with other names: their images are the same."""
+        own = self.features(data, model, key)
+        return sorted(path for path in own.parent.parent.glob(f"*/{glob.escape(own.name)}") if path != own)
 
     def score(self, data: str, model: str, score: str, key: str) -> Path:
         """Return the file of one score on one pair with this content key."""

@@ -38,6 +38,16 @@ def test_a_second_call_reads_the_cache(run, resnet):
     assert [path.name for path in first.path.parent.iterdir()] == [first.path.name]
 
 
+def test_the_same_images_under_another_name_are_not_extracted_again(run, resnet, shapes, store, tmp_path):
+    first = run(resnet)
+    rows = [f"{row['path']},{row['target']}" for row in read_index(shapes).iter_rows(named=True)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
+    root = Path(rows[0].partition(",")[0]).parents[1]
+    listed = ingest(f"csv:{tmp_path}/list.csv?root={root}", DataParams(), store)
+    assert (listed.name, listed.hash) == ("list", shapes.hash)
+    assert run(resnet, data=listed) == replace(first, data="list", cached=True)
+
+
 def test_whatever_could_change_embeddings_computes_them_again(run, resnet, reweighted, monkeypatch):
     first = run(resnet)
     others = [run(_other_mean(resnet)), run(_other_size(resnet)), run(reweighted(0.01))]
