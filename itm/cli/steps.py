@@ -21,6 +21,7 @@ def ingest(
     """Read and check data sets, split them, and write their indexes."""
     with options.report_errors():
         chosen, store = options.read_params(data, params, data={"max_images": max_images})
+        from itm.core.text import pluralize
         from itm.data.index import read_index
         from itm.data.ingest import check_names, ingest_all
         from itm.kinds import get_kind
@@ -32,9 +33,9 @@ def ingest(
         for ref in found:
             rejected = ", ".join(f"{count} {reason}" for reason, count in ref.rejected.items()) or "none"
             targets = get_kind(ref.target.kind).describe(ref.target)
-            typer.echo(f"{ref.name}: {ref.images} images, {targets}, rejected: {rejected} -> {ref.index}")
+            typer.echo(f"{ref.name}: {pluralize(ref.images, 'image')}, {targets}, rejected: {rejected} -> {ref.index}")
             for row in read_index(ref).filter(status="rejected").iter_rows(named=True):
-                typer.echo(f"  {row['path']}: {row['reason']}")
+                typer.echo(f"  {row['path'] or 'no path'}: {row['reason']}")
     if failures and not allow_failures:
         raise typer.Exit(1)
 

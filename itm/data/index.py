@@ -1,7 +1,7 @@
 """The index of a data set: a table with one row per image. The same images give the same bytes."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,10 +11,10 @@ from itm.core.keys import content_key
 from itm.core.text import pluralize
 from itm.core.types import DataRef
 from itm.data.pack import INDEX
-from itm.data.rows import Row
+from itm.data.rows import Listing, Row
 from itm.data.sources.parse import NamedSource, parse_source
 from itm.kinds import get_kind
-from itm.store.files import read_table, write_table
+from itm.store.files import read_facts, read_table, write_table
 from itm.store.layout import Store
 from itm.store.mirror import fetch_required
 
@@ -71,14 +71,23 @@ def table_hash(table: pl.DataFrame) -> str:
     return content_key(sorted(map(list, used.select(columns).fill_null("").iter_rows())))
 
 
-def write_index(path: Path, rows: Sequence[Row], before: pl.DataFrame | None) -> pl.DataFrame:
-    """Write the rows as a table and return it. A file with the same table is not written again."""
+def write_index(path: Path, rows: Sequence[Row], before: pl.DataFrame | None, facts: Mapping[str, str]) -> pl.DataFrame:
+    """Write the rows as a table and return it. A file with the same table and facts is not written again."""
     columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA if name != "status"}
     columns["status"] = ["ok" if row.ok else "rejected" for row in rows]
     table = pl.DataFrame({name: columns[name] for name in SCHEMA}, schema=SCHEMA)
-    if before is None or not before.equals(table):
-        write_table(path, table)
+    if before is None or not before.equals(table) or facts != read_facts(path):
+        write_table(path, table, facts)
     return table
+
+
+def listing_facts(listing: Listing, version: int) -> dict[str, str]:
+    """Return what an index does not have in its rows: how many images were listed, their names, and who checked them."""
+    return {
+        "version": str(version),
+        "listed": str(len(listing.rows)),
+        "names": content_key(sorted(row.relative for row in listing.rows)),
+    }
 
 
 def previous_index(index: Path) -> pl.DataFrame | None:
@@ -123,8 +132,8 @@ def describe_changes(source: str, sampled: bool, store: Store) -> str:
     """Return how the files of a data set differ from its index, or nothing if they seem unchanged.
 
     Names and modification times are compared; no file is read. A file that was exchanged with its old time kept goes
-    unnoticed, and one that was only touched counts as changed: the next refresh finds out whether its images differ. The
-    index of a `sampled` data set knows only some files, so new files look like files that were not sampled.
+    unnoticed, and one that was only touched counts as changed: the next refresh finds out whether its images differ. Of files
+    that were not `sampled`, only the names count.
     """
     try:
         found = parse_source(source)
@@ -132,20 +141,36 @@ def describe_changes(source: str, sampled: bool, store: Store) -> str:
         index = store.index(found.name)
         if times is None or not index.exists():
             return ""
-        known = set(pl.read_parquet(index, columns=["path"])["path"])
+        known = pl.read_parquet(index, columns=["path", "id", "rejection"])
         written = index.stat().st_mtime
+        names = _describe_names(read_facts(index), found.source.list(store)) if sampled else ""
     except (ItmError, OSError, pl.exceptions.PolarsError) as error:
         return f"its files cannot be listed: {error}"
-    images = set(times) - {found.source.list_file}
-    newer = sum(time > written for path, time in times.items() if path in known or path not in images)
-    counts = {"new": 0 if sampled else len(images - known), "gone": len(known - images), "newer than its index": newer}
-    parts = [f"{pluralize(count, 'file')} {what}" for what, count in counts.items() if count]
+    images, seen = set(times) - {found.source.list_file}, set(known.filter(pl.col("rejection").ne_missing("missing"))["path"])
+    newer = sum(time > written for path, time in times.items() if path in seen or path not in images)
+    gone = len(set(known.filter(pl.col("id").is_not_null())["path"]) - images)
+    counts = {"new": 0 if sampled else len(images - seen), "gone": gone, "newer than its index": newer}
+    parts = [names] * bool(names) + [f"{pluralize(count, 'file')} {what}" for what, count in counts.items() if count]
     return f"{', '.join(parts)}; the next refresh finds out whether its images changed" if parts else ""
 
 
-def known_sizes(before: pl.DataFrame | None) -> dict[str, tuple[int, int]]:
-    """Return the sizes of decoded images by id. Images that failed are decoded again: a newer Pillow may read them."""
-    if before is None:
+def _describe_names(before: Mapping[str, str], listing: Listing) -> str:
+    """Return how the names of all listed files differ from those at ingestion, of which only a sample is in the index."""
+    if "names" not in before:
+        return "unknown whether files are new, since an earlier version wrote its index"
+    now = listing_facts(listing, 0)
+    if now["names"] == before["names"]:
+        return ""
+    more = int(now["listed"]) - int(before["listed"])
+    return f"{pluralize(abs(more), 'file')} {'more' if more > 0 else 'fewer'} than before" if more else "files with other names"
+
+
+def known_sizes(index: Path, before: pl.DataFrame | None, version: int) -> dict[str, tuple[int, int]]:
+    """Return the sizes of decoded images by id, if the same `version` of ingestion decoded them.
+
+    Images that failed are decoded again: a newer Pillow may read them.
+    """
+    if before is None or read_facts(index).get("version") != str(version):
         return {}
     decoded = before.filter(pl.col("width").is_not_null())
     return {id_: (width, height) for id_, width, height in decoded.select("id", "width", "height").iter_rows()}

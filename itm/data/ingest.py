@@ -1,12 +1,8 @@
 """Ingest sources: check every image, reject unusable ones with a reason, and split the others."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from functools import partial
-
-import numpy as np
 
 from itm.core.errors import DataError, ItmError, ParamsError
 from itm.core.secrets import error_message
@@ -14,19 +10,20 @@ from itm.core.sections import DataParams
 from itm.core.text import pluralize
 from itm.core.types import DataRef, Failure, TargetSpec
 from itm.data.checks import check_images, settle_duplicates
-from itm.data.index import describe_index, known_sizes, previous_index, write_index
+from itm.data.index import describe_index, known_sizes, listing_facts, previous_index, write_index
 from itm.data.pack import publish_data
-from itm.data.rows import Listing, Row
+from itm.data.rows import Row
 from itm.data.sampling import sample
-from itm.data.sources.parse import NamedSource, parse_source
+from itm.data.sources.parse import NamedSource, hidden_folder, parse_source
 from itm.data.splits import assign_splits
-from itm.kinds import TaskKind, get_kind
+from itm.data.targets import check_targets, describe_rejected, read_targets
+from itm.kinds import get_kind
 from itm.store.layout import Store
 from itm.store.mirror import check_shared
 
 log = logging.getLogger(__name__)
 
-INGEST = 1  # raise it when a change here, in a source or in a check changes an index
+INGEST = 2  # raise it when a change here, in a source or in a check changes an index
 
 
 def ingest(source: str, params: DataParams, store: Store) -> DataRef:
@@ -43,26 +40,33 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
         If the index cannot be written, or there is no space for the files that are sent to the shared place.
     """
     found = parse_source(source)
+    if folder := hidden_folder(found):
+        log.warning("%s: reading the built-in data set; write ./%s for the folder of this name", found.name, folder)
     listing = found.source.list(store)
+    for note in listing.notes:
+        log.info("%s", note)
+    for warning in listing.warnings:
+        log.warning("%s", warning)
     if not listing.rows:
         raise DataError(f"{found.text}: there are no images; check the path.")
+    facts = listing_facts(listing, INGEST)
     kind = get_kind(found.source.kind)
-    listing, spec = _read_targets(listing, kind)
+    listing, spec = read_targets(found, listing, kind)
     _check_groups(found, listing.rows)
     if _is_hopeless(listing.rows, spec):  # no image has to be opened to know this
-        _check_targets(found, listing.rows, spec, params.max_images)
+        check_targets(found, listing.rows, spec, params.max_images)
     index = store.index(found.name)
     before = previous_index(index)
-    check = partial(check_images, open_image=found.source.open, known=known_sizes(before))
+    check = partial(check_images, open_image=found.source.open, known=known_sizes(index, before, INGEST))
     rows = check(listing.rows) if params.max_images is None else sample(listing, params.max_images, params.seed, check)
     rows = settle_duplicates(rows)
-    _check_targets(found, rows, spec, params.max_images)
+    check_targets(found, rows, spec, params.max_images)
     if not listing.has_splits:
         rows = assign_splits(rows, params.splits, params.seed)
-        _check_targets(found, rows, spec, params.max_images)  # groups may leave train without a class
-    table = write_index(index, rows, before)
+        check_targets(found, rows, spec, params.max_images)  # groups may leave train without a class
+    table = write_index(index, rows, before, facts)
     data = describe_index(found, index, table)
-    _log_result(data, len(rows), len(listing.rows))
+    _log_result(found, data, rows, len(listing.rows))
     publish_data(data, table, store)
     return data
 
@@ -100,22 +104,6 @@ def short_name(source: str) -> str:
         return source
 
 
-def _read_targets(listing: Listing, kind: TaskKind) -> tuple[Listing, TargetSpec]:
-    """Return the listing with canonical targets and strata, and the specification of the targets."""
-    rows, readable = [], []
-    for number, row in enumerate(listing.rows):
-        try:
-            rows.append(replace(row, target=kind.read(row.target)))
-            readable.append(number)
-        except DataError as error:
-            rows.append(row.reject("target", str(error)) if row.ok else row)
-    spec = kind.specify([*listing.names, *(rows[number].target for number in readable)])
-    strata = kind.strata(kind.encode([rows[number].target for number in readable], spec)) if readable else ()
-    for number, stratum in zip(readable, strata, strict=True):
-        rows[number] = replace(rows[number], stratum=int(stratum))
-    return replace(listing, rows=tuple(rows)), spec
-
-
 def _check_groups(source: NamedSource, rows: Sequence[Row]) -> None:
     """Raise an error if the splits of the source divide a group."""
     splits: dict[str, set[str]] = {}
@@ -136,24 +124,14 @@ def _is_hopeless(rows: Sequence[Row], spec: TargetSpec) -> bool:
     return not targets or bool(kind.problem(kind.encode(targets, spec)))
 
 
-def _check_targets(source: NamedSource, rows: Sequence[Row], spec: TargetSpec, max_images: int | None) -> None:
-    """Raise an error if the task kind cannot use the targets."""
-    kind, usable = get_kind(spec.kind), [row for row in rows if row.ok]
-    targets = kind.encode([row.target for row in usable], spec) if usable else np.zeros(0, dtype=np.int64)
-    problems = kind.check(targets, spec, [row.split for row in usable])
-    if problems:
-        rejected = _list_rejected(dict(sorted(Counter(row.rejection for row in rows if row.rejection).items())))
-        limit = "" if max_images is None else f", or raise max_images, which is {max_images}"
-        raise DataError(f"{source.text}: {'; '.join(problems)}{limit}.{f' Rejected: {rejected}.' if rejected else ''}")
-
-
-def _log_result(data: DataRef, checked: int, listed: int) -> None:
-    if checked < listed:
-        log.info("%s: sampled %s of %s images", data.name, f"{data.images:,}", f"{listed:,}")
+def _log_result(source: NamedSource, data: DataRef, rows: Sequence[Row], listed: int) -> None:
+    if len(rows) < listed:
+        log.info("%s: sampled %s of %s", data.name, f"{data.images:,}", pluralize(listed, "image"))
+    if several := sum(row.one_of_several for row in rows):
+        files = f"{pluralize(several, 'file')} {'has' if several == 1 else 'have'}"
+        log.info("%s: %s several frames or pages; the first full picture is used", data.name, files)
+    for warning in get_kind(data.target.kind).warnings(data.target):
+        log.warning("%s: %s", data.name, warning)
     if data.rejected:
-        count, reasons = f"{sum(data.rejected.values()):,}", _list_rejected(data.rejected)
-        log.warning("%s: rejected %s of %s images: %s; see %s", data.name, count, f"{checked:,}", reasons, data.index)
-
-
-def _list_rejected(rejected: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
+        count = f"{sum(data.rejected.values()):,} of {pluralize(len(rows), 'image')}"
+        log.warning("%s: rejected %s: %s; see %s", data.name, count, describe_rejected(source, rows), data.index)

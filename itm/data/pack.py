@@ -17,6 +17,7 @@ import polars as pl
 from filelock import FileLock
 
 from itm.core.errors import DataError, StoreError
+from itm.core.text import pluralize
 from itm.core.types import DataRef
 from itm.data.pixels import Open, open_file
 from itm.data.sources.parse import parse_source
@@ -41,7 +42,7 @@ def publish_data(data: DataRef, table: pl.DataFrame, store: Store) -> None:
     pack = folder / PACK
     if is_shared(store, pack):
         return
-    log.info("%s: sending %s images to the shared place", data.name, f"{data.images:,}")
+    log.info("%s: sending %s to the shared place", data.name, pluralize(data.images, "image"))
     try:
         write_atomically(pack, partial(_write_pack, table.filter(status="ok"), parse_source(data.source).source.open))
         publish(store, pack)
@@ -82,7 +83,7 @@ def _unpack(data: DataRef, folder: Path, store: Store) -> None:
         if folder.is_dir():
             return
         pack = folder.with_name(PACK)
-        log.info("%s: fetching %s images, which are not on this machine", data.name, f"{data.images:,}")
+        log.info("%s: fetching %s not on this machine", data.name, pluralize(data.images, "image"))
 
         def write(temporary: Path) -> None:
             with open_shared(store, pack, urgent=True) as stream:

@@ -129,7 +129,7 @@ def cheapest_tied(ranking: DataRanking) -> str:
 def describe_data(ranking: DataRanking, scored: str = "") -> str:
     """Return the number of images, targets, groups and rejected images of a data set, and the splits that are scored."""
     if not ranking.images:
-        return "no images could be read"
+        return "not ranked"
     parts = [pluralize(ranking.images, "image"), get_kind(ranking.target.kind).describe(ranking.target)]
     if ranking.groups:
         parts.append(pluralize(ranking.groups, "group"))

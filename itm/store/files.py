@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -91,10 +91,16 @@ def read_json(path: Path) -> Any:
         raise StoreError(f"{path}: is damaged ({error}); remove it and run again.") from error
 
 
-def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write a table as Parquet. Equal tables give equal bytes."""
+def write_table(path: Path, table: pl.DataFrame, facts: Mapping[str, str] | None = None) -> None:
+    """Write a table, with facts about it in its footer, as Parquet. Equal tables and facts give equal bytes."""
     arrow = table.to_arrow()  # polars does not write checksums
-    write_atomically(path, lambda temporary: pq.write_table(arrow, temporary, write_page_checksum=True, store_schema=False))
+
+    def write(temporary: Path) -> None:
+        with pq.ParquetWriter(temporary, arrow.schema, write_page_checksum=True, store_schema=False) as writer:
+            writer.write_table(arrow)
+            writer.add_key_value_metadata(dict(facts or {}))
+
+    write_atomically(path, write)
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -112,6 +118,15 @@ def read_table(path: Path) -> pl.DataFrame:
         raise StoreError(f"{path}: is missing.") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         raise StoreError(f"{path}: is damaged or cannot be read ({error}); remove it and run again.") from error
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """Return the facts about a table in its footer, or nothing if it cannot be read."""
+    try:
+        found = pq.read_metadata(path).metadata or {}
+    except (OSError, ValueError, pa.ArrowException):
+        return {}
+    return {name.decode(): value.decode() for name, value in found.items()}
 
 
 def _temporary_name(end: str) -> str:

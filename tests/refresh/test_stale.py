@@ -24,6 +24,7 @@ from itm.refresh.records import Refresh
 from itm.refresh.stale import Stale, find_stale
 from itm.run import pipeline
 from itm.scores.library.knn import Knn
+from itm.store.files import read_facts, write_table
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
@@ -135,12 +136,12 @@ def test_another_input_size_is_preprocessing(folder: Path, filled: Path) -> None
 
 
 def test_versions_are_told(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = identity.package_versions()
+    real, version = identity.package_versions(), Knn.info.version
     monkeypatch.setattr(identity, "package_versions", lambda: real | {"torch": "99.0"})
     assert causes(stale(filled, asked(filled))) == {f"torch {real['torch']} -> 99.0": 2}
     monkeypatch.undo()
-    monkeypatch.setattr(Knn, "info", replace(Knn.info, version=2))
-    assert causes(stale(filled, asked(filled))) == {"scores: version of knn 1 -> 2": 2}
+    monkeypatch.setattr(Knn, "info", replace(Knn.info, version=99))
+    assert causes(stale(filled, asked(filled))) == {f"scores: version of knn {version} -> 99": 2}
 
 
 def test_scores_are_new_or_have_other_options(filled: Path) -> None:
@@ -169,7 +170,7 @@ def test_data_sets_that_look_changed(folder: Path, filled: Path) -> None:
     store = Store(folder / "store")
     index = pl.read_parquet(store.index("petals"))
     renamed = pl.col("path").str.replace(str(filled), str(folder), literal=True)
-    index.with_columns(renamed).write_parquet(store.index("petals"))
+    write_table(store.index("petals"), index.with_columns(renamed), read_facts(store.index("petals")))
     assert stale(folder, own).data == {}
     images = sorted((folder / "petals").rglob("*.png"))
     shutil.copy(images[0], images[0].with_name("more.png"))
@@ -180,7 +181,7 @@ def test_data_sets_that_look_changed(folder: Path, filled: Path) -> None:
     told = "1 file new, 1 file gone, 1 file newer than its index; the next refresh finds out whether its images changed"
     assert (found.data, found.count) == ({"petals": told}, 0)
     sampled = stale(folder, with_overrides(own, data={"max_images": 20})).data
-    assert sampled["petals"].startswith("1 file gone, 1 file newer than its index;")
+    assert sampled["petals"].startswith("files with other names, 1 file gone, 1 file newer than its index;")
     assert sampled["all data sets"].startswith("data.max_images changed since the last ranking")
     index.filter(pl.col("target") == "class0").write_parquet(store.index("petals"))
     assert causes(stale(folder, own)) == {"images changed": 2}

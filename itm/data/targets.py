@@ -1,0 +1,77 @@
+"""Read the targets of listed images, and say why the images of a data set cannot be used."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from itm.core.errors import DataError
+from itm.core.labels import is_missing
+from itm.core.text import join_names, pluralize
+from itm.core.types import TargetSpec
+from itm.data.rows import Listing, Row
+from itm.data.sources.parse import NamedSource
+from itm.kinds import TaskKind, get_kind
+
+log = logging.getLogger(__name__)
+
+MOST_NAMES = 4  # in a message
+
+
+def read_targets(source: NamedSource, listing: Listing, kind: TaskKind) -> tuple[Listing, TargetSpec]:
+    """Return the listing with canonical targets and strata, and the specification of the targets."""
+    rows, readable = [], []
+    forms: dict[str, set[str]] = {}
+    for number, row in enumerate(listing.rows):
+        try:
+            rows.append(replace(row, target=kind.read(row.target)))
+            readable.append(number)
+            forms.setdefault(rows[-1].target, set()).add(row.target)
+        except DataError as error:
+            rows.append(_without_target(row, error) if row.ok else row)
+    names = [kind.read(name) for name in listing.names if not is_missing(name)]
+    spec = kind.specify([*names, *(rows[number].target for number in readable)])
+    if merged := [repr(name) for name in spec.names if len(forms.get(name, ())) > 1]:
+        log.info(
+            "%s: the spellings of %s differ in blanks at the ends or in Unicode form; read as one class",
+            source.name,
+            join_names(merged, MOST_NAMES),
+        )
+    strata = kind.strata(kind.encode([rows[number].target for number in readable], spec)) if readable else ()
+    for number, stratum in zip(readable, strata, strict=True):
+        rows[number] = replace(rows[number], stratum=int(stratum))
+    return replace(listing, rows=tuple(rows)), spec
+
+
+def _without_target(row: Row, error: DataError) -> Row:
+    if not is_missing(row.target):
+        return row.reject("target", str(error))
+    return row.reject("no label", row.has(str(error)))
+
+
+def check_targets(source: NamedSource, rows: Sequence[Row], spec: TargetSpec, max_images: int | None) -> None:
+    """Raise an error if there is no usable image, or the task kind cannot use the targets."""
+    kind, usable = get_kind(spec.kind), [row for row in rows if row.ok]
+    rejected = describe_rejected(source, rows)
+    if not usable:
+        raise DataError(f"{source.text}: none of {pluralize(len(rows), 'image')} can be used. Rejected: {rejected}.")
+    targets = kind.encode([row.target for row in usable], spec) if usable else np.zeros(0, dtype=np.int64)
+    problems = kind.check(targets, spec, [row.split for row in usable])
+    if problems:
+        limit = "" if max_images is None else f", or raise max_images, which is {max_images}"
+        raise DataError(f"{source.text}: {'; '.join(problems)}{limit}.{f' Rejected: {rejected}.' if rejected else ''}")
+
+
+def describe_rejected(source: NamedSource, rows: Sequence[Row]) -> str:
+    """Return the number of rejected images per reason, and the first image of the most frequent one with its likely cause."""
+    rejected = [row for row in rows if row.rejection]
+    if not rejected:
+        return ""
+    counts = Counter(str(row.rejection) for row in rejected)
+    most = max(sorted(counts), key=lambda rejection: counts[rejection])
+    first = min((row for row in rejected if row.rejection == most), key=lambda row: row.place)
+    cause = source.source.likely_cause(first)
+    named = f"{first.path}: {first.reason}" if first.path else f"{first.reason}"
+    return f"{', '.join(f'{counts[name]:,} {name}' for name in sorted(counts))}; first: {named}{f' ({cause})' if cause else ''}"
