@@ -11,7 +11,7 @@ from itm.data.problems import UnusableImageError
 log = logging.getLogger(__name__)
 
 SUBFILE_TYPE, OLD_SUBFILE_TYPE, SUB_IFDS = 254, 255, 330
-REDUCED = 2  # of the old subfile type; in the new one it is the lowest bit
+REDUCED, NO_PICTURE = 2, 0b101  # of the old type; bits of the new one for a reduced version and for a mask
 LARGER = 2  # times the sides of another page: this one is its preview
 _PREVIEW = (
     "holds a reduced preview first, and its full picture cannot be decoded (a camera raw file?); convert it to JPEG or PNG"
@@ -63,7 +63,7 @@ def _pages(image: TiffImagePlugin.TiffImageFile) -> Iterator[Page]:
                 image.seek(0)
             return
         tags = image.tag_v2
-        reduced = bool(tags.get(SUBFILE_TYPE, 0) & 1) or tags.get(OLD_SUBFILE_TYPE) == REDUCED
+        reduced = bool(tags.get(SUBFILE_TYPE, 0) & NO_PICTURE) or tags.get(OLD_SUBFILE_TYPE) == REDUCED
         yield Page(number, *image.size, reduced)
         number += 1
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from itm.core.errors import DataError
 from itm.core.labels import is_missing
-from itm.core.text import join_names, pluralize
+from itm.core.text import join_names
 from itm.core.types import TargetSpec
 from itm.data.rows import Listing, Row
 from itm.data.sources.parse import NamedSource
@@ -56,7 +56,7 @@ def check_targets(source: NamedSource, rows: Sequence[Row], spec: TargetSpec, ma
     kind, usable = get_kind(spec.kind), [row for row in rows if row.ok]
     rejected = describe_rejected(source, rows)
     if not usable:
-        raise DataError(f"{source.text}: none of {pluralize(len(rows), 'image')} can be used. Rejected: {rejected}.")
+        raise DataError(f"{source.text}: none of the images can be used. Rejected: {rejected}.")
     targets = kind.encode([row.target for row in usable], spec) if usable else np.zeros(0, dtype=np.int64)
     problems = kind.check(targets, spec, [row.split for row in usable])
     if problems:

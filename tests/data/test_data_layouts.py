@@ -1,5 +1,6 @@
 """Folders that can be read in two ways: the right reading is taken and logged, or an error says what to rename."""
 
+import os
 from collections import Counter
 
 import pytest
@@ -107,6 +108,31 @@ def test_classes_of_a_split_that_differ_are_named(fill, take):
         take(fill(*_classes(["train", "test"]), "test/Cat"))
 
 
+def test_a_folder_that_cannot_be_listed_rejects_itself_only(fill, take, monkeypatch):
+    folder = fill(*_classes(["."]), "cat/secret")
+    scan = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    data = take(folder)
+    assert (data.images, data.rejected) == (8, {"unreadable": 1})
+    (reason,) = read_index(data).filter(status="rejected")["reason"]
+    assert reason == "unreadable: the folder cannot be listed (Permission denied); allow reading it"
+
+
+def test_an_index_beside_the_images_is_suggested(fill, take):
+    folder = fill(".")
+    (folder / "labels.csv").write_text("path,label")
+    with pytest.raises(
+        DataError, match=r"has 5 files but no class folders; .*, or write csv:.*labels\.csv if that is an index"
+    ):
+        take(folder)
+
+
 CLUTTER = (
     "Thumbs.db",
     "desktop.ini",
@@ -122,6 +148,9 @@ CLUTTER = (
     "rose (Ann's conflicted copy 2026-01-01).png",
     "rose.png~",
     "rose.jpg.crdownload",
+    "rose.xmp",
+    "rose.thm",
+    "_SUCCESS",
 )
 FOLDERS = ("__MACOSX", "@eaDir", ".ipynb_checkpoints", "lost+found", "$RECYCLE.BIN", "System Volume Information", ".thumbnails")
 

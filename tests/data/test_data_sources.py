@@ -59,7 +59,7 @@ def test_an_index_cannot_reach_out_of_its_folder(petals, paint, take):
         ("file,label\na.png,x\n", "there is no column 'path'. Found: file, label"),
         ("path,lable\na.png,x\n", "there is no column 'label'; did you mean 'lable'"),
         ("path,label\na.png,x\nb.png,\n", "row 2 has no label"),
-        ("path,label,split\na.png,x,train\nb.png,y,tset\n", "row 2 has the split 'tset'; did you mean 'test'"),
+        ("path,label,split\na.png,x,train\nb.png,y,tset\n", r"row 2 has the split 'tset' \(line 3\); did you mean 'test'"),
         ("path,label,split\na.png,x,train\nb.png,y,\n", "row 2 has no split"),
         ("path,label\n", "there are no images"),
         ("", "is empty; write a first line"),

@@ -10,9 +10,11 @@ _FOLDERS = {
     "@recently-snapshot",
     "@recycle",
     "@tmp",
+    "~snapshot",
     "__macosx",
     "__pycache__",
     "_gsdata_",
+    "found.000",
     "lost+found",
     "network trash folder",
     "system volume information",
@@ -20,7 +22,7 @@ _FOLDERS = {
 }
 _FILES = re.compile(
     r"thumbs(?:_\w+)?\.db|ehthumbs(?:_vista)?\.db|desktop\.ini|icon\r|folder\.jpg\.lnk|picasa\.ini|zbthumbnail\.info|"
-    r"index\.html?|~\$.*|.*~|.*\.(?:part|partial|crdownload|download|tmp|temp|aria2|!ut|swp|bak|lnk|url|dvc|ini|lock)|"
+    r"index\.html?|_success|_(?:committed|started)_\d+|~\$.*|.*~|.*\.(?:xmp|aae|thm|part|partial|crdownload|download|tmp|temp|aria2|!ut|swp|bak|lnk|url|dvc|ini|lock)|"
     r".*\.sync-conflict-\d.*|.*\((?:[^()]* )?conflicted copy[^()]*\).*|.*\[conflict[^\]]*\].*|dvc\.(?:yaml|lock)",
     re.IGNORECASE,
 )

@@ -28,7 +28,11 @@ _OTHERS = {
     b"ARROW1": "an Arrow file; save it as CSV or Parquet",
     b"SQLite format": "a database; export the table as CSV",
     b"%PDF": "a PDF document; save the table as CSV",
+    b"{": "JSON; write its rows as CSV or Parquet",
+    b"[": "JSON; write its rows as CSV or Parquet",
 }
+_LETTERS = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")  # in UTF-8; in cp1252 such pairs are rare
+FEW_LETTERS = 2
 _DIRECTIVE = re.compile(r"sep=(.)\r?[\n\r]")  # how Excel is told the separator
 
 
@@ -107,6 +111,8 @@ def _decode(path: Path, content: bytes) -> tuple[str, str]:
     for encoding in [marked] if marked else ["utf-8", "cp1252"]:
         try:
             return content.decode(encoding), encoding
-        except UnicodeDecodeError:
-            continue
+        except UnicodeDecodeError as error:
+            if encoding == "utf-8" and len(_LETTERS.findall(content)) > FEW_LETTERS:  # UTF-8 except for a few bytes
+                line = content.count(b"\n", 0, error.start) + 1
+                raise DataError(f"{path}: line {line} is not UTF-8, but the others are; write it again as UTF-8.") from None
     raise DataError(f"{path}: is neither UTF-8 nor {marked or 'cp1252'}; save it as UTF-8.")

@@ -12,7 +12,7 @@ from itm.data.local_files import expand, is_file
 from itm.data.rows import Listing, Row
 from itm.data.sources.base import OptionValue, Source, register_source
 from itm.data.sources.clutter import is_clutter
-from itm.data.sources.layout import describe_ignored, find_layout, raise_unlistable
+from itm.data.sources.layout import describe_ignored, find_layout
 from itm.store.layout import Store
 
 
@@ -57,7 +57,9 @@ def list_folder(folder: Path) -> Listing:
         if not _is_utf8(name):
             raise DataError(f"{folder}: the name of the class folder {name!r} is not UTF-8; rename it.")
         before = len(layout.ignored)
-        found = [_row(folder, path, name, split) for path in _files(class_folder, layout.ignored)]
+        unlistable: list[OSError] = []
+        found = [_row(folder, path, name, split) for path in _files(class_folder, layout.ignored, unlistable)]
+        found += [_unlistable(folder, error, name, split) for error in unlistable]
         if found or len(layout.ignored) == before:  # a folder of nothing but files of other systems is no class
             classes.add(name)
         rows += found
@@ -65,10 +67,10 @@ def list_folder(folder: Path) -> Listing:
     return Listing(tuple(rows), tuple(sorted(classes)), tuple(notes), tuple(layout.warnings))
 
 
-def _files(class_folder: Path, ignored: list[str]) -> Iterator[Path]:
+def _files(class_folder: Path, ignored: list[str], unlistable: list[OSError]) -> Iterator[Path]:
     """Yield all files below a class folder. Links are followed, but no folder is visited twice: links can form a cycle."""
     seen: set[str] = set()
-    for where, folders, files in os.walk(class_folder, followlinks=True, onerror=raise_unlistable):
+    for where, folders, files in os.walk(class_folder, followlinks=True, onerror=unlistable.append):
         real = os.path.realpath(where)
         if real in seen:
             folders.clear()
@@ -85,6 +87,11 @@ def _row(folder: Path, path: Path, class_name: str, split: SplitName | None) -> 
         return Row(path.as_posix(), path.relative_to(folder).as_posix(), class_name, split)
     readable = os.fsencode(path).decode("utf-8", "backslashreplace")
     return Row(readable, readable, class_name, split).reject("unreadable", "unreadable: the name of the file is not UTF-8")
+
+
+def _unlistable(folder: Path, error: OSError, class_name: str, split: SplitName | None) -> Row:
+    row = _row(folder, Path(error.filename), class_name, split)
+    return row.reject("unreadable", f"unreadable: the folder cannot be listed ({error.strerror}); allow reading it")
 
 
 def _is_utf8(path: str) -> bool:

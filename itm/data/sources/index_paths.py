@@ -81,17 +81,27 @@ class Places:
         return f"outside {'the root ' + str(self.root) if self.root else 'the folder of the index'}"
 
     def likely_cause(self, relative: str) -> str:
-        """Return why there is probably no such file, or nothing."""
+        """Return why there is probably no such file in the base, or where it was looked for."""
         parts = PurePosixPath(relative).parts
-        if (other := self._in_other_case(parts)) or (other := self._with_other_suffix(relative)):
-            return f"there is {other!r}"
-        for number in range(1, len(parts)):
-            if is_file(self.base.joinpath(*parts[number:])):
-                root = f", or write ?root={self.base.parent}" if is_file(self.base.parent / relative) else ""
-                return f"there is {'/'.join(parts[number:])!r}; leave out {'/'.join(parts[:number])!r}{root}"
+        if other := self._in_other_case(parts):
+            return f"the capitals differ: there is {other!r}"
+        if other := self._with_other_suffix(relative):
+            return f"the suffix differs: there is {other!r}"
+        if tail := self.tail(relative):
+            root = f", or write ?root={self.base.parent}" if is_file(self.base.parent / relative) else ""
+            return tail + root
         for parent in (*self.base.absolute().parents[:3], *self._folders(self.base)):
             if is_file(parent / relative):
                 return f"it is in {parent}; write ?root={parent}"
+        return f"looked for {(self.base / relative).absolute()}"
+
+    def tail(self, given: str) -> str:
+        """Return which end of a path is a file in the base, with what to leave out, or nothing."""
+        parts = PurePosixPath(given.replace("\\", "/")).parts
+        for number in range(1, len(parts)):
+            if is_file(self.base.joinpath(*parts[number:])):
+                before = str(PurePosixPath(*parts[:number]))
+                return f"there is {'/'.join(parts[number:])!r}; leave out {before!r}"
         return ""
 
     def _in_other_case(self, parts: tuple[str, ...]) -> str:

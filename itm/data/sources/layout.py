@@ -60,7 +60,7 @@ def find_layout(folder: Path) -> Layout:
     top = _unwrap(_opened(folder), layout, keep_splits=True)
     if not top.folders:
         raise _without_classes(top)
-    parts = {path: look(path) for path in top.folders}
+    parts = {path: _look_inside(path) for path in top.folders}
     splits = {path: split for path in parts if (split := read_split(path.name))}
     if splits and _are_splits(top, parts, splits):
         _add_splits(top, parts, splits, layout)
@@ -91,6 +91,14 @@ def look(folder: Path) -> Entries:
     except OSError as error:
         raise_unlistable(error)
     return Entries(folder, tuple(folders), tuple(files), tuple(ignored))
+
+
+def _look_inside(folder: Path) -> Entries:
+    """Return what a folder holds, or nothing: a folder that cannot be listed is rejected later, by name."""
+    try:
+        return look(folder)
+    except DataError:
+        return Entries(folder, (), (), ())
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -133,7 +141,11 @@ def _unwrap(entries: Entries, layout: Layout, keep_splits: bool = False) -> Entr
 
 def _without_classes(entries: Entries) -> DataError:
     found = f"has {pluralize(len(entries.files), 'file')} but no class folders" if entries.files else "is empty"
-    return DataError(f"{entries.path}: {found}; put the images of each class into a sub-folder with the name of the class.")
+    tables = [path for path in entries.files if path.suffix in (".csv", ".parquet")]
+    hint = f", or write {tables[0].suffix[1:]}:{tables[0]} if that is an index of the images" if tables else ""
+    return DataError(
+        f"{entries.path}: {found}; put the images of each class into a sub-folder with the name of the class{hint}."
+    )
 
 
 def _is_split_class(part: Entries) -> bool:

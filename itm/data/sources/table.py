@@ -9,7 +9,6 @@ from typing import ClassVar, Self
 from itm.core.errors import DataError, ParamsError, did_you_mean
 from itm.core.labels import as_whole_numbers, clean, is_missing
 from itm.core.text import pluralize
-from itm.core.types import SplitName
 from itm.data.local_files import expand, is_file, is_folder
 from itm.data.rows import SPLIT_NAMES, Listing, Row, read_split
 from itm.data.sources.base import OptionValue, Source, register_source
@@ -72,10 +71,9 @@ class _Table(Source):
         return self.file.as_posix()
 
     def likely_cause(self, row: Row) -> str:
-        places = self._places()
-        if row.rejection == "missing":
-            return places.likely_cause(row.relative) or f"looked for {(places.base / row.relative).absolute()}"
-        return ""
+        if row.rejection == "outside the folder":
+            return self._places().tail(row.relative)
+        return self._places().likely_cause(row.relative) if row.rejection == "missing" else ""
 
     def _places(self) -> Places:
         root = expand(self.root) if self.root else None
@@ -85,19 +83,20 @@ class _Table(Source):
 
     def _listing(self) -> Listing:
         places, columns = self._places(), self._read()
-        paths, splits = columns.values["path"], self._splits(columns)
+        paths, nothing = columns.values["path"], [""] * len(columns.values["path"])
         targets = as_whole_numbers(columns.values["target"])
-        names = as_whole_numbers(columns.values.get("group", [""] * len(paths)))
-        groups = [None if is_missing(name) else clean(name) for name in names]
+        groups = [None if is_missing(name) else clean(name) for name in as_whole_numbers(columns.values.get("group", nothing))]
+        names = columns.values.get("split", nothing)
+        splits = {name: read_split(name) for name in set(names)}
         lines: Sequence[int | None] = columns.lines or [None] * len(paths)
         rows = [
-            self._row(places, path, Row("", "", target, split, group, number=number, line=line))
+            self._row(places, path, Row("", "", target, splits[split], group, number=number, line=line))
             for number, (path, target, split, group, line) in enumerate(
-                zip(paths, targets, splits, groups, lines, strict=True), start=1
+                zip(paths, targets, names, groups, lines, strict=True), start=1
             )
         ]
-        if any(splits):
-            rows = [row if row.split else row.reject("no split", row.has("no split")) for row in rows]
+        if not all(map(is_missing, splits)):
+            rows = [row if row.split else _without_split(row, name) for row, name in zip(rows, names, strict=True)]
         for number, found in columns.uneven.items():
             reason = rows[number].has(f"{found} cells instead of {columns.width}")
             rows[number] = rows[number].reject(
@@ -127,17 +126,6 @@ class _Table(Source):
             return read_csv_columns(self.file, wanted) if self.scheme == "csv" else read_parquet_columns(self.file, wanted)
         except OSError as error:
             raise DataError(f"{self.file}: cannot be read ({error.strerror or error}); allow reading it.") from error
-
-    def _splits(self, columns: Columns) -> Sequence[SplitName | None]:
-        """Return the split of each image, or None for a cell without one."""
-        names = columns.values.get("split", [""] * len(columns.values["path"]))
-        splits = {name: read_split(name) for name in set(names)}
-        for number, name in enumerate(names, start=1):
-            if splits[name] is None and not is_missing(name):
-                hint = did_you_mean(clean(name).casefold(), SPLIT_NAMES)
-                known = ", ".join(SPLIT_NAMES)
-                raise DataError(f"{self.file}: row {number} has the split {name!r}{hint} Known: {known}.")
-        return [splits[name] for name in names]
 
     def _row(self, places: Places, given: str, row: Row) -> Row:
         """Return `row` with its path, or rejected if it has none that may be used."""
@@ -170,6 +158,13 @@ class Parquet(_Table):
     usage: ClassVar[str] = f"parquet:{USAGE}"
 
 
+def _without_split(row: Row, name: str) -> Row:
+    if is_missing(name):
+        return row.reject("no split", row.has("no split"))
+    hint = did_you_mean(clean(name).casefold(), SPLIT_NAMES)
+    return row.reject("no split", f"{row.has(f'the split {name!r}')}{hint} Known: {', '.join(SPLIT_NAMES)}")
+
+
 def _with_root(rows: Sequence[Row], places: Places) -> Sequence[Row]:
     """Return the rows; the reason of those outside the root names the root that has the images of all rows."""
     outside = {row.path for row in rows if row.rejection == "outside the folder" and places.absolute(row.path)}
@@ -178,5 +173,10 @@ def _with_root(rows: Sequence[Row], places: Places) -> Sequence[Row]:
     inside = {os.path.abspath(row.path) for row in rows if row.ok}  # noqa: PTH100  (much faster than Path)
     common = Path(os.path.commonpath([*map(places.absolute, outside), *inside]))
     common = common.parent if len(outside | inside) == 1 else common
-    advice = f"write ?root={common}" if common != common.parent else "name the folder of all images with ?root=FOLDER"
+    if not is_folder(common):
+        advice = f"{common} is not on this machine"
+    elif common == common.parent:
+        advice = "name the folder of all images with ?root=FOLDER"
+    else:
+        advice = f"write ?root={common}"
     return [row.reject("outside the folder", f"{row.reason}; {advice}") if row.path in outside else row for row in rows]
