@@ -85,4 +85,5 @@ def _settle(group: list[Row]) -> list[Row]:
 
 
 def _duplicate(row: Row, kept: Row) -> Row:
-    return row.reject("duplicate" if row.split == kept.split else "duplicate in another split", f"duplicate of {kept.path}")
+    reason = f"duplicate of {kept.path}" if row.path != kept.path else "the source names this image more than once"
+    return row.reject("duplicate" if row.split == kept.split else "duplicate in another split", reason)

@@ -7,7 +7,7 @@ from functools import partial
 from itm.core.errors import DataError, ItmError, ParamsError
 from itm.core.secrets import error_message
 from itm.core.sections import DataParams
-from itm.core.text import pluralize
+from itm.core.text import join_names, pluralize
 from itm.core.types import DataRef, Failure, TargetSpec
 from itm.data.checks import check_images, settle_duplicates
 from itm.data.index import describe_index, known_sizes, listing_facts, previous_index, write_index
@@ -16,7 +16,7 @@ from itm.data.rows import Row
 from itm.data.sampling import sample
 from itm.data.sources.parse import NamedSource, hidden_folder, parse_source
 from itm.data.splits import assign_splits
-from itm.data.targets import check_targets, describe_rejected, read_targets
+from itm.data.targets import MOST_NAMES, check_targets, describe_rejected, read_targets
 from itm.kinds import get_kind
 from itm.store.layout import Store
 from itm.store.mirror import check_shared
@@ -67,6 +67,8 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     table = write_index(index, rows, before, facts)
     data = describe_index(found, index, table)
     _log_result(found, data, rows, len(listing.rows))
+    if listing.has_splits:
+        _log_absent(data, rows)
     publish_data(data, table, store)
     return data
 
@@ -135,3 +137,11 @@ def _log_result(source: NamedSource, data: DataRef, rows: Sequence[Row], listed:
     if data.rejected:
         count = f"{sum(data.rejected.values()):,} of {pluralize(len(rows), 'image')}"
         log.warning("%s: rejected %s: %s; see %s", data.name, count, describe_rejected(source, rows), data.index)
+
+
+def _log_absent(data: DataRef, rows: Sequence[Row]) -> None:
+    """Log the classes that val or test of the source lack."""
+    for split in ("val", "test"):
+        present = {row.target for row in rows if row.ok and row.split == split}
+        if present and (absent := [repr(name) for name in data.target.names if name not in present]):
+            log.warning("%s: the split %s has no image of %s", data.name, split, join_names(absent, MOST_NAMES))

@@ -21,12 +21,12 @@ Rejection = Literal[
     "outside the folder",
     "preview",
     "system file",
-    "target",
     "too large",
     "too many cells",
     "truncated or damaged",
     "unreadable",
     "unsupported",
+    "wrong target",
 ]
 
 

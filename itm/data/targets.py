@@ -17,7 +17,7 @@ from itm.kinds import TaskKind, get_kind
 
 log = logging.getLogger(__name__)
 
-MOST_NAMES = 4  # in a message
+MOST_NAMES, LONGEST_PATH = 4, 300  # in a message
 
 
 def read_targets(source: NamedSource, listing: Listing, kind: TaskKind) -> tuple[Listing, TargetSpec]:
@@ -47,7 +47,7 @@ def read_targets(source: NamedSource, listing: Listing, kind: TaskKind) -> tuple
 
 def _without_target(row: Row, error: DataError) -> Row:
     if not is_missing(row.target):
-        return row.reject("target", str(error))
+        return row.reject("wrong target", str(error))
     return row.reject("no label", row.has(str(error)))
 
 
@@ -73,5 +73,6 @@ def describe_rejected(source: NamedSource, rows: Sequence[Row]) -> str:
     most = max(sorted(counts), key=lambda rejection: counts[rejection])
     first = min((row for row in rejected if row.rejection == most), key=lambda row: row.place)
     cause = source.source.likely_cause(first)
-    named = f"{first.path}: {first.reason}" if first.path else f"{first.reason}"
+    path = first.path if len(first.path) <= LONGEST_PATH else f"{first.path[:LONGEST_PATH]}..."
+    named = f"{path}: {first.reason}" if path else f"{first.reason}"
     return f"{', '.join(f'{counts[name]:,} {name}' for name in sorted(counts))}; first: {named}{f' ({cause})' if cause else ''}"

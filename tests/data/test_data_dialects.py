@@ -23,6 +23,10 @@ DIALECTS = {
     "semicolons": lambda text: text.replace(",", ";").encode(),
     "tabs": lambda text: text.replace(",", "\t").encode(),
     "vertical bars": lambda text: text.replace(",", "|").encode(),
+    "row names of R": lambda text: "".join(
+        f"{n or ''}{',' if n else ''}{line}\n" for n, line in enumerate(text.splitlines())
+    ).encode(),
+    "blanks": lambda text: text.replace(",", " ").encode(),
     "directive of Excel": lambda text: b"sep=;\r\n" + text.replace(",", ";").replace("\n", "\r\n").encode(),
     "UTF-8 with a mark": lambda text: text.encode("utf-8-sig"),
     "UTF-16": lambda text: text.encode("utf-16"),
@@ -65,9 +69,16 @@ def test_what_was_assumed_is_logged(petals, take, text, caplog, dialect, said):
     assert said in caplog.text
 
 
-def test_letters_of_windows_are_read(petals, take, text):
+def test_letters_of_windows_are_read(petals, take, text, caplog):
     (petals / "other.csv").write_bytes(text.replace(",rose", ",chi\u00e9n").encode("cp1252"))
     assert take(f"csv:{petals}/other.csv").target.names == ("chi\u00e9n", "daisy")
+    assert "other.csv: is not UTF-8; read as cp1252 (Windows). If names of classes look wrong, save it as UTF-8" in caplog.text
+
+
+def test_decimal_commas_are_read_where_no_comma_separates(petals, take):
+    rows = [f"{path.relative_to(petals)}\t{number},{number % 2}5" for number, path in enumerate(sorted(petals.rglob("*.png")))]
+    data = take(f"csv:{_write(petals, chr(10).join(['path' + chr(9) + 'target', *rows]))}?task=regression")
+    assert (data.images, data.target.facts) == (20, {"lowest": 0.05, "highest": 19.15})
 
 
 def test_a_cell_may_hold_line_ends_and_separators(petals, take, text):
@@ -102,7 +113,10 @@ def _write(petals, content):
         (b"PAR1rest", "is a Parquet file; write parquet: instead of csv:"),
         (b"\x1f\x8bbroken", "its compression by gzip is damaged"),
         (b'[{"path": "a.png", "label": "x"}]', "is JSON; write its rows as CSV or Parquet"),
-        ("path,label\nä.png,ö\nü.png,ß\n".encode() + b"\xe4.png,x\n", "line 4 is not UTF-8, but the others are"),
+        (
+            "path,label\nä.png,ö\nü.png,ß\n".encode() + b"\xe4.png,x\n",
+            r"line 4 cannot be read as UTF-8; save the file as UTF-8",
+        ),
         (b"\xff\xfep", "is neither UTF-8 nor utf-16; save it as UTF-8"),
         (b"path,label\n\x81\x8d,a\n", "is neither UTF-8 nor cp1252; save it as UTF-8"),
         ('path,label\na.png,x\n"b.png,y\nc.png,z\n', "the row that begins in line 3 do not match"),

@@ -82,12 +82,21 @@ def test_a_folder_around_the_classes_is_opened(fill, take, caplog, around):
     caplog.set_level("INFO", "itm")
     data = take(fill(*_classes([around])))
     assert data.target.names == ("cat", "dog")
-    assert f"reading its only folder, {around.partition('/')[0]}" in caplog.text
+    assert f"reading its only folder with images, {around.partition('/')[0]}" in caplog.text
 
 
 def test_folders_around_and_inside_the_splits_are_opened(fill, take):
     data = take(fill(*_classes(["images/train/images", "images/val/images"])))
     assert Counter(read_index(data)["split"]) == {"train": 8, "val": 8}
+
+
+@pytest.mark.parametrize("beside", ["annotations/a.xml", "labels/1.txt", "meta/list.json"])
+def test_a_folder_of_other_files_beside_the_images_is_ignored_with_a_warning(fill, take, caplog, beside):
+    folder = fill(*_classes(["images"]))
+    (folder / beside).parent.mkdir()
+    (folder / beside).write_text("no image")
+    assert take(folder).target.names == ("cat", "dog")
+    assert f"set: ignored folders without images: {beside.partition('/')[0]}" in caplog.text
 
 
 def test_splits_inside_the_classes_are_kept(fill, take, caplog):
@@ -103,7 +112,13 @@ def test_classes_with_inner_folders_give_a_warning(fill, take, caplog):
     assert "animal and plant only hold folders (cat, dog, moss and rose); each is read as one class" in caplog.text
 
 
-def test_classes_of_a_split_that_differ_are_named(fill, take):
+def test_classes_that_a_split_lacks_are_named(fill, take, caplog):
+    take(fill(*_classes(["train", "val"]), "train/eel", "test/cat"))
+    assert "set: the split val has no image of 'eel'" in caplog.text
+    assert "set: the split test has no image of 'dog' and 'eel'" in caplog.text
+
+
+def test_classes_of_a_split_that_train_lacks_are_refused(fill, take):
     with pytest.raises(DataError, match="val or test has classes that train lacks: 'Cat'"):
         take(fill(*_classes(["train", "test"]), "test/Cat"))
 

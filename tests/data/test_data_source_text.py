@@ -14,6 +14,7 @@ from itm.data.sources.parse import known_sources, parse_source
         ("foldr:petals", "unknown kind of source 'foldr'; did you mean 'folder'"),
         ("digit", "unknown kind of source 'digit'; did you mean 'digits'"),
         ("no/such/place", "no such folder"),
+        ("https://example.org/a.zip", "unknown kind of source 'https'. Known: folder:PATH, digits, synthetic:FAMILY, csv:PATH"),
         ("csv:", "nothing follows the colon"),
         ("csv:?target=x", "nothing follows the colon"),
         ("csv:no.csv", "no such file"),
@@ -158,3 +159,10 @@ def test_a_folder_named_like_a_source_is_not_used_without_a_word(take, petals, m
     assert take("digits").images == 1797
     assert "digits: reading the built-in data set; write ./digits for the folder of this name" in caplog.text
     assert take("./digits").images == 20
+
+
+@pytest.mark.parametrize("name", ["petals.zip", "petals.tar.gz", "PETALS.ZIP"])
+def test_an_archive_is_told_to_be_unpacked(take, tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(DataError, match="is an archive; unpack it and name the folder"):
+        take(tmp_path / name)

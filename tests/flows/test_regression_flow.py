@@ -55,7 +55,7 @@ def test_a_numeric_target_ranks_end_to_end(root: Path, tmp_path: Path, index: Pa
 
     (ranked,) = result.data_sets
     assert [row.failures for row in ranked.rows] == [()] * 2
-    assert (ranked.rejected, ranked.images, ranked.groups) == ({"target": 3}, 40, 20)
+    assert (ranked.rejected, ranked.images, ranked.groups) == ({"no label": 1, "wrong target": 2}, 40, 20)
     scores = pl.read_parquet(store.scores)
     assert set(scores["score"]) == {"linear_probe", "knn", "logme"}
     held_out = scores.filter(pl.col("fold").is_null(), pl.col("score") != "logme")

@@ -13,7 +13,7 @@ from pathlib import Path
 from itm.core.errors import DataError
 from itm.core.labels import clean
 
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "blanks"}
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is its beginning
@@ -43,7 +43,9 @@ class Cells:
     header: list[str]
     rows: list[list[str]]
     lines: list[int]
+    separator: str
     notes: list[str]
+    warnings: list[str]
 
 
 def read_cells(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Cells:
@@ -55,7 +57,9 @@ def read_cells(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Cells:
         If the file is no text, or a quotation mark is not closed.
     """
     text, encoding = _decode(path, path.read_bytes())
-    notes = [] if encoding.startswith("utf-8") else [f"{path}: is not UTF-8; read as {encoding}"]
+    notes = [] if encoding.startswith(("utf-8", "cp")) else [f"{path}: is not UTF-8; read as {encoding}"]
+    guess = f"{path}: is not UTF-8; read as {encoding} (Windows). If names of classes look wrong, save it as UTF-8"
+    warnings = [guess] if encoding.startswith("cp") else []
     directive = _DIRECTIVE.match(text)
     text = text[directive.end() :] if directive else text
     separator = directive[1] if directive else _separator(path, text, is_header)
@@ -66,7 +70,8 @@ def read_cells(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Cells:
         raise DataError(f"{path}: is empty; write a first line with the names of the columns, such as path,label.")
     shift = 1 if directive else 0
     header = [clean(cell) for cell in rows[0][1]]
-    return Cells(header, [row for _, row in rows[1:]], [line + shift for line, _ in rows[1:]], notes)
+    numbers = [line + shift for line, _ in rows[1:]]
+    return Cells(header, [row for _, row in rows[1:]], numbers, separator, notes, warnings)
 
 
 def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -114,5 +119,5 @@ def _decode(path: Path, content: bytes) -> tuple[str, str]:
         except UnicodeDecodeError as error:
             if encoding == "utf-8" and len(_LETTERS.findall(content)) > FEW_LETTERS:  # UTF-8 except for a few bytes
                 line = content.count(b"\n", 0, error.start) + 1
-                raise DataError(f"{path}: line {line} is not UTF-8, but the others are; write it again as UTF-8.") from None
+                raise DataError(f"{path}: line {line} cannot be read as UTF-8; save the file as UTF-8.") from None
     raise DataError(f"{path}: is neither UTF-8 nor {marked or 'cp1252'}; save it as UTF-8.")

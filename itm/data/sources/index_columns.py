@@ -1,5 +1,6 @@
 """Read the columns of an index, from a CSV or a Parquet file, as text."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -7,11 +8,12 @@ from pathlib import Path, PurePath
 import polars as pl
 
 from itm.core.errors import DataError, did_you_mean
-from itm.core.labels import clean
+from itm.core.labels import clean, is_missing
 from itm.core.text import join_names
-from itm.data.sources.csv_text import read_cells
+from itm.data.sources.csv_text import Cells, read_cells
 
 MOST_COLUMNS, LONGEST_NAME = 12, 40  # in a message
+_NUMBER = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?")
 _PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 
 
@@ -24,6 +26,7 @@ class Columns:
 
     values: Mapping[str, list[str]]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     lines: Sequence[int] = ()
     uneven: Mapping[int, int] = field(default_factory=dict)
     width: int = 0
@@ -77,11 +80,15 @@ class Wanted:
 def read_csv_columns(file: Path, wanted: Wanted) -> Columns:
     """Read the columns of a CSV file."""
     cells = read_cells(file, wanted.fits)
-    found, width = wanted.find(file, cells.header), len(cells.header)
+    header = ["", *cells.header] if _has_row_names(cells) else cells.header
+    found, width = wanted.find(file, header), len(header)
     values = {role: [row[number] if number < len(row) else "" for row in cells.rows] for role, number in found.items()}
     uneven = {number: len(row) for number, row in enumerate(cells.rows) if any(cell.strip() for cell in row[width:])}
-    notes = (*cells.notes, *_renamed(file, wanted, found, cells.header))
-    return Columns(values, notes, cells.lines, uneven, width)
+    notes = [*cells.notes, *_renamed(file, wanted, found, header)]
+    if cells.separator != "," and (points := _with_points(values["target"])):
+        values["target"] = points
+        notes.append(f"{file}: decimal commas are read as points")
+    return Columns(values, tuple(notes), tuple(cells.warnings), cells.lines, uneven, width)
 
 
 def read_parquet_columns(file: Path, wanted: Wanted) -> Columns:
@@ -101,6 +108,19 @@ def read_parquet_columns(file: Path, wanted: Wanted) -> Columns:
         raise DataError(f"{file}: {reason}, or write the file again.") from error
     values = {role: texts[names[number]] for role, number in found.items()}
     return Columns(values, tuple(_renamed(file, wanted, found, names)))
+
+
+def _has_row_names(cells: Cells) -> bool:
+    """Return whether every row begins with a number that has no name in the first line, as R writes tables."""
+    return bool(cells.rows) and all(len(row) == len(cells.header) + 1 and row[0].isdigit() for row in cells.rows)
+
+
+def _with_points(texts: list[str]) -> list[str]:
+    """Return numbers with decimal points, or nothing if none has a comma or some text is no number."""
+    numbers = [text for text in texts if not is_missing(text)]
+    if not any("," in text for text in numbers) or not all(_NUMBER.fullmatch(text.strip()) for text in numbers):
+        return []
+    return [text.replace(",", ".") for text in texts]
 
 
 def _renamed(file: Path, wanted: Wanted, found: Mapping[str, int], header: Sequence[str]) -> Iterable[str]:

@@ -5,13 +5,14 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from itm.data.local_files import expand, is_file, is_folder
 from itm.data.sources.clutter import is_clutter
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_FOREIGN = re.compile(rf"{_ADDRESS.pattern}|[a-z]:[\\/]|\\\\\w", re.IGNORECASE)  # an address, or an absolute path of Windows
 MOST_FOLDERS = 200  # to look into for a file that is missing
 
 
@@ -30,6 +31,11 @@ class Places:
     @property
     def base(self) -> Path:
         return self.root or self.folder
+
+    def locate(self, inside: str) -> str:
+        """Return the location of an image from its path relative to the base."""
+        base = self.base.as_posix()
+        return inside if base == "." else f"{base.rstrip('/')}/{inside}"
 
     def find(self, given: str) -> str | None:
         """Return the path of an image relative to the base, or None if it is outside.
@@ -58,14 +64,14 @@ class Places:
         return self._inside(plain)
 
     def _inside(self, given: str) -> str | None:
-        path = Path(os.path.normpath(given))
-        if not path.is_absolute() and ".." not in path.parts and not self._only_beside_index(path):
-            return path.as_posix()
-        home = Path(os.path.normpath(self.base.absolute()))
-        path = Path(os.path.normpath(self.folder.absolute() / path))
-        return path.relative_to(home).as_posix() if path.is_relative_to(home) else None
+        path = os.path.normpath(given)  # plain text: objects of paths are slow for a million rows
+        if path[:1] != "/" and ".." not in path.split("/") and not self._only_beside_index(path):
+            return path
+        home = os.path.normpath(self.base.absolute())
+        path = os.path.normpath(self.folder.absolute() / path)
+        return os.path.relpath(path, home) if path == home or path.startswith(home.rstrip("/") + "/") else None
 
-    def _only_beside_index(self, path: Path) -> bool:
+    def _only_beside_index(self, path: str) -> bool:
         return self.root is not None and not is_file(self.root / path) and is_file(self.folder / path)
 
     def absolute(self, given: str) -> str:
@@ -128,19 +134,15 @@ class Places:
 
 def _is_foreign(given: str) -> bool:
     """Return whether a text is an address, or an absolute path of Windows."""
-    windows = PureWindowsPath(given)
-    return bool(_ADDRESS.match(given) or (windows.drive and windows.root))
+    return bool(_FOREIGN.match(given))
 
 
 def is_left_by_system(relative: str) -> bool:
     """Return whether a path leads to a file that a system has left, such as a thumbnail in `@eaDir`."""
-    path = PurePosixPath(relative)
-    hidden = path.name.startswith("._")  # other hidden files may be meant, since the index names them
-    return (
-        hidden
-        or (not path.name.startswith(".") and is_clutter(path.name))
-        or any(is_clutter(part, folder=True) and not part.startswith(".") for part in path.parts[:-1])
-    )
+    *folders, name = relative.split("/")
+    if any(is_clutter(folder, folder=True) and not folder.startswith(".") for folder in folders):
+        return True
+    return name.startswith("._") or (not name.startswith(".") and is_clutter(name))  # other hidden files may be meant
 
 
 def _names(folder: Path) -> list[str]:

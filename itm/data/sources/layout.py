@@ -31,7 +31,11 @@ class Entries:
     @property
     def is_nested(self) -> bool:
         """Return whether its images can only be in sub-folders."""
-        return bool(self.folders) and not any(path.suffix.lower() in _PICTURES for path in self.files)
+        return bool(self.folders) and not self.has_pictures
+
+    @property
+    def has_pictures(self) -> bool:
+        return any(path.suffix.lower() in _PICTURES for path in self.files)
 
     @property
     def names(self) -> set[str]:
@@ -126,14 +130,19 @@ def _opened(folder: Path) -> Entries:
 
 
 def _unwrap(entries: Entries, layout: Layout, keep_splits: bool = False) -> Entries:
-    """Go down while a folder only holds one folder that only holds folders: these are the classes."""
+    """Go down while only one folder can have images, and it only holds folders: these are the classes."""
     for _ in range(DEEPEST):
-        if len(entries.folders) != 1 or not entries.is_nested or (keep_splits and read_split(entries.folders[0].name)):
+        parts = [_look_inside(path) for path in entries.folders]
+        others = [part for part in parts if part.files and not part.folders and not part.has_pictures]
+        inner = next((part for part in parts if part not in others), None)
+        if inner is None or len(parts) != len(others) + 1 or entries.has_pictures or not inner.is_nested:
             break
-        inner = look(entries.folders[0])
-        if not inner.is_nested:
+        if keep_splits and read_split(inner.path.name):
             break
-        layout.notes.append(f"{entries.path}: reading its only folder, {inner.path.name}")
+        layout.notes.append(f"{entries.path}: reading its only folder with images, {inner.path.name}")
+        if others:
+            names = join_names([part.path.name for part in others], MOST_NAMES)
+            layout.warnings.append(f"{entries.path}: ignored folders without images: {names}")
         layout.ignored += entries.ignored
         entries = inner
     return entries

@@ -16,6 +16,7 @@ from itm.data.sources.base import OptionValue, Source, register_source, sources
 log = logging.getLogger(__name__)
 
 GROUP = "itm.sources"  # the entry point group of plug-ins
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".7z", ".rar")
 DEPRECATED = {"made": "synthetic"}
 LONGEST_NAME = 100  # letters of the name of a data set
 _NAMED = re.compile(r"(?P<name>[^=:/?]*)=(?P<text>.*)")
@@ -124,6 +125,8 @@ def _options(source: type[Source], rest: str, query: str) -> dict[str, OptionVal
 
 def _unknown(text: str) -> DataError:
     scheme, colon, _ = text.partition(":")
+    if is_file(expand(text)) and text.lower().endswith(ARCHIVES):
+        return DataError(f"{text!r} is an archive; unpack it and name the folder that has one sub-folder per class.")
     if is_file(expand(text)):
         return DataError(
             f"{text!r} is a file, not a folder; for an index of images, write csv:{text} or parquet:{text}. {_known()}"
@@ -137,7 +140,8 @@ def _unknown(text: str) -> DataError:
 
 
 def _known() -> str:
-    return f"Known: {', '.join(source.usage for source in known_sources().values())}, or the path of a folder."
+    usages = [source.usage.partition("?")[0] for source in known_sources().values()]
+    return f"Known: {', '.join(usages)}, or the path of a folder."
 
 
 @cache

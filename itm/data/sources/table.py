@@ -107,7 +107,7 @@ class _Table(Source):
             for change, count in places.changes.items()
             if change
         ]
-        return Listing(tuple(_with_root(rows, places)), notes=(*columns.notes, *notes))
+        return Listing(tuple(_with_root(rows, places)), notes=(*columns.notes, *notes), warnings=columns.warnings)
 
     def _read(self) -> Columns:
         if is_folder(self.file):
@@ -134,7 +134,7 @@ class _Table(Source):
         inside = places.find(given)
         if inside is None:
             return replace(row, path=given, relative=given).reject("outside the folder", places.why_outside(given))
-        row = replace(row, path=(places.base / inside).as_posix(), relative=inside)
+        row = replace(row, path=places.locate(inside), relative=inside)
         if is_left_by_system(inside):
             return row.reject("system file", "a file that a system has left, and no image of a class; remove the row")
         return row
