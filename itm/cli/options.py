@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itm.core.errors import ItmError
+from itm.core.errors import is_expected
 from itm.core.logs import log_to_terminal
 from itm.core.secrets import error_message
 
@@ -49,7 +49,9 @@ def report_errors() -> Iterator[None]:
     """Print one line per error and exit with status 2, instead of a traceback."""
     try:
         yield
-    except ItmError as error:
+    except Exception as error:
+        if not is_expected(error):
+            raise
         for line in error_message(error).splitlines():
             typer.secho(f"error: {line}", fg="red", err=True)
         raise typer.Exit(2) from None

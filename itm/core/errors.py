@@ -4,6 +4,8 @@ A message names the wrong value and says what to do.
 """
 
 import errno
+import os
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -40,23 +42,22 @@ class AgreementError(ItmError):
     """Accuracies and scores cannot be compared."""
 
 
-# What can happen on any machine and is no defect of the program: reported in one line, without a traceback.
-EXPECTED = (ItmError, OSError, MemoryError)
-
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # messages of torch's allocators and of cuDNN
+_NUMBER = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 _FIXES = {
     errno.ENOSPC: "free space there",
     errno.EDQUOT: "free space there, or raise the quota",
+    errno.EFBIG: "free space there, or raise the limit with `ulimit -f`",
     errno.EACCES: "change its permissions, or run as its owner",
     errno.EPERM: "change its permissions, or run as its owner",
-    errno.EROFS: "mount it writable, or use another place",
-    errno.ENOENT: "put it back, or run again",
+    errno.EROFS: "mount it writable",
+    errno.ENOENT: "check the path",
     errno.ENAMETOOLONG: "use a shorter name",
     errno.EMFILE: "raise the limit with `ulimit -n`",
     errno.ENFILE: "close programs, or raise the system's limit of open files",
     errno.ENOMEM: "free memory",
-    errno.ENOTDIR: "a file lies where a folder is needed; move it away",
-    errno.EISDIR: "a folder lies where a file is needed; move it away",
+    errno.ENOTDIR: "a part of the path is a file; check the path",
+    errno.EISDIR: "it is a folder; name a file",
     errno.ENOLCK: "the file system has no locks; use a local folder",
     errno.EOPNOTSUPP: "the file system cannot do this; use a local folder",
     errno.ESTALE: "mount the network share again",
@@ -72,8 +73,8 @@ def cause(error: BaseException) -> str:
     """Return why something failed: one line without error numbers, never empty."""
     if is_out_of_memory(error):
         return "memory ran out"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if number := _error_number(error):
+        return os.strerror(number)
     return " ".join(str(error).split())[:300] or f"{type(error).__name__} without a message"
 
 
@@ -81,7 +82,20 @@ def fix(error: BaseException) -> str:
     """Return what a user can do about an error of the system."""
     if is_out_of_memory(error):
         return "free memory, or use smaller batches or fewer workers"
-    return _FIXES.get(getattr(error, "errno", None) or 0, "check the disk or the network, and run again")
+    return _FIXES.get(_error_number(error), "check the disk or the network, and run again")
+
+
+def is_expected(error: BaseException) -> bool:
+    """Return whether an error can happen on any machine and is no defect of the program, so nobody needs its traceback."""
+    return isinstance(error, ItmError) or is_out_of_memory(error) or bool(_error_number(error))
+
+
+def _error_number(error: BaseException) -> int:
+    """Return the number of an error of the system, or 0. pyarrow has it in the text only, behind a temporary path."""
+    if not isinstance(error, OSError):
+        return 0
+    found = _NUMBER.search(str(error))
+    return error.errno or (int(found[1]) if found else 0)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import os
 import re
 from urllib.parse import quote, unquote
 
-from itm.core.errors import ItmError, ParamsError, cause, fix, is_out_of_memory
+from itm.core.errors import ItmError, ParamsError, cause, fix, is_expected
 
 SHORTEST = 4  # characters; hiding shorter strings would garble ordinary text
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -73,7 +73,7 @@ def error_message(error: BaseException) -> str:
     """
     if isinstance(error, ItmError) and str(error).strip():
         text = str(error)
-    elif is_out_of_memory(error) or getattr(error, "strerror", None):
+    elif is_expected(error) and not isinstance(error, ItmError):
         path = getattr(error, "filename", None)
         text = f"{f'{path}: ' if path else ''}{cause(error)}; {fix(error)}."
     else:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from itm.core.errors import ParamsError, did_you_mean
+from itm.core.errors import ParamsError, cause, did_you_mean, fix
 from itm.core.secrets import hide_secrets
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def read_yaml(path: Path, record: type[Parsed]) -> Parsed:
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: is not a text file; it must be YAML.") from error
     except OSError as error:
-        raise ParamsError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise ParamsError(f"{path}: cannot be read ({cause(error)}); {fix(error)}.") from error
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:

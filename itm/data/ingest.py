@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from itm.core.errors import DataError, ItmError, ParamsError
+from itm.core.errors import DataError, ParamsError, is_expected
 from itm.core.secrets import error_message
 from itm.core.sections import DataParams
 from itm.core.text import join_names, pluralize
@@ -93,7 +93,7 @@ def ingest_all(params: DataParams, store: Store) -> tuple[tuple[DataRef, ...], t
         try:
             found.append(ingest(source, params, store))
         except Exception as error:  # any error: the other data sets go on
-            log.error("%s", error_message(error), exc_info=not isinstance(error, ItmError))
+            log.error("%s", error_message(error), exc_info=not is_expected(error))
             failures.append(Failure(short_name(source), "", "ingest", error_message(error)))
     return tuple(found), tuple(failures)
 

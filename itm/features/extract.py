@@ -20,6 +20,7 @@ from itm.features.forward import forward
 from itm.features.identity import Identity
 from itm.kinds import get_kind
 from itm.store.feature_file import check_pages, read_description, write_features
+from itm.store.files import exists
 from itm.store.layout import Store
 from itm.store.mirror import fetch, local_store, open_shared, publish
 from itm.zoo import facts as zoo_facts
@@ -113,7 +114,7 @@ def cached_features(
 
 
 def _description(path: Path, store: Store, check: Callable[[Path], None] | None) -> Features | None:
-    if path.exists() or (check and fetch(store, path, check)):
+    if exists(path) or (check and fetch(store, path, check)):
         return read_description(path)[0]
     with open_shared(store, path) if not check else nullcontext() as stream:
         return read_description(path, stream)[0] if stream else None

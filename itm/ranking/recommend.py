@@ -4,7 +4,7 @@ import logging
 
 from itm.core.errors import StoreError
 from itm.core.rankings import DataRanking, Ranking
-from itm.store.files import read_json, write_json
+from itm.store.files import exists, read_json, write_json
 from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def recommend(data: DataRanking, held: str | None, within_noise: bool) -> str | 
 
 def read_recommended(store: Store) -> dict[str, str]:
     """Return the recommended model of each data set; a record that cannot be read is logged and ignored."""
-    if not store.recommended.exists():
+    if not exists(store.recommended):
         return {}
     try:
         return {str(data): str(model) for data, model in dict(read_json(store.recommended)).items()}

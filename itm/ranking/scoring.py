@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from itm.core.errors import ItmError, ScoreError, StoreError
+from itm.core.errors import ScoreError, StoreError, is_expected
 from itm.core.keys import content_key
 from itm.core.secrets import error_message
 from itm.core.sections import ScoreParams
@@ -120,7 +120,7 @@ def _scored(features: Features, results: dict[str, "Found | _Missing"]) -> Score
     failures = []
     for name, one in results.items():
         if isinstance(one, Exception):
-            trace = None if isinstance(one, ItmError) else one
+            trace = None if is_expected(one) else one
             log.error("%s of %s on %s: %s", name, features.model, features.data, error_message(one), exc_info=trace)
             failures.append(Failure(features.data, features.model, f"score {name}", error_message(one)))
     return tuple(one for one in results.values() if isinstance(one, ScoreValue)), tuple(failures)

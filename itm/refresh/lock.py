@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from itm.core.errors import StoreError
+from itm.store.files import write_error
 from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def refresh_lock(store: Store, wait: float) -> Iterator[None]:
             f"{store.root}: another refresh still runs after {wait:g} s ({_read(holder)}); raise refresh.wait or try later."
         ) from None
     except OSError as error:
-        raise StoreError(f"{store.root}: cannot be written ({error.strerror}); change `store` in params.") from error
+        raise write_error(path, error) from error
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield

@@ -96,7 +96,7 @@ def write_page(ranking: Ranking, folder: Path, confirmed: Sequence[Confirmed] = 
 
 def is_current(page: Path) -> bool:
     """Return whether a page exists and is written by this version of the report."""
-    if not page.exists():
+    if not page.is_file():
         return False
     with page.open(encoding="utf-8", errors="replace") as stream:
         return f'content="{GENERATOR}"' in stream.read(1000)

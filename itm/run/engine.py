@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from queue import SimpleQueue
 
-from itm.core.errors import ItmError
+from itm.core.errors import is_expected
 from itm.core.params import LimitParams, Params
 from itm.core.progress import progress_bar
 from itm.core.secrets import error_message
@@ -176,7 +176,7 @@ class _Round:
             return True
         except Exception as error:
             about = ", ".join(f"{model} on {data}" for model, data in (pair.job.key for pair in pairs))
-            log.error("%s: %s", about, error_message(error), exc_info=None if isinstance(error, ItmError) else error)
+            log.error("%s: %s", about, error_message(error), exc_info=None if is_expected(error) else error)
             for pair in pairs:
                 self._fail(pair, name, error_message(error))
             return False

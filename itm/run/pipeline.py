@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 
+from itm.core.errors import StoreError
 from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.core.types import DataRef, Outcome, TargetSpec
@@ -58,9 +59,12 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
     if params.track.recommend:
         update_recommended(result, store, params.refresh.within_noise)
     write_ranking(result, scores_table(planned.data_sets, everything, params.score), store)
-    if not is_current(page_path(store)):
-        written = read_ranking(store)  # as read back, so that writing the page again gives the same bytes
-        write_page(written, store.reports, read_confirmed(written, store))
+    try:
+        if not is_current(page_path(store)):
+            written = read_ranking(store)  # as read back, so that writing the page again gives the same bytes
+            write_page(written, store.reports, read_confirmed(written, store))
+    except StoreError as error:
+        raise StoreError(f"{error} The ranking is stored: `itm show` prints it, and `itm report` writes the page.") from error
     return result
 
 

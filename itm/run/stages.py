@@ -17,6 +17,7 @@ from itm.features.extract import cached_features, extract, log_extracted
 from itm.features.extractors import Extractor
 from itm.ranking.scoring import all_stored, identities, score_together
 from itm.store.feature_file import check_pages
+from itm.store.files import exists
 from itm.store.layout import Store
 from itm.store.mirror import publish
 
@@ -107,7 +108,7 @@ class ExtractStage(Stage):
         assert outcome.features
         path = outcome.features.path
         try:
-            if path.exists():
+            if exists(path):
                 check_pages(path)
         except StoreError as error:
             log.warning("%s Computing it again.", error)

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itm.core.errors import StoreError
+from itm.core.errors import StoreError, cause
 from itm.core.keys import content_key
 from itm.core.types import Facts, Features
 from itm.store.files import scratch_file, write_atomically
@@ -105,7 +105,7 @@ def read_description(path: Path, stream: IO[bytes] | None = None) -> tuple[Featu
         record = Features(path=path, key=described["key"], facts=Facts(**described["facts"]), cached=True, **plain)
         return record, described["identity"]
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{path}: is damaged or not a feature file ({error}).") from error
+        raise StoreError(f"{path}: is damaged or not a feature file ({cause(error)}).") from error
 
 
 def check_pages(path: Path) -> None:
@@ -153,7 +153,7 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
             _check_columns(file.schema_arrow)
             yield file
     except (OSError, pa.ArrowException, KeyError, AttributeError, ValueError) as error:
-        raise StoreError(f"{path}: is missing or damaged ({error}); remove it and run again.") from error
+        raise StoreError(f"{path}: is missing or damaged ({cause(error)}); remove it and run again.") from error
 
 
 def _check_columns(schema: pa.Schema) -> None:
@@ -200,6 +200,6 @@ def _map_scratch_file(values: Iterator[np.ndarray], size: int, path: Path) -> np
             return np.memmap(scratch, np.float32, "r")
     except OSError as error:
         raise StoreError(
-            f"{path.parent}: reading {path.name} needs {size / 2**20:.1f} MiB of disk space there ({error.strerror or error}); "
+            f"{path.parent}: reading {path.name} needs {size / 2**20:.1f} MiB of disk space there ({cause(error)}); "
             "free space, or allow writing there."
         ) from error

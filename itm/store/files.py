@@ -1,5 +1,6 @@
 """Atomic writes: a file is written under a temporary name, flushed to disk and renamed."""
 
+import errno
 import io
 import json
 import logging
@@ -19,7 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itm.core.errors import StoreError
+from itm.core.errors import StoreError, cause, fix
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +44,49 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         _flush(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise StoreError(
-            f"{path}: cannot be written ({error.strerror or error}); free space, allow writing there, or change `store`."
-        ) from error
+        raise write_error(path, error) from error
     finally:
         remove(temporary)
+
+
+def write_error(path: Path, error: OSError) -> StoreError:
+    """Return the error for a file or folder that cannot be written. It names the place at fault, the cause and the fix."""
+    if obstacle := _obstacle(path, error):
+        return StoreError(f"{path}: cannot be written: {obstacle}.")
+    return StoreError(f"{path}: cannot be written ({cause(error)}); {fix(error)}, or change `store` in params.")
+
+
+def _obstacle(path: Path, error: OSError) -> str:
+    """Return what is in the way of a path, and what to do about it; nothing if it is something else."""
+    if error.errno == errno.EISDIR:
+        return "it is a folder; remove it and run again"
+    with suppress(OSError):  # a folder that this user may not see
+        for place in reversed((path, *path.parents)):
+            if place.is_symlink() and not place.exists():
+                return f"{place} is a link to {place.readlink()}, which does not exist; create it or change `store`"
+            is_folder = place != path or error.errno in (errno.ENOTDIR, errno.EEXIST)
+            if is_folder and place.exists() and not place.is_dir():
+                return f"{place} is a file, not a folder; move it away or change `store`"
+    return ""
+
+
+def exists(path: Path) -> bool:
+    """Return whether a file or folder exists. One that this user may not see counts as missing."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder cannot be read
+
+
+def delete(path: Path) -> None:
+    """Delete a file, if it exists.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be deleted.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
 
 
 def scratch_file(folder: Path) -> IO[bytes]:
@@ -86,7 +125,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise StoreError(f"{path}: cannot be read ({cause(error)}); {fix(error)}.") from error
     except ValueError as error:
         raise StoreError(f"{path}: is damaged ({error}); remove it and run again.") from error
 
@@ -115,9 +154,9 @@ def read_table(path: Path) -> pl.DataFrame:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return pl.DataFrame(file.read())
     except FileNotFoundError as error:
-        raise StoreError(f"{path}: is missing.") from error
+        raise StoreError(f"{path}: is missing; run again.") from error
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise StoreError(f"{path}: is damaged or cannot be read ({error}); remove it and run again.") from error
+        raise StoreError(f"{path}: is damaged or cannot be read ({cause(error)}); remove it and run again.") from error
 
 
 def read_facts(path: Path) -> dict[str, str]:

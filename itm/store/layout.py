@@ -8,7 +8,7 @@ from pathlib import Path
 
 from itm.core.errors import StoreError
 from itm.core.keys import content_key, slug
-from itm.store.files import is_abandoned, remove
+from itm.store.files import is_abandoned, remove, scratch_file, write_error
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +64,21 @@ class Store:
         raise StoreError(f"{state}; `itm rankings` lists them: {', '.join(matches or known) or 'none so far'}.")
 
     def make_folders(self) -> None:
-        """Create the output folders of the DVC stages. DVC requires them even if they stay empty."""
-        for folder in ("indexes", "raw"):
+        """Create the output folders of the DVC stages, which requires them even if they stay empty.
+
+        Raises
+        ------
+        StoreError
+            If one of them or of the other folders cannot be written. Otherwise a long run would find out at its end.
+        """
+        others = self.root / "cache", self.ranking.parent, self.reports
+        for folder in (self.results / "indexes", self.results / "raw", *others):
             try:
-                (self.results / folder).mkdir(parents=True, exist_ok=True)
+                if folder not in others:
+                    folder.mkdir(parents=True, exist_ok=True)
+                _check_writable(folder)
             except OSError as error:
-                raise StoreError(f"{self.root}: cannot be written ({error.strerror}); change `store` in params.") from error
+                raise write_error(folder, error) from error
 
     def raw(self, name: str) -> Path:
         """Return the folder of images that the library generates or unpacks."""
@@ -157,6 +166,13 @@ class Store:
             log.warning("removing %s, an incomplete file of a process that has ended", path)
             remove(path)
         return len(abandoned)
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise an OSError unless files can be created in a folder. If it does not exist, those around it count."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    with scratch_file(existing):
+        pass
 
 
 def file_name(name: str) -> str:

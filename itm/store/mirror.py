@@ -20,7 +20,7 @@ from typing import IO
 from itm.core.errors import StoreError
 from itm.core.types import Features
 from itm.store.feature_file import check_pages
-from itm.store.files import write_atomically
+from itm.store.files import exists, write_atomically
 from itm.store.layout import Store
 from itm.store.remote import NotFoundError, SharedFolder, UnreachableError
 
@@ -97,7 +97,7 @@ def missing_error(store: Store, path: Path) -> StoreError:
 
 def with_local_file(features: Features, store: Store) -> Features:
     """Return features whose file is on this machine, after downloading it if necessary."""
-    if store.shared is None or features.path.exists():
+    if store.shared is None or exists(features.path):
         return features
     path = store.features(features.data, features.model, features.key)
     return replace(features, path=fetch_required(store, path, check_pages))
@@ -164,7 +164,7 @@ def _name(store: Store, path: Path) -> str:
 
 
 def _download(store: Store, path: Path, check: Check | None, urgent: bool) -> bool:
-    if path.exists():
+    if exists(path):
         return True
     folder = _shared_folder(store, path)
     if folder is None:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from itm.core.errors import StoreError
 from itm.core.rankings import Ranking
-from itm.store.files import read_json, to_json, write_json, write_table, write_text
+from itm.store.files import delete, read_json, to_json, write_json, write_table, write_text
 from itm.store.layout import Store
 
 VERSION = 3  # increase it when the records of a ranking change
@@ -23,7 +23,7 @@ def write_ranking(result: Ranking, table: pl.DataFrame, store: Store) -> None:
     write_table(store.scores, table)
     text = to_json({"version": VERSION} | asdict(result))
     if not _contains(store.ranking, text):
-        page_path(store).unlink(missing_ok=True)
+        delete(page_path(store))
         write_text(store.ranking, text)
     write_json(store.scores.parent / "metrics.json", metrics(result))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from itm.core.errors import StoreError
 from itm.core.keys import content_key
-from itm.store.files import read_json, write_json
+from itm.store.files import exists, read_json, write_json
 from itm.store.layout import Store
 from itm.store.mirror import fetch, publish
 
@@ -31,7 +31,7 @@ class RecordStore:
 
     def get(self, path: Path, key: str) -> Any | None:
         """Return the payload of the record at `path`, or None where there is no valid record of `key`."""
-        if not (fetch(self.store, path) if self.store else path.exists()):
+        if not (fetch(self.store, path) if self.store else exists(path)):
             return None
         try:
             record = dict(read_json(path))

@@ -141,8 +141,11 @@ def test_a_failure_leaves_with_status_one(run, here):
         (("rank", "--score", "knm"), "error: no score 'knm'; did you mean 'knn'"),
         (("rank", "foldr:x"), "error: 'foldr:x': unknown kind of source 'foldr'; did you mean 'folder'?"),
         (("rank", "digits", "digits"), "error: digits and digits are both named 'digits'"),
-        (("rank", "--zoo", "nowhere.yaml"), "error: nowhere.yaml: cannot be read (No such file or directory)."),
-        (("rank", "--params", "nowhere.yaml"), "error: nowhere.yaml: cannot be read (No such file or directory)."),
+        (("rank", "--zoo", "nowhere.yaml"), "error: nowhere.yaml: cannot be read (No such file or directory); check the path."),
+        (
+            ("rank", "--params", "nowhere.yaml"),
+            "error: nowhere.yaml: cannot be read (No such file or directory); check the path.",
+        ),
         (("rank", "--device", "cuda:9"), "error: extract.device is 'cuda:9', which cannot be used here"),
         (
             ("extract", "--resume", "maybe"),

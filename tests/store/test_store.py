@@ -79,14 +79,6 @@ def test_full_disk_keeps_old_files(tmp_path):
     assert {(tmp_path / name).read_text() for name in names} == {"old"}
 
 
-def test_unwritable_path_is_an_error(tmp_path):
-    (tmp_path / "scores").write_text("a file")
-    with pytest.raises(StoreError, match=r"scores/scores\.json: cannot be written \(File exists\)"):
-        write_json(tmp_path / "scores" / "scores.json", 1)
-    with pytest.raises(StoreError, match=r"a/b\.json: cannot be written \(Not a directory\)"):
-        write_json(tmp_path / "scores" / "a" / "b.json", 1)
-
-
 def test_equal_values_give_equal_bytes(tmp_path):
     write_json(tmp_path / "a.json", {"b": 1.5, "a": [1, "é"]})
     write_table(tmp_path / "a.parquet", TABLE)
