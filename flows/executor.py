@@ -14,7 +14,7 @@ from flows.states import reason
 from itm.core.params import Params, RunnerParams
 from itm.core.types import Outcome
 from itm.features.devices import share_cores
-from itm.run.executors.base import QUEUED, Future, LostWorkerError, settle
+from itm.run.executors.base import QUEUED, Future, LostWorkerError, check_processes, settle
 from itm.run.stages import Job, Stage
 from itm.store.layout import Store
 from tasks.steps import extract_pair, finetune_pair, score_models
@@ -33,6 +33,8 @@ class PrefectExecutor:
     @contextmanager
     def start(self) -> Iterator["_Started"]:
         share_cores(self.runner.workers)
+        if self.runner.kind in ("processes", "dask") and not self.runner.address:
+            check_processes()
         with _task_runner(self.runner) as started:
             yield _Started(started, self.runner)
 

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -26,11 +26,20 @@ def leased(target: torch.device) -> Iterator[torch.device]:
         return
     numbers = range(torch.cuda.device_count()) if target.index is None else (target.index,)
     names = [str(torch.cuda.get_device_properties(number).uuid) for number in numbers]  # numbers can differ between processes
-    with first_free(names, Path(tempfile.gettempdir())) as place:
+    with first_free(names, lock_folder()) as place:
         try:
             yield torch.device("cuda", numbers[place])
         finally:
             torch.cuda.empty_cache()  # otherwise torch keeps the memory, and the next process lacks it
+
+
+def lock_folder() -> Path:
+    """Return the folder of locks, for all users of this machine. In /tmp itself, nobody can take the lock of another user."""
+    folder = Path(tempfile.gettempdir()) / "itm-locks"
+    folder.mkdir(exist_ok=True)
+    with suppress(PermissionError):  # of another user, who has done this
+        folder.chmod(0o777)
+    return folder
 
 
 @contextmanager

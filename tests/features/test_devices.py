@@ -1,13 +1,16 @@
 """One computation a device at a time, whoever asks for it."""
 
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
+import pytest
 import torch
 
-from itm.features.devices import first_free, leased
+from itm.features.devices import first_free, leased, lock_folder
 
 HOLD = """
 import sys
@@ -49,6 +52,21 @@ def test_another_process_holds_it_too_until_it_is_killed(tmp_path: Path) -> None
     other.communicate()
     with first_free(["a", "b"], tmp_path) as place:
         assert place == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_lock_of_another_user_can_be_taken_once_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o1777)  # like /tmp
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        with first_free(["a"], lock_folder()):
+            pass
+        os.seteuid(65534)
+        try:
+            with first_free(["a"], lock_folder()) as place:
+                assert place == 0
+        finally:
+            os.seteuid(0)
 
 
 def test_a_cpu_is_shared() -> None:

@@ -1,5 +1,6 @@
 """Executors differ in who runs the jobs, and in nothing else."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -94,3 +95,35 @@ def test_dask_names_the_extra_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ItmError, match=r"pip install 'itm-rank\[dask\]'"):
         executor(RunnerParams(kind="dask"))
+
+
+WITHOUT_SHARED_MEMORY = """
+import subprocess
+from itm.core.errors import ParamsError
+from itm.core.params import RunnerParams
+from itm.run.executors import executor
+for options in ("ro", "nr_inodes=1"):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", "/dev/shm"], check=True)
+    for kind in ("processes", "threads", "inline"):
+        try:
+            with executor(RunnerParams(kind=kind)).start():
+                print(kind, "started")
+        except ParamsError as error:
+            print(kind, error)
+"""
+
+
+def test_only_worker_processes_need_shared_memory_and_say_so(root):
+    command = ["unshare", "--map-root-user", "--mount", sys.executable, "-c", WITHOUT_SHARED_MEMORY]
+    if subprocess.run([*command[:3], "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"], capture_output=True).returncode:
+        pytest.skip("no mount namespaces here")
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    refused = "processes worker processes cannot be started here: /dev/shm gives no memory for their locks ({}); {}."
+    assert done.stdout.splitlines() == [
+        refused.format("Read-only file system", "mount it writable, or set runner.kind to 'threads'"),
+        "threads started",
+        "inline started",
+        refused.format("No space left on device", "free space there, or set runner.kind to 'threads'"),
+        "threads started",
+        "inline started",
+    ], done.stderr

@@ -1,11 +1,13 @@
 """The contract of an executor."""
 
 import asyncio
+import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from itm.core.errors import ParamsError, cause, fix
 from itm.core.params import Params
 from itm.core.types import Outcome
 from itm.run.stages import Job, Stage
@@ -42,6 +44,23 @@ class Executor(Protocol):
 
     def start(self) -> AbstractContextManager[Running]:
         """Start the workers, and stop them when the block ends. After an error, running jobs are not waited for."""
+
+
+def check_processes() -> None:
+    """Check that worker processes can be started here. Their queues have locks in shared memory.
+
+    Raises
+    ------
+    ParamsError
+        If such a lock cannot be made.
+    """
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except OSError as error:
+        raise ParamsError(
+            f"worker processes cannot be started here: /dev/shm gives no memory for their locks ({cause(error)}); "
+            f"{fix(error)}, or set runner.kind to 'threads'."
+        ) from error
 
 
 def settle(future: Future, result: Callable[[], list[Outcome]]) -> None:

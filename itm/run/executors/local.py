@@ -14,7 +14,7 @@ from multiprocessing.context import BaseContext
 from itm.core.params import Params
 from itm.core.types import Outcome
 from itm.features.devices import share_cores
-from itm.run.executors.base import QUEUED, Future, settle
+from itm.run.executors.base import QUEUED, Future, check_processes, settle
 from itm.run.stages import Job, Stage
 from itm.store.layout import Store
 
@@ -95,6 +95,7 @@ class Processes:
     @contextmanager
     def start(self) -> Iterator[_Pool]:
         """Start the processes. After an error, they are terminated."""
+        check_processes()
         before = set(multiprocessing.active_children())
         pool = futures.ProcessPoolExecutor(self.workers, _context(), initializer=_begin_worker, initargs=(self.workers,))
 
