@@ -201,7 +201,7 @@ def _check_home() -> None:
 
 def _check_database() -> None:
     """Find a damaged or locked database at once: the server itself would wait for minutes."""
-    if not (path := _database()) or not path.exists():
+    if not (path := database()) or not path.exists():
         return
     try:
         with closing(sqlite3.connect(path, timeout=LOCKED, isolation_level=None)) as connection:
@@ -211,7 +211,7 @@ def _check_database() -> None:
         raise ServerError(f"Prefect's server cannot be started: {_cause(str(error)) or error}, {INLINE}.") from error
 
 
-def _database() -> Path | None:
+def database() -> Path | None:
     """Return the file of the server's SQLite database, if it has one."""
     url = str(PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or "")
     path = url.partition(":///")[2].partition("?")[0]
@@ -222,7 +222,7 @@ def _cause(said: str) -> str:
     """Return the cause in the log of a server and what to do: a known one, or its last line."""
     for words, cause in CAUSES.items():
         if words in said:
-            return f"its database {_database()} {cause}; set PREFECT_HOME to another folder"
+            return f"its database {database()} {cause}; set PREFECT_HOME to another folder"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return hide_secrets(f"it says {lines[-1][:300]!r}; try `prefect server start` by hand") if lines else ""
 

@@ -90,6 +90,10 @@ class TaskKind(ABC):
     def problem(self, targets: np.ndarray) -> str:
         """Return why no score is defined on encoded targets [n], with what to do, or nothing if scores are."""
 
+    def numbers(self, targets: np.ndarray) -> np.ndarray:
+        """Return targets as a user of `itm.scores.evaluate` has them as the numbers that scores work on."""
+        return targets
+
     def labels(self, targets: np.ndarray) -> np.ndarray:
         """Return the class number [n] of each row for statistics by class; a kind without classes has one."""
         return np.zeros(len(targets), dtype=np.int64)

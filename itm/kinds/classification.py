@@ -12,6 +12,7 @@ from itm.core.labels import DOUBTFUL, clean, find_look_alikes, is_missing
 from itm.core.text import format_fixed, join_names, pluralize
 from itm.core.types import TargetSpec
 from itm.kinds.base import TaskKind, number_by_first_appearance
+from itm.kinds.class_numbers import class_numbers
 from itm.kinds.metrics import ACCURACY, BALANCED_ACCURACY, Metric
 
 if TYPE_CHECKING:
@@ -97,11 +98,12 @@ class Classification(TaskKind):
         return output.argmax(dim=-1)
 
     def problem(self, targets: np.ndarray) -> str:
-        if targets.dtype.kind not in "iu":
-            return f"labels are of type {targets.dtype}; class numbers must be integers."
         if (targets == targets[0]).all():
             return f"every label is {targets[0]}; a score needs at least two classes."
         return ""
+
+    def numbers(self, targets: np.ndarray) -> np.ndarray:
+        return class_numbers(targets)
 
     def labels(self, targets: np.ndarray) -> np.ndarray:
         return targets

@@ -37,7 +37,7 @@ def evaluate(
     features
         Embeddings [n, d]. They may be memory-mapped; scores that can work in blocks never hold them whole.
     targets
-        Encoded targets [n]; for classification class numbers.
+        Targets [n]: labels as text or whole numbers for classification, numbers for regression.
     kind
         The kind of task.
     groups

@@ -120,6 +120,7 @@ def canonical(
         raise ScoreError(f"targets have shape {targets.shape}; one target for each of {len(features)} rows is needed.")
     if len(features) < LEAST_ROWS:
         raise ScoreError(f"there are {len(features)} rows; at least {LEAST_ROWS} are needed to train and to test on.")
+    targets = task.numbers(targets)
     if problem := task.problem(targets):
         raise ScoreError(problem)
     bad = ~np.isfinite(features.sum(axis=1, dtype=np.float64))

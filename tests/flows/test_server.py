@@ -2,7 +2,6 @@
 
 import logging
 import re
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 @contextmanager
 def prefect_at(home: Path, address: str | None = None) -> Iterator[Path]:
+    from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import (
         PREFECT_API_URL,
         PREFECT_HOME,
@@ -38,7 +38,9 @@ def prefect_at(home: Path, address: str | None = None) -> Iterator[Path]:
 
     database = f"sqlite+aiosqlite:///{home / 'prefect.db'}"
     updates = {PREFECT_HOME: home, PREFECT_SERVER_DATABASE_CONNECTION_URL: database, PREFECT_API_URL: address}
-    with temporary_settings({name: value for name, value in updates.items() if value}, restore_defaults={PREFECT_API_URL}):
+    updates = {name: value for name, value in updates.items() if value}
+    with pytest.MonkeyPatch.context() as patch, temporary_settings(updates, restore_defaults={PREFECT_API_URL}):
+        patch.setattr(SubprocessASGIServer, "_instances", {})  # other tests may have started one
         yield home
 
 
@@ -85,14 +87,17 @@ def test_a_database_that_is_a_folder_is_named(home):
 
 
 @pytest.mark.slow
-def test_a_database_of_another_version_is_named(home, prefect_server):
-    shutil.copytree(prefect_server["PREFECT_HOME"], home)
-    (database,) = home.rglob("*.db")
-    database.rename(home / "prefect.db")
-    with closing(sqlite3.connect(home / "prefect.db")) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
-        connection.commit()
-    assert "prefect.db was made by another version of Prefect; set PREFECT_HOME to another folder" in problem()
+@pytest.mark.usefixtures("prefect_server")
+def test_a_database_of_another_version_is_named(tmp_path):
+    from flows.server import database
+
+    (tmp_path / "prefect").mkdir()
+    with closing(sqlite3.connect(database())) as whole, closing(sqlite3.connect(tmp_path / "prefect/prefect.db")) as copy:
+        whole.backup(copy)
+        copy.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+        copy.commit()
+    with prefect_at(tmp_path / "prefect"):
+        assert "prefect.db was made by another version of Prefect; set PREFECT_HOME to another folder" in problem()
 
 
 class _Page(BaseHTTPRequestHandler):
