@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from itm.core.errors import ServerError
 from itm.core.extras import EXTRAS, MissingExtraError, install_command, missing_packages, require
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("itm")
 
 Run = Callable[..., Any]
+WITHOUT = "Without it, `itm rank`, `itm finetune`, `itm evaluate` and `itm status` work."
 FLOWS = {"flows", "tasks"}  # packages of the repository that the wheel does not contain
 
 
@@ -24,10 +26,13 @@ def find_pipeline(step: str, params: "Params") -> Run | None:
     """
     if params.runner.kind == "inline":
         return None
-    run = _load(step)
-    if run:
-        _check_runner(params)
-    elif params.track.uri:
+    _check_runner(params)
+    try:
+        run = _load(step)
+    except ServerError as error:
+        log.warning("running without Prefect and without MLflow tracking. %s", error)
+        return None
+    if run is None and params.track.uri:
         log.warning("running without Prefect and without MLflow tracking. %s", _how_to_install("The pipeline"))
     return run
 
@@ -39,12 +44,14 @@ def required_pipeline(step: str, params: "Params | None" = None) -> Run:
     ------
     MissingExtraError
         If the pipeline is not installed, or Dask is not and `runner.kind` is "dask".
+    ServerError
+        If Prefect cannot be imported with these settings.
     """
-    run = _load(step)
-    if run is None:
-        raise MissingExtraError(_how_to_install(f"`itm {step}`"))
     if params:
         _check_runner(params)
+    run = _load(step)
+    if run is None:
+        raise MissingExtraError(f"{_how_to_install(f'`itm {step}`')} {WITHOUT}")
     return run
 
 
@@ -61,6 +68,11 @@ def _load(step: str) -> Run | None:
             if (error.name or "").partition(".")[0] in FLOWS.union(*EXTRAS.values()):
                 return None
             raise
+        except Exception as error:  # wrong settings or profiles, no home directory, packages that do not match
+            cause = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise ServerError(
+                f"Prefect cannot be imported ({cause}); check the variables PREFECT_... and HOME, or install Prefect again."
+            ) from error
         return run
     return None
 

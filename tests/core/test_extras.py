@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from itm.cli import pipelines
 from itm.cli.commands import app
 from itm.core import extras
+from itm.core.errors import ServerError
 from itm.core.extras import EXTRAS, MissingExtraError, require
 from itm.core.params import Params
 from itm.run.executors import executor
@@ -71,7 +72,7 @@ def test_refresh_needs_the_pipeline(hide, tmp_path, monkeypatch, missing, messag
     hide(*missing)
     result = CliRunner().invoke(app, ["refresh"])
     assert result.exit_code == 2
-    assert result.stderr == f"error: `itm refresh` needs {message}\n"
+    assert result.stderr == f"error: `itm refresh` needs {message} {pipelines.WITHOUT}\n"
 
 
 def test_a_ranking_runs_without_the_pipeline(hide, caplog):
@@ -104,3 +105,16 @@ def test_an_error_within_a_flow_is_not_hidden(hide):
     hide("a_module_that_was_renamed")
     with pytest.raises(ModuleNotFoundError, match="a_module_that_was_renamed"):
         pipelines.find_pipeline("rank", Params())
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no home directory"), ValueError("2 validation errors"), ImportError("x")])
+def test_a_ranking_runs_where_prefect_cannot_be_imported(monkeypatch, caplog, error):
+    def load() -> object:
+        raise error
+
+    monkeypatch.setattr(pipelines, "entry_points", lambda **_: [SimpleNamespace(load=load)])
+    assert pipelines.find_pipeline("rank", Params()) is None
+    (message,) = caplog.messages
+    assert f"Prefect cannot be imported ({type(error).__name__}: {error}); check the variables PREFECT_... and HOME" in message
+    with pytest.raises(ServerError, match="Prefect cannot be imported"):
+        pipelines.required_pipeline("refresh")
