@@ -25,6 +25,9 @@ def ablate(
         chosen, store = read_params(
             [data], params, zoo, model, code, data={"max_images": max_images}, extract={"device": device}
         )
+        from itm.run.check import check_request
+
+        check_request(chosen)
         from rich.console import Console
 
         from itm.benchmark.ablation import ablate as ablation

@@ -48,6 +48,9 @@ def finetune(
             finetune={"protocols": tuple(protocol) if protocol else None, "seeds": seeds, "steps": steps},
             runner={"kind": runner, "workers": workers},
         )
+        from itm.run.check import check_request
+
+        check_request(chosen)
         finetuned, _, problem = run_pairs(chosen, store)
         from rich.console import Console
 

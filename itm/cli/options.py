@@ -1,5 +1,6 @@
 """Options of the commands, conversion of options to parameters, and error messages."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itm.core.errors import is_expected
+from itm.core.errors import ParamsError, did_you_mean, is_expected
 from itm.core.logs import log_to_terminal
 from itm.core.secrets import error_message
 
@@ -42,6 +43,9 @@ RunnerKind = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(help="Number of pairs computed in parallel.")]
 Scores = Annotated[list[str] | None, typer.Option("--score", help="Score to compute. Can be repeated.")]
+
+NAMES = {"kind": "runner", "names": "score", "protocols": "protocol", "rank_by": "by"}  # options that differ from their keys
+_WRONG_VALUE = re.compile(r"options: \w+\.(?P<key>\w+)[.\w]*: (?P<rule>.*?) \(got '?(?P<value>.*?)'?\)\.")
 
 
 @contextmanager
@@ -82,8 +86,22 @@ def read_params(
     sections["zoo"] = sections.get("zoo", {}) | {"code": (*before.zoo.code, *code) if code else None}
     for source in sources or ():
         parse_source(source)  # an error in it is found before anything heavy is imported
-    chosen = with_overrides(before, **sections)
+    try:
+        chosen = with_overrides(before, **sections)
+    except ParamsError as error:
+        raise ParamsError("\n".join(map(_with_option, str(error).splitlines()))) from None
     if is_trial(params, before, chosen):
         chosen = with_overrides(chosen, track={"recommend": False})
     log_to_terminal()
     return chosen, Store(chosen.store, trial_name(before, chosen), chosen.shared)
+
+
+def _with_option(line: str) -> str:
+    """Return the message for a wrong value with the name of its option, and the nearest value if it has known ones."""
+    if not (found := _WRONG_VALUE.fullmatch(line)):
+        return line
+    name = NAMES.get(found["key"], found["key"].replace("_", "-"))
+    rule = re.sub("^(Input should be|must be)", "must be", found["rule"])
+    known = [value for value in re.findall("'(.+?)'", rule) if value != found["value"]]
+    nearest = did_you_mean(found["value"], known)
+    return f"--{name}{' ' if rule.startswith('must be') else ': '}{rule} (got {found['value']!r}){nearest}"

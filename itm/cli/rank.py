@@ -46,10 +46,11 @@ def rank(
             score={"names": tuple(score) if score else None, "rank_by": by or (score[0] if score else None)},
             runner={"kind": runner, "workers": workers},
         )
-        from itm.run import pipeline
-        from itm.run.plan import check
+        from itm.run.check import check_request
 
-        check(chosen)
+        check_request(chosen)
+        from itm.run import pipeline
+
         run = find_pipeline("rank", chosen)
         ranking, problem = run(chosen, store) if run else (pipeline.run(chosen, store), "")
         if not quiet:

@@ -42,8 +42,8 @@ def serve(
     """
     with report_errors():
         chosen, _ = read_params(None, params)
-        from itm.run.plan import check
+        from itm.run.check import check
 
-        run = required_pipeline("serve", chosen)
         check(chosen)
+        run = required_pipeline("serve", chosen)
         run((params or DEFAULT).resolve(), cron, name)

@@ -23,10 +23,11 @@ def ingest(
         chosen, store = options.read_params(data, params, data={"max_images": max_images})
         from itm.core.text import pluralize
         from itm.data.index import read_index
-        from itm.data.ingest import check_names, ingest_all
+        from itm.data.ingest import ingest_all
         from itm.kinds import get_kind
+        from itm.run.check import check_data
 
-        check_names(chosen.data.sets)
+        check_data(chosen.data, store.root)
         store.make_folders()
         store.remove_abandoned()
         found, failures = ingest_all(chosen.data, store)
@@ -103,6 +104,9 @@ def score(
 
 def _run_pairs(params: "Params", store: "Store", stages: int) -> "tuple[list[Outcome], bool]":
     """Take all pairs through the first stages of a ranking. Return their outcomes, and whether anything failed."""
+    from itm.run.check import check_request
+
+    check_request(params)
     from itm.run.engine import execute
     from itm.run.executors import executor
     from itm.run.plan import plan

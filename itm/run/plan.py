@@ -7,16 +7,13 @@ from itm.core.errors import ItmError
 from itm.core.params import Params
 from itm.core.types import DataRef, Failure, ModelRef, Outcome
 from itm.data.index import indexed
-from itm.data.ingest import check_names, ingest_all, short_name
-from itm.features.devices import device
-from itm.ranking.rank import AUTO
+from itm.data.ingest import ingest_all, short_name
+from itm.run.check import check
 from itm.run.stages import EXTRACT, Job, Pair, PairKey, ScoreStage, Stage
-from itm.scores import expand, make
 from itm.store.hash_cache import load_hashes, saved_hashes
 from itm.store.layout import Store
 from itm.zoo.hub import prefetch
 from itm.zoo.resolve import resolve
-from itm.zoo.zoo_file import read_zoo_file
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +34,6 @@ class Plan:
 
     def through(self, *stages: Stage) -> "Plan":
         return replace(self, stages=stages)
-
-
-def check(params: Params) -> None:
-    """Find what is wrong with the parameters before any work is done.
-
-    It is an error if no data set is named or two have the same name, the zoo file cannot be read, the device is missing, or a
-    score or one of its options is unknown.
-    """
-    check_names(params.data.sets)
-    if params.zoo.file:
-        read_zoo_file(params.zoo.file)
-    device(params.extract.device)
-    for name in {*expand(params.score.names), *params.score.options, params.score.rank_by} - {AUTO}:
-        make(name, params.score.options.get(name))
 
 
 def plan(params: Params, store: Store, offline: bool = False) -> Plan:

@@ -15,7 +15,7 @@ from itm.scores.base import AnyScore, CombinedScore, Score
 
 log = logging.getLogger(__name__)
 
-PACKAGES = ("itm.scores.library", "itm.scores.itm")
+LIBRARY, ITM = "itm.scores.library", "itm.scores.itm.score"
 GROUP = "itm.scores"
 S = TypeVar("S", bound=Score[Any])
 
@@ -33,10 +33,9 @@ def register(score: type[S]) -> type[S]:
 @cache
 def _discover() -> None:
     """Import every module that registers scores; a plug-in that cannot be loaded is logged as a warning and left out."""
-    for name in PACKAGES:
-        package = importlib.import_module(name)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{name}.{module.name}")
+    importlib.import_module(ITM)
+    for module in pkgutil.iter_modules(importlib.import_module(LIBRARY).__path__):
+        importlib.import_module(f"{LIBRARY}.{module.name}")
     for entry in entry_points(group=GROUP):
         try:
             entry.load()

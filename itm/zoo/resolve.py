@@ -34,6 +34,12 @@ def resolve(zoo: ZooParams) -> tuple[list[ModelRef], list[Failure]]:
     return list(models.values()), list(failures.values())
 
 
+def is_known(pattern: str, zoo: ZooParams) -> bool:
+    """Return whether a name or wildcard matches the zoo file or the embedded zoo. timm is not asked."""
+    files = [read_zoo_file(zoo.file, zoo.code)] if zoo.file else []
+    return any(matches(pattern, [*known.models, *known.invalid]) for known in (*files, read_zoo_file(embedded_zoo_file())))
+
+
 def matches(pattern: str, names: list[str]) -> list[str]:
     """Return `[pattern]` if it is one of `names`, else the names that match it as a wildcard."""
     return [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]

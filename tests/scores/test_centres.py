@@ -6,8 +6,8 @@ import torch
 
 from itm.scores.folds import Splitting
 from itm.scores.itm import centres as _centres
-from itm.scores.itm.centres import Centres, Kind
-from itm.scores.itm.options import ItmOptions
+from itm.scores.itm.centres import Centres
+from itm.scores.itm.options import ItmOptions, Kind
 from itm.scores.itm.rows import Rows
 from itm.scores.itm.training import Training
 from itm.scores.sample import Sample

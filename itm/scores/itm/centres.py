@@ -9,12 +9,10 @@ With an offset, a centre v becomes mean + std * v, dimension by dimension, of th
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 Tensor = torch.Tensor
-Kind = Literal["one_hot", "random", "principal_axes"]
 
 
 @dataclass(frozen=True)

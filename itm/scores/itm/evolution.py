@@ -17,13 +17,13 @@ For mse all n steps have a closed form. With G = Theta^T Theta and T = I - eta G
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
+from itm.scores.itm.options import InnerLoss, ItmOptions
+
 Tensor = torch.Tensor
 Block = tuple[Tensor, Tensor, Tensor]
-InnerLoss = Literal["mse", "cross_entropy", "mae"]
 
 
 def unit_rows(raw: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,6 +46,10 @@ class Evolution:
     recursions: int = 1
     loss: InnerLoss = "mse"
     bias: bool = False
+
+    @classmethod
+    def of(cls, options: ItmOptions) -> "Evolution":
+        return cls(options.eta, options.recursions, options.inner_loss, options.mapping_bias)
 
     @property
     def steps(self) -> int:

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from itm.scores.itm.centres import Kind
-from itm.scores.itm.evolution import Evolution, InnerLoss
 from itm.scores.probe import ProbeOptions
 
+Kind = Literal["one_hot", "random", "principal_axes"]
+InnerLoss = Literal["mse", "cross_entropy", "mae"]
 LEAK = 0.01  # eta * recursions / batch size above which evolving test rows towards their own classes scores noise as a pattern
 
 
@@ -57,10 +57,6 @@ class ItmOptions(ProbeOptions):
         if self.evaluation == "labelled" and (problem := leak(self, self.batch_size)):
             raise ValueError(problem)
         return self
-
-    @property
-    def evolution(self) -> Evolution:
-        return Evolution(self.eta, self.recursions, self.inner_loss, self.mapping_bias)
 
 
 def leak(options: ItmOptions, smallest: int) -> str:

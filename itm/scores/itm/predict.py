@@ -26,14 +26,14 @@ def _labelled(training: Training, lane: int) -> Tensor:
     centres = training.centres.lanes(own)
     found = []
     for theta, labels in training.theta(lane, training.test[lane], training.options.batch_size):
-        evolved = training.options.evolution.forward(theta, centres.of(labels, theta))[0]
+        evolved = training.network.evolution.forward(theta, centres.of(labels, theta))[0]
         found.append(torch.baddbmm(offset, evolved, head.transpose(1, 2))[0].argmax(dim=1))
     return torch.cat(found).cpu()
 
 
 def _transferred(training: Training, sample: int, lanes: int) -> Iterator[Tensor]:
     """Move test rows by the layer that the training rows evolve along; one pass over the sample serves all its lanes."""
-    rows, evolution, size = training.rows, training.options.evolution, training.block
+    rows, evolution, size = training.rows, training.network.evolution, training.block
     own = slice(sample * lanes, (sample + 1) * lanes)
     network, centres, trained = training.network.lanes(own), training.centres.lanes(own), training.trained[own]
     labels = training.labels[sample * rows.count : (sample + 1) * rows.count]

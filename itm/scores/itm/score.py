@@ -5,22 +5,21 @@ arXiv 2510.23145, with its divide-and-conquer variational approximation (DVA).
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from itm.core.errors import ScoreError
 from itm.scores.base import ScoreInfo
 from itm.scores.folds import Fold
 from itm.scores.itm.options import ItmOptions, leak
-from itm.scores.itm.predict import predictions
-from itm.scores.itm.rows import Rows, kept_bytes
-from itm.scores.itm.training import Training, state_bytes
 from itm.scores.probe import Found, Predictions, ProbeScore
 from itm.scores.registry import register
 from itm.scores.sample import Sample
+
+if TYPE_CHECKING:
+    import torch  # takes seconds to import, and the name of a score is checked without it
 
 
 @register
@@ -57,6 +56,11 @@ class Itm(ProbeScore[ItmOptions]):
         All folds of a sample are trained as one batched program. On an accelerator those of all samples, which have equal
         shapes, are trained together as far as memory allows; rounding may then differ from that of a sample alone.
         """
+        import torch
+
+        from itm.scores.itm.rows import kept_bytes
+        from itm.scores.itm.training import state_bytes
+
         where = torch.device(device)
         where = where if where.type == "cuda" else torch.device("cpu")  # other devices lack operations of the optimiser
         room, most = None, 1  # on a CPU one sample at a time: together they are not faster, and rounding would differ
@@ -72,8 +76,14 @@ class Itm(ProbeScore[ItmOptions]):
         return results
 
     def _train(
-        self, samples: Sequence[Sample], folds: Sequence[Sequence[Fold]], device: torch.device, room: int | None
+        self, samples: Sequence[Sample], folds: Sequence[Sequence[Fold]], device: "torch.device", room: int | None
     ) -> list[Found]:
+        import torch
+
+        from itm.scores.itm.predict import predictions
+        from itm.scores.itm.rows import Rows
+        from itm.scores.itm.training import Training
+
         options, classes = self.options, samples[0].classes
         lanes = [(sample, fold) for sample, own in zip(samples, folds, strict=True) for fold in own]
         self._check(classes, [len(fold.test) for _, fold in lanes])

@@ -13,6 +13,7 @@ from torch.optim.adamw import adamw
 from itm.scores.folds import Fold
 from itm.scores.itm import centres as _centres
 from itm.scores.itm.centres import Centres
+from itm.scores.itm.evolution import Evolution
 from itm.scores.itm.network import Network
 from itm.scores.itm.options import ItmOptions
 from itm.scores.itm.rows import Rows
@@ -47,7 +48,7 @@ class Training:
         self.state = [_packed(sizes, len(self.train), rows.device) for _ in range(4)]
         (_, parameters), (_, gradient), *_ = self.state
         _draw(parameters, self.generators)
-        self.network = Network(parameters, gradient, options.evolution)
+        self.network = Network(parameters, gradient, Evolution.of(options))
         self.memory = torch.empty(0, device=rows.device)
         self.block = max(1, BLOCK[rows.device.type] // max(rows.width, len(folds[0]) * width))
         self.centres = Centres(self._table(classes, width).to(rows.device), options.centre_offset)

@@ -1,0 +1,78 @@
+"""Checks of a request before anything heavy is imported, started or written."""
+
+import os
+from pathlib import Path
+
+from itm.core.errors import DataError, ModelError, StoreError
+from itm.core.params import Params
+from itm.core.sections import DataParams, ZooParams
+from itm.data.ingest import check_names
+from itm.data.sources.parse import parse_source
+from itm.scores import expand, make
+from itm.zoo.resolve import is_known, resolve
+from itm.zoo.zoo_file import read_zoo_file
+
+AUTO = "auto"
+WITHOUT_TORCH = ("auto", "cpu")  # devices that every machine has
+
+
+def check(params: Params) -> None:
+    """Find what is wrong with the parameters as a whole.
+
+    It is an error if no data set is named or two have the same name, the zoo file cannot be read, the device is missing, or a
+    score or one of its options is unknown.
+    """
+    check_names(params.data.sets)
+    if params.zoo.file:
+        read_zoo_file(params.zoo.file)
+    for name in {*expand(params.score.names), *params.score.options, params.score.rank_by} - {AUTO}:
+        make(name, params.score.options.get(name))
+    if params.extract.device not in WITHOUT_TORCH:
+        from itm.features.devices import device  # imports torch
+
+        device(params.extract.device)
+
+
+def check_request(params: Params) -> None:
+    """Find why a command cannot have any result, in addition to `check`.
+
+    Then nothing is started or written. A data set or a model that is missing beside others is a failure in the result instead.
+    """
+    check_data(params.data, params.store)
+    check(params)
+    _check_models(params.zoo)
+
+
+def check_data(data: DataParams, store: Path) -> None:
+    """Check that there is a data set, and that the store can be written."""
+    check_names(data.sets)
+    missing = [problem for source in data.sets if (problem := _missing(source))]
+    if len(missing) == len(data.sets):
+        raise DataError("\n".join(missing))
+    if not can_be_written(store / "indexes"):
+        raise StoreError(f"{store}: cannot be written; change `store` in params.")
+
+
+def can_be_written(path: Path) -> bool:
+    """Return whether a file can be created or changed at `path`, whose folders need not exist."""
+    path = path.absolute()
+    existing = next(place for place in (path, *path.parents) if place.exists())
+    return os.access(existing, os.W_OK) and (existing == path or existing.is_dir())
+
+
+def _missing(text: str) -> str:
+    """Return why a data set that names a local folder or file is missing, or nothing."""
+    path = getattr(parse_source(text).source, "path", None)
+    if not isinstance(path, Path) or path.exists():
+        return ""
+    relative = "" if path.is_absolute() else f", which is relative to {Path.cwd()}"
+    return f"{text}: {path} does not exist; check the path{relative}."
+
+
+def _check_models(zoo: ZooParams) -> None:
+    """Check that at least one model can be resolved. timm, which takes seconds to import, is only asked if none is known."""
+    if any(is_known(pattern, zoo) for pattern in zoo.models):
+        return
+    models, failures = resolve(zoo)
+    if not models and failures:
+        raise ModelError("\n".join(f"{failure.model}: {failure.reason}" for failure in failures))
