@@ -1,6 +1,7 @@
 # `make rank` and `make test` do everything on a machine that has Python 3.11 or newer, make and git.
 
 PYTHON ?= python3
+PORT ?= 5000
 BIN := .venv/bin
 STAMP := .venv/installed
 
@@ -16,11 +17,15 @@ export DVC_NO_ANALYTICS = 1
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
 
-.PHONY: rank test unit test-servers test-clusters lint versions golden evaluate ui picture zoo
+.PHONY: clone rank test unit test-servers test-clusters lint versions golden evaluate ui picture zoo
 
-rank: $(STAMP)            ## rank the embedded zoo on the embedded data
+rank: clone $(STAMP)      ## rank the embedded zoo on the embedded data
 	dvc repro
 	itm show
+
+clone:
+	@git rev-parse --git-dir > /dev/null || \
+	  { echo "$(CURDIR) is no git clone, and DVC needs one: run 'git init', or clone the repository" >&2; exit 2; }
 
 test: lint                ## check style, types and structure, and run all tests but those of the two targets below
 	pytest -n 3 $(BY_FILE) -m "not (servers or clusters)"
@@ -51,8 +56,8 @@ evaluate: $(STAMP)        ## print how well each score predicts the accuracies o
 	dvc repro evaluate
 	cat data/evaluation/table.md
 
-ui: $(STAMP)              ## compare rankings in the browser
-	mlflow server --backend-store-uri sqlite:///data/mlflow.db --host 127.0.0.1 --port 5000
+ui: $(STAMP)              ## compare rankings in the browser; PORT=5001 uses another port
+	mlflow server --backend-store-uri sqlite:///data/mlflow.db --host 127.0.0.1 --port $(PORT)
 
 picture: $(STAMP)         ## take the picture of the README with an installed Chromium
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1300,1560 --screenshot=docs/ranking.png \

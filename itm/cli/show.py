@@ -60,7 +60,10 @@ def scores(
 
 
 def doctor(zoo: Zoo = None, code: Code = None, params: ParamsFile = None) -> None:
-    """Check installation, devices, weights and tracking. Exits with status 1 if a check fails."""
+    """Check installation, devices, store, git and DVC, Prefect, proxy, memory, fonts, threads, weights and tracking.
+
+    "note" marks what is not there yet or may surprise. Exits with status 1 if a check fails.
+    """
     with report_errors():
         from itm.core.params import find_params, with_overrides
         from itm.run.doctor import examine
@@ -69,6 +72,7 @@ def doctor(zoo: Zoo = None, code: Code = None, params: ParamsFile = None) -> Non
         chosen = with_overrides(chosen, zoo={"file": zoo, "models": ("*",)}) if zoo else chosen
         findings = list(examine(with_overrides(chosen, zoo={"code": (*chosen.zoo.code, *(code or ()))})))
     for finding in findings:
-        typer.secho(f"{'ok  ' if finding.good else 'FAIL'} {finding.what}: {finding.text}", fg=None if finding.good else "red")
+        colour = "red" if not finding.good else "yellow" if finding.note else None
+        typer.secho(f"{finding.mark} {finding.what}: {finding.text}", fg=colour)
     if not all(finding.good for finding in findings):
         raise typer.Exit(1)

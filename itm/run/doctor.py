@@ -1,28 +1,22 @@
-"""Checks that everything a ranking needs is there: packages, devices, weights, store and tracking."""
+"""Checks that everything a ranking needs is there: packages, devices, store, project, machine, weights and tracking."""
 
 import importlib
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from itm.core.errors import ItmError
 from itm.core.extras import EXTRAS
 from itm.core.params import Params
+from itm.run.check import can_be_written
+from itm.run.findings import Finding, note, ok, wrong
+from itm.run.project_checks import check_project
+from itm.run.system_checks import check_system
 
 LIBRARY = ("torch", "torchvision", "timm", "polars", "pyarrow", "scipy", "scikit-learn")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check."""
-
-    what: str
-    good: bool
-    text: str
 
 
 def examine(params: Params) -> Iterator[Finding]:
@@ -31,6 +25,8 @@ def examine(params: Params) -> Iterator[Finding]:
     yield _vision()
     yield _devices(params.extract.device)
     yield _store(params.store)
+    yield from check_project(params)
+    yield from check_system()
     yield from _weights(params)
     yield _tracking(params.tracking.uri)
 
@@ -38,21 +34,21 @@ def examine(params: Params) -> Iterator[Finding]:
 def _packages() -> Iterator[Finding]:
     for name in (*LIBRARY, *EXTRAS["pipeline"]):
         try:
-            yield Finding(name, True, version(name))
+            yield ok(name, version(name))
         except PackageNotFoundError:
             if name in EXTRAS["pipeline"]:
-                yield Finding(name, True, "is not installed: rankings run inline, without tracking")
+                yield note(name, "is not installed: rankings run inline, without tracking")
             else:
-                yield Finding(name, False, "is not installed; pip install itm-rank")
+                yield wrong(name, "is not installed; pip install itm-rank")
 
 
 def _vision() -> Finding:
     try:
         gate = importlib.import_module("itm.zoo.timm_gate")
     except (ImportError, RuntimeError) as error:
-        return Finding("torchvision and timm", False, f"do not load ({error}); install the torchvision that matches torch")
+        return wrong("torchvision and timm", f"do not load ({error}); install the torchvision that matches torch")
     repaired = bool(gate.is_torchvision_patched())
-    return Finding("torchvision and timm", True, "load, two missing operators declared" if repaired else "load as they are")
+    return ok("torchvision and timm", "load, two missing operators declared" if repaired else "load as they are")
 
 
 def _devices(device: str) -> Finding:
@@ -65,20 +61,16 @@ def _devices(device: str) -> Finding:
     try:
         device_of(device)
     except ItmError as error:
-        return Finding("devices", False, f"{error} Here are {', '.join(found)}")
-    return Finding("devices", True, ", ".join(found))
+        return wrong("devices", f"{error} Here are {', '.join(found)}")
+    return ok("devices", ", ".join(found))
 
 
 def _store(root: Path) -> Finding:
-    good = _can_be_written(root / "indexes")
-    return Finding("store", good, f"{root} can be written" if good else f"{root} cannot be written; change `store` in params")
-
-
-def _can_be_written(path: Path) -> bool:
-    """Return whether a file can be created or changed at `path`, whose folders need not exist."""
-    path = path.absolute()
-    existing = next(place for place in (path, *path.parents) if place.exists())
-    return os.access(existing, os.W_OK) and (existing == path or existing.is_dir())
+    if not can_be_written(root / "indexes"):
+        return wrong("store", f"{root} cannot be written; change `store` in params")
+    if not root.exists():
+        return note("store", f"{root} does not exist yet; the first ranking makes it")
+    return ok("store", f"{root} can be written")
 
 
 def _weights(params: Params) -> Iterator[Finding]:
@@ -88,29 +80,30 @@ def _weights(params: Params) -> Iterator[Finding]:
     try:
         models, failures = resolve(params.zoo)
     except ItmError as error:
-        yield Finding("zoo", False, str(error))
+        yield wrong("zoo", str(error))
         return
     for model in models:
         try:
             build(model)
-            yield Finding(model.name, True, f"weights {weights_hash(model)[:12]} load")
+            yield ok(model.name, f"weights {weights_hash(model)[:12]} load")
         except ItmError as error:
-            yield Finding(model.name, False, str(error))
+            yield wrong(model.name, str(error))
     for failure in failures:
-        yield Finding(failure.model, False, failure.reason)
+        yield wrong(failure.model, failure.reason)
 
 
 def _tracking(uri: str | None) -> Finding:
     if uri is None:
-        return Finding("tracking", True, "is off")
+        return ok("tracking", "is off")
     if uri.startswith(("http://", "https://")):
         try:
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5):
-                return Finding("tracking", True, f"{uri} answers")
+                return ok("tracking", f"{uri} answers")
         except (OSError, urllib.error.URLError) as error:
-            return Finding("tracking", False, f"{uri} does not answer ({error}); start the MLflow server or change track.uri")
+            return wrong("tracking", f"{uri} does not answer ({error}); start the MLflow server or change track.uri")
     if uri.startswith("sqlite:///"):
         path = Path(uri.removeprefix("sqlite:///"))
-        good = _can_be_written(path)
-        return Finding("tracking", good, uri if good else f"{path} cannot be written; change track.uri")
-    return Finding("tracking", True, f"{uri} (not tried)")
+        if not can_be_written(path):
+            return wrong("tracking", f"{path} cannot be written; change track.uri")
+        return ok("tracking", uri) if path.exists() else note("tracking", f"{path} does not exist yet; the first run makes it")
+    return ok("tracking", f"{uri} (not tried)")

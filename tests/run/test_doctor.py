@@ -8,7 +8,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from itm.core.params import Params
-from itm.run.doctor import Finding, examine
+from itm.run.doctor import examine
+from itm.run.findings import Finding
 
 SHORT = "test_resnet.drawn_short"
 
