@@ -19,6 +19,7 @@ from itm.core.secrets import hide_secrets
 STATUS = 128  # plus the number of the signal, as shells do
 GRACE = 1.5  # seconds for other processes to end after SIGTERM: git removes its locks, a database closes
 POLL = 0.02
+TRACKER = "ignore:resource_tracker:UserWarning"  # multiprocessing's tracker removes what ended processes leave, and warns of it
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
 
 _write_end = -1
@@ -37,6 +38,8 @@ def end_on_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _hold)
+    filters = (os.environ.get("PYTHONWARNINGS"), TRACKER)
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
     os.register_at_fork(after_in_child=_restore)  # a forked child must not report its signals to this process
 
 

@@ -28,6 +28,7 @@ STATES = {
     "python child": "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); ready(); child.wait()",
     "restarting": "ready()\nwhile True: subprocess.run(['sleep', '60'])",
     "forked": "process = os.fork()\nif not process: time.sleep(60)\nready(); os.waitpid(process, 0)",
+    "semaphores": "import multiprocessing; lock = multiprocessing.get_context('spawn').Lock(); ready(); time.sleep(60)",
     "exiting": "import atexit; atexit.register(time.sleep, 60); ready()",
 }
 STUBBORN = "child = subprocess.Popen(['sh', '-c', 'trap \"\" TERM; while true; do sleep 0.1; done']); ready(); child.wait()"
