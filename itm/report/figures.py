@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 import matplotlib.style as mpl_style
 import numpy as np
@@ -21,11 +22,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from itm.core.rankings import DataRanking, Estimate, RankedModel
 from itm.core.text import decimals, format_fixed, pluralize
 from itm.report.details import control_name
+from itm.report.fonts import choose_fonts, warn_of_boxes, without_glyph_warnings
 from itm.report.wording import in_order, ranked, tie_groups
 
 Point = tuple[float, float]
 WIDTH = 8.4  # inches
 MOST_MODELS = 40  # per figure
+LONGEST_LABEL = 56  # usual letters
 # The four group colours are distinguishable with any colour vision and dark enough for white digits.
 THEME = {
     "paper": "#ffffff",
@@ -70,8 +73,9 @@ def style() -> Iterator[None]:
 
 
 def write_png(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG; the same figure gives the same bytes."""
-    with style():
+    """Write a figure as PNG; the same figure and the same fonts give the same bytes."""
+    warn_of_boxes(choose_fonts(figure))
+    with style(), without_glyph_warnings():
         figure.savefig(path, format="png", metadata={"Software": None})
 
 
@@ -201,8 +205,13 @@ def _front(points: list[Point]) -> list[Point]:
 
 
 def short(name: str) -> str:
-    """Return a name in at most 56 characters; a longer one, such as a path, leaves no room for the figure."""
-    return name if len(name) <= 56 else f"{name[:30]}…{name[-25:]}"
+    """Return a name as wide as 56 usual letters at most; a longer one, such as a path, leaves no room for the figure."""
+    widths = [2.0 if east_asian_width(letter) in "WF" else 1.7 if letter in "mwMW" else 1.0 for letter in name]
+    if sum(widths) <= LONGEST_LABEL:
+        return name
+    first = next(number for number in range(len(name)) if sum(widths[: number + 1]) > LONGEST_LABEL * 0.54)
+    last = next(number for number in range(len(name)) if sum(widths[number:]) <= LONGEST_LABEL * 0.45)
+    return f"{name[:first]}…{name[last:]}"
 
 
 def _group(groups: list[int], row: RankedModel) -> int:
@@ -216,7 +225,8 @@ def _colour(group: int) -> str:
 def as_svg(figure: Figure) -> str:
     """Return a figure as SVG with its text as text and no date; the same figure gives the same bytes."""
     stream = io.StringIO()
-    with style():
+    choose_fonts(figure)  # for the widths of texts; a browser draws them with its own fonts
+    with style(), without_glyph_warnings():
         # savefig would draw twice, once for the layout alone
         dpi, left_out = figure.dpi, dict.fromkeys(("Date", "Creator", "Format", "Type"))
         FigureCanvasSVG(figure).print_svg(stream, metadata=left_out)  # type: ignore[no-untyped-call]
