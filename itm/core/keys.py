@@ -42,7 +42,8 @@ def metric_name(name: str) -> str:
 def registered_name(name: str) -> str:
     """Return the name of an MLflow registered model.
 
-    Characters that MLflow does not allow become hyphens. A changed name ends in a hash, so different names stay different.
+    Characters that MLflow does not allow become hyphens, and long names are cut, because its database takes 256 characters. A
+    changed name ends in a hash, so different names stay different.
     """
-    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", name)[:200]
     return plain if plain == name else f"{plain}-{content_key(name)[:8]}"

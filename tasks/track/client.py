@@ -19,23 +19,32 @@ from mlflow import MlflowClient
 from mlflow.store.db import utils as mlflow_databases
 
 from itm.core.errors import ParamsError, StoreError
-from itm.core.keys import slug
 from itm.core.params import TrackParams
-from itm.core.secrets import error_message, has_password, hide_secrets, remember_secret, reveal
+from itm.core.secrets import has_password, hide_secrets, remember_secret, reveal
+from itm.store.layout import file_name
 from tasks.track.databases import create_tables
+from tasks.track.problems import tracking_error
+
+log = logging.getLogger("itm.track")
 
 BLOCK = "secret:"
+LONGEST_NAME = 250  # characters; the columns of the database have 256
 mlflow_databases.MAX_RETRY_COUNT = 4  # the default, 15 with exponential backoff, takes an hour
 
 
 class _SecretFilter(logging.Filter):
-    """Hide secrets in the log of MLflow, whose warnings repeat messages of database drivers."""
+    """Hide secrets in the log of MLflow, whose warnings repeat messages of database drivers.
+
+    Only warnings pass: progress of a migration says nothing to the user, and errors are raised, too, and reported once.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = hide_secrets(record.getMessage()), None
-        return True
+        return record.levelno == logging.WARNING
 
 
+# each retry is logged, and the failure of the last one is reported
+logging.getLogger("urllib3.connectionpool").addFilter(lambda record: "/api/2.0/mlflow" not in record.getMessage())
 for _handler in logging.getLogger("mlflow").handlers:
     _handler.addFilter(_SecretFilter())
 
@@ -44,7 +53,7 @@ for _handler in logging.getLogger("mlflow").handlers:
 def open_client(params: TrackParams) -> Iterator[MlflowClient]:
     """Yield an MLflow client, after creating a missing database.
 
-    Any error within becomes a StoreError without secrets, because Prefect stores the errors of tasks.
+    Any error within becomes a StoreError of one line without secrets, because Prefect stores the errors of tasks.
     """
     try:
         uri = _reveal_uri(params.uri) if params.uri else None
@@ -52,7 +61,7 @@ def open_client(params: TrackParams) -> Iterator[MlflowClient]:
             create_tables(uri)
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except Exception as error:  # drivers, servers and MLflow raise many types
-        raise StoreError(error_message(error)) from None
+        raise StoreError(hide_secrets(tracking_error(error, hide_secrets(str(params.uri))))) from None
 
 
 def _reveal_uri(uri: str) -> str:
@@ -75,25 +84,36 @@ def _reveal_uri(uri: str) -> str:
 def get_experiment(client: MlflowClient, name: str, params: TrackParams) -> str:
     """Return the id of the experiment `name`, after creating it if necessary.
 
+    One that was deleted in MLflow is restored. One whose files lie in another local folder, because the store was moved or
+    copied, is renamed, and a new one begins: nothing is written outside of the store in use.
+
     Raises
     ------
     ParamsError
         If the artifact location contains a password, which MLflow would store.
     """
-    existing = client.get_experiment_by_name(name)
-    if existing:
-        return str(existing.experiment_id)
     artifacts = reveal(params.artifacts)
     if has_password(artifacts):
         raise ParamsError(
             "track.artifacts contains a password, which MLflow would write to its database; leave it out, and use the "
             "environment variables of the file system instead."
         )
-    location = artifacts if "://" in artifacts else Path(artifacts).resolve().as_uri()
-    created = client.create_experiment(
-        name, artifact_location=f"{location}/{slug(name)}", tags={"mlflow.experimentKind": "custom_model_development"}
-    )
-    return str(created)
+    root = artifacts if "://" in artifacts else Path(artifacts).resolve().as_uri()
+    location = f"{root}/{file_name(name)}"
+    if existing := client.get_experiment_by_name(name):
+        found = str(existing.experiment_id)
+        if existing.lifecycle_stage == "deleted":
+            log.warning("the MLflow experiment %r was deleted; it is restored, because this ranking is logged to it", name)
+            client.restore_experiment(found)
+        before = str(existing.artifact_location)
+        if before == location or not (before.startswith("file:") and location.startswith("file:")):
+            return found
+        old = f"{name} (files in {before.removeprefix('file://')})"[:LONGEST_NAME]
+        log.warning(
+            "the files of the MLflow experiment %r lie in another place; it is renamed to %r and a new one begins", name, old
+        )
+        client.rename_experiment(found, old)
+    return str(client.create_experiment(name, location, tags={"mlflow.experimentKind": "custom_model_development"}))
 
 
 def code_commit() -> str:

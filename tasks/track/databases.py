@@ -23,7 +23,13 @@ def create_tables(uri: str) -> None:
     """
     kind = urlsplit(uri).scheme.partition("+")[0]
     if kind == "sqlite":
-        _create_sqlite(Path(uri.removeprefix("sqlite:///")))
+        path = uri.removeprefix("sqlite:///")
+        if "?" in path:  # the rest of it would be options of the database, and another file would be written
+            raise ParamsError(
+                f"track.uri: the path {path!r} contains '?', which the address of an SQLite database cannot; change `store` or "
+                "write another path into track.uri."
+            )
+        _create_sqlite(Path(path))
     elif kind in ("postgres", "postgresql"):  # MLflow rejects the first with a message that shows the password
         _create_postgres(uri)
 

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from itm.core.confirmations import Confirmed
 from itm.core.params import TrackParams
 from itm.core.types import DataRef, Outcome
+from itm.report.confirmation import verdict
 from itm.store.layout import Store
-from tasks.track.client import code_commit, get_experiment, open_client
+from tasks.track.client import LONGEST_NAME, code_commit, get_experiment, open_client
 
 
 @task(name="track fine-tuning", cache_policy=NO_CACHE, persist_result=False)
@@ -46,7 +47,8 @@ def _log_finetuned(
     experiment_id = get_experiment(client, data.name, params)
     tags = {"data_source": data.source, "data_hash": data.hash, "step": "finetune", "code_commit": code_commit()}
     if confirmed:
-        tags |= {"rank_by": confirmed.rank_by, "ranked_first": confirmed.first, "confirmed": confirmed.pick or "none"}
+        tags |= {"rank_by": confirmed.rank_by, "ranked_first": confirmed.first, "confirmed": confirmed.pick or "undecided"}
+        tags[MLFLOW_RUN_NOTE] = verdict(confirmed)
     done = [pair for pair in pairs if not pair.failures]
     title = f"{len(done)} of {len(pairs)} fine-tuned"
     parent = str(client.create_run(experiment_id, run_name=title, tags=tags).info.run_id)
@@ -63,7 +65,7 @@ def _log_pair(client: MlflowClient, experiment_id: str, parent: str, pair: Outco
     tags = {MLFLOW_PARENT_RUN_ID: parent, "model": pair.model, "weights": pair.runs[0].weights if pair.runs else ""}
     if pair.failures:
         tags["failure"] = pair.reason[:5000]
-    run = client.create_run(experiment_id, run_name=pair.model, tags=tags).info.run_id
+    run = client.create_run(experiment_id, run_name=pair.model[:LONGEST_NAME], tags=tags).info.run_id
     now, metrics, chosen = int(time.time() * 1000), [], {}
     for protocol in dict.fromkeys(own.protocol for own in pair.runs):
         runs = [own for own in pair.runs if own.protocol == protocol]

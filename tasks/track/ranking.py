@@ -1,20 +1,23 @@
 """Rankings in MLflow: one experiment per data set, one parent run per ranking, one child run per model.
 
-An unchanged model is not logged again, so logging a large zoo costs no more than its new models. Its child run stays below the
-first ranking with the same values. In the registered model of a data set, the alias `recommended` marks the model to fine-tune.
+An unchanged ranking adds no run: its parent run gets the time as the tag `ranked_again`. An unchanged model is not logged
+again, so logging a large zoo costs no more than its new models. Its child run stays below the first ranking with the same
+values. In the registered model of a data set, the alias `recommended` marks the model to fine-tune.
 """
 
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -22,10 +25,11 @@ from itm.core.keys import content_key, metric_name, registered_name
 from itm.core.params import TrackParams
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.ranking.recommend import read_recommended
-from itm.report.figures import MOST_MODELS, score_against_cost, score_bars
+from itm.report.figures import MOST_MODELS, score_against_cost, score_bars, write_png
+from itm.report.note import ranking_note
 from itm.store.layout import Store
-from tasks.track.client import code_commit, get_experiment, open_client
-from tasks.track.tracked import ATTEMPT, Tracked, TrackedRow, TrackedState, save_state, start_attempt, tracking_lock
+from tasks.track.client import LONGEST_NAME, code_commit, get_experiment, open_client
+from tasks.track.tracked import ATTEMPT, Tracked, TrackedRow, TrackedState, exists, save_state, start_attempt, tracking_lock
 
 ALIAS = "recommended"
 
@@ -33,24 +37,31 @@ ALIAS = "recommended"
 @task(name="track", cache_policy=NO_CACHE, persist_result=False)
 def track(ranking: Ranking, params: TrackParams, store: Store, reports: Sequence[Path] = ()) -> list[str]:
     """Log a ranking and the files `reports`. Return the ids of the parent runs, one per data set."""
-    readable = [data for data in ranking.data_sets if not data.reason]
     recommended = read_recommended(store)
     with open_client(params) as client, tracking_lock(store):
-        experiments = {data.data: get_experiment(client, data.data, params) for data in readable}
-        state = start_attempt(client, params, store)
+        experiments = {data.data: get_experiment(client, data.data, params) for data in ranking.data_sets}
+        state = start_attempt(client, experiments, params, store)
         save_state(state, store)
         logged: dict[str, Tracked] = {}
         holder = None  # run with the files of the whole ranking, which can be many megabytes
-        for data in readable:
-            tracked = _log_data(client, experiments[data.data], ranking, data, state, store, reports, holder)
-            if holder is None and tracked.whole == tracked.parent:
-                holder = tracked.parent
+        for data in ranking.data_sets:
+            before, key = state.data_sets.get(data.data), content_key(asdict(data))
+            if before and before.key == key and (data.reason or before.rows.keys() >= {row.model for row in data.rows}):
+                tracked = before
+                client.set_tag(tracked.parent, "ranked_again", datetime.now(UTC).isoformat(timespec="seconds"))
+                for path in reports:
+                    client.log_artifact(tracked.parent, str(path), "changes")
+            else:
+                tracked = _log_data(client, experiments[data.data], ranking, data, state, key, store, reports, holder)
+                holder = holder or tracked.parent
             logged[data.data] = tracked
         save_state(replace(state, data_sets=state.data_sets | logged, attempt=""), store)
-        for data in readable if params.recommend else ():
-            if row := logged[data.data].rows.get(recommended.get(data.data, "")):
-                _recommend(client, data, recommended[data.data], row.run)
-        return [logged[data.data].parent for data in readable]
+        for data in ranking.data_sets if params.recommend else ():
+            tracked = logged[data.data]
+            if row := tracked.rows.get(recommended.get(data.data, "")):
+                is_there = exists(client, row.run, experiments[data.data])
+                _recommend(client, data, recommended[data.data], row.run if is_there else tracked.parent)
+        return [tracked.parent for tracked in logged.values()]
 
 
 def _log_data(
@@ -59,53 +70,65 @@ def _log_data(
     ranking: Ranking,
     data: DataRanking,
     state: TrackedState,
+    key: str,
     store: Store,
     reports: Sequence[Path],
     holder: str | None,
 ) -> Tracked:
-    """Log one data set: a parent run, table and figures if the ranking has changed, and changed child runs.
+    """Log one data set: a parent run with note, table and figures, and child runs of the models that changed.
 
-    The files of the whole ranking are logged once, to the run `holder`, or to this run if there is none.
+    The files of the whole ranking are logged once, to the run `holder`, or to this run if there is none. A data set that failed
+    is a failed run with its reason.
     """
-    before, key = state.data_sets.get(data.data), content_key(asdict(data))
+    before = state.data_sets.get(data.data)
     tags = {
         ATTEMPT: state.attempt,
-        "data_source": data.source,
+        MLFLOW_RUN_NOTE: ranking_note(data),
+        "data_source": data.source[:5000],
         "data_hash": data.hash,
         "rank_by": data.rank_by,
         "code_commit": code_commit(),
         "provenance": json.dumps(ranking.provenance, sort_keys=True)[:5000],
     }
-    winner = next((row for row in data.rows if row.rank == 1), None)
-    if winner:
-        tags["first"] = winner.model
-    same = before is not None and before.key == key
-    if before and same:
-        tags["same_ranking_as"] = before.whole
-    elif holder:
+    ranked = [row for row in data.rows if row.status == "ranked"]
+    counts: dict[str, float] = {"models_ranked": len(ranked), "models_failed": len(data.rows) - len(ranked)}
+    counts["images"] = data.images
+    title = f"none of {len(data.rows)} ranked"
+    if winner := next((row for row in data.rows if row.rank == 1 and row.estimate), None):
+        assert winner.estimate
+        title = f"{winner.model[: LONGEST_NAME - 50]} first of {len(data.rows)}"
+        tags["best_model"] = winner.model
+        best = winner.estimate
+        counts |= {"best_score": best.value, "best_score/low": best.low, "best_score/high": best.high}
+    if data.reason:
+        tags["failure"] = data.reason[:5000]
+    if holder:
         tags["whole_ranking"] = holder
-    title = f"{winner.model} first of {len(data.rows)}" if winner else f"none of {len(data.rows)} ranked"
     parent = str(client.create_run(experiment_id, run_name=title, tags=tags).info.run_id)
     now = int(time.time() * 1000)
-    ranked = [row for row in data.rows if row.status == "ranked"]
-    counts = {"models_ranked": len(ranked), "models_failed": len(data.rows) - len(ranked), "images": data.images}
     client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in counts.items()])
     rows = before.rows if before else {}
-    if not same:
+    if not data.reason:
         rows = {
             row.model: _log_changed(client, experiment_id, parent, state.attempt, row, rows.get(row.model), now)
             for row in data.rows
         }
-        for path in () if holder else (store.ranking, store.scores, store.reports / "index.html"):
-            client.log_artifact(parent, str(path))
         client.log_table(parent, _columns(data.rows), "ranking_table.json")
-        if ranked and len(data.rows) <= MOST_MODELS:  # figures show only some of more models; the page has all
-            for name, draw in (("score_bars.png", score_bars), ("score_against_cost.png", score_against_cost)):
-                client.log_figure(parent, draw(data), name)
+    for path in () if holder else (store.ranking, store.scores, store.reports / "index.html"):
+        client.log_artifact(parent, str(path))
+    if ranked and len(data.rows) <= MOST_MODELS:  # figures show only some of more models; the page has all
+        _log_figures(client, parent, data)
     for path in reports:
         client.log_artifact(parent, str(path), "changes")
     client.set_terminated(parent, "FINISHED" if ranked else "FAILED")
-    return Tracked(parent, before.whole if before and same else parent, key, rows)
+    return Tracked(parent, key, rows)
+
+
+def _log_figures(client: MlflowClient, run: str, data: DataRanking) -> None:
+    with TemporaryDirectory() as folder:
+        for name, draw in (("score_bars.png", score_bars), ("score_against_cost.png", score_against_cost)):
+            write_png(Path(folder) / name, draw(data))
+            client.log_artifact(run, str(Path(folder) / name))
 
 
 def _log_changed(
@@ -123,7 +146,7 @@ def _log_model(client: MlflowClient, experiment_id: str, parent: str, attempt: s
     tags = {MLFLOW_PARENT_RUN_ID: parent, ATTEMPT: attempt, "model": row.model, "weights": row.weights or ""}
     if row.failures:
         tags["failure"] = "; ".join(f"{failure.step}: {failure.reason}" for failure in row.failures)[:5000]
-    run = client.create_run(experiment_id, run_name=row.model, tags=tags).info.run_id
+    run = client.create_run(experiment_id, run_name=row.model[:LONGEST_NAME], tags=tags).info.run_id
     metrics: dict[str, float] = {}
     for name, estimate in row.scores.items():
         metrics |= {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}

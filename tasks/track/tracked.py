@@ -5,14 +5,16 @@ the attempt. The next attempt deletes the runs of an interrupted one, so no run 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from pydantic import TypeAdapter, ValidationError
 
 from itm.core.errors import StoreError
@@ -38,7 +40,6 @@ class Tracked:
     """The runs of a data set: its last parent run, and the child run of each model, with the content key of the ranking."""
 
     parent: str
-    whole: str  # the parent run with the files of the same ranking
     key: str
     rows: dict[str, TrackedRow]
 
@@ -60,15 +61,24 @@ def tracking_lock(store: Store) -> Iterator[None]:
         yield
 
 
-def start_attempt(client: MlflowClient, params: TrackParams, store: Store) -> TrackedState:
+def start_attempt(client: MlflowClient, experiments: Mapping[str, str], params: TrackParams, store: Store) -> TrackedState:
     """Delete the runs of an interrupted attempt, and return the state with a new attempt.
 
-    Call `save_state` with it before creating the first run.
+    Runs that were deleted in MLflow, or are not in the experiment of their data set any more, are forgotten, so that they are
+    logged again. Call `save_state` with the state before creating the first run.
     """
     before = _read(str(params.uri), store)
     if before.attempt:
         _delete_attempt(client, before.attempt)
-    existing = {data: tracked for data, tracked in before.data_sets.items() if _exists(client, tracked.whole)}
+    existing = {}
+    for data, tracked in before.data_sets.items():
+        experiment = experiments.get(data)
+        if experiment is None:
+            existing[data] = tracked
+        elif exists(client, tracked.parent, experiment):
+            deleted = _deleted(client, experiment)
+            rows = {model: row for model, row in tracked.rows.items() if row.run not in deleted}
+            existing[data] = replace(tracked, rows=rows)
     return TrackedState(before.uri, existing, uuid4().hex)
 
 
@@ -95,8 +105,18 @@ def _delete_attempt(client: MlflowClient, attempt: str) -> None:
         client.delete_run(run.info.run_id)
 
 
-def _exists(client: MlflowClient, run: str) -> bool:
+def _deleted(client: MlflowClient, experiment: str) -> set[str]:
+    """Return the runs of an experiment that were deleted and can still be restored."""
+    found = client.search_runs([experiment], run_view_type=ViewType.DELETED_ONLY, max_results=50_000)
+    return {str(run.info.run_id) for run in found}
+
+
+def exists(client: MlflowClient, run: str, experiment: str) -> bool:
+    """Return whether a run is in an experiment and not deleted."""
     try:
-        return str(client.get_run(run).info.lifecycle_stage) == "active"
-    except MlflowException:
-        return False
+        info = client.get_run(run).info
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return False
+        raise
+    return str(info.lifecycle_stage) == "active" and str(info.experiment_id) == experiment
