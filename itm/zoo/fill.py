@@ -52,6 +52,8 @@ def fill(name: str, module: torch.nn.Module, path: Path, chosen: str | None, rul
         misfit = load_state(module, rules.defaults | tensors, rules.unused)
         if not misfit:
             _log_taken(name, path, own, chosen, fitting if own in fitting else whole)
+            if convert and not rules.always_convert:
+                log.info("%s: weights of %s are converted to the names and sizes of this version of timm", name, path)
             return
         misfits.append(misfit)
     load_arrays: Any = getattr(module, "load_pretrained", None)

@@ -119,8 +119,9 @@ def _filtered(model: ModelRef, module: torch.nn.Module, tensors: Tensors) -> Ten
 
 def _check_repeatable(model: ModelRef, module: torch.nn.Module) -> None:
     """Raise a `ModelError` if the module has tensors that are neither in the weight file nor the same in another build."""
-    again = _computed(build_without_weights(model))
-    for name, tensor in _computed(module).items():
+    computed = _computed(module)
+    again = _computed(build_without_weights(model)) if computed else {}
+    for name, tensor in computed.items():
         other = again.get(name)
         if other is None or other.shape != tensor.shape or not torch.equal(other.cpu().nan_to_num(), tensor.cpu().nan_to_num()):
             raise ModelError(

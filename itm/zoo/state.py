@@ -120,6 +120,8 @@ def _hint(module: torch.nn.Module, misfit: Misfit) -> str:
     if len(in_file) + len(in_model) == len(misfit):
         classes = len(misfit.state[in_file[0]]) if in_file else 0
         return f"Only the head differs: set `arguments: {{num_classes: {classes}}}`."
+    if channels := _other_channels(module, misfit):
+        return f"Only the input channels differ: set `arguments: {{in_chans: {channels}}}`."
     if len(misfit.missing) > len(module.state_dict()) / 2:
         first = ", ".join(sorted({f"{name.partition('.')[0]}." for name in misfit.unexpected})[:SHOWN])
         names = f" Names in the file begin with {first}" if first else ""
@@ -128,6 +130,16 @@ def _hint(module: torch.nn.Module, misfit: Misfit) -> str:
             f"{names}"
         )
     return "Check `arguments` (sizes, widths, options) and `architecture`."
+
+
+def _other_channels(module: torch.nn.Module, misfit: Misfit) -> int:
+    """Return the input channels of the first layer in the file if only this layer differs, else 0."""
+    if len(misfit) != 1 or not misfit.reshaped:
+        return 0
+    name = misfit.reshaped[0]
+    in_file, in_model = list(misfit.state[name].shape), list(module.state_dict()[name].shape)
+    only_channels = len(in_file) == len(in_model) == 4 and in_file[:1] + in_file[2:] == in_model[:1] + in_model[2:]
+    return in_file[1] if only_channels and {in_file[1], in_model[1]} == {1, 3} else 0
 
 
 def _heads(module: torch.nn.Module) -> set[str]:

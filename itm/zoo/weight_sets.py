@@ -14,7 +14,7 @@ import torch
 
 Tensors = dict[str, torch.Tensor]
 WRAPPER_MODULES = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-LOWER_RANK = ("student", "momentum", "encoder_k")  # networks that training scripts do not use afterwards
+LOWER_RANK = ("student", "momentum", "encoder_k", "optim")  # what training scripts do not use afterwards
 
 
 @dataclass(frozen=True)

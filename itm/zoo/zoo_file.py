@@ -22,6 +22,7 @@ from itm.zoo.units import Crop, InputSize, Mean, Std, check_channels
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
 log = logging.getLogger(__name__)
 
+RESERVED = {"cache_dir", "checkpoint_path", "model_name", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"}
 PACKAGED = Path(__file__).parent / "embedded" / "zoo.yaml"
 IN_CHECKOUT = Path(__file__).parents[2] / "data" / "zoo" / "zoo.yaml"
 
@@ -147,11 +148,16 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
             f"{where}: has no `checkpoint`. A model needs a weight file, whose hash is its identity. Give the file (for an "
             "untrained model, save its random weights), or `pretrained: true` for timm weights."
         )
+    if entry.architecture is not None and (reserved := RESERVED & entry.arguments.keys()):
+        raise ParamsError(
+            f"{where}: arguments: {', '.join(sorted(reserved))} is not for `arguments`; weights are named by `checkpoint` or "
+            "`pretrained`, and the model by `architecture`."
+        )
     checkpoint = None if entry.checkpoint is None else folder / entry.checkpoint.expanduser()
     if checkpoint is not None and not checkpoint.is_file():
         raise ParamsError(f"{where}: checkpoint {checkpoint} is not a file; paths are relative to the folder of the zoo file.")
     if entry.std and min(entry.std) < 0.01:
-        log.warning("%s: std %g shows the model values up to %.0f", where, min(entry.std), 1 / min(entry.std))
+        log.info("%s: std %g shows the model values up to %.0f", where, min(entry.std), 1 / min(entry.std))
     architecture = entry.architecture and without_source(entry.architecture)
     default = _default_name(architecture, entry.factory, entry.checkpoint)
     if architecture is not None and entry.pretrained:

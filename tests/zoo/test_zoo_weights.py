@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from itm.core.errors import ModelError
 from itm.core.types import ModelRef, Preprocessing
 from itm.zoo.load import build
-from itm.zoo.timm_gate import timm
 
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 Embeddings = Callable[..., torch.Tensor]
@@ -161,25 +159,17 @@ def projected(folder: Path, function: str, **arguments: Any) -> ModelRef:
     )
 
 
-def old_swin(new: State, buffers: State) -> State:
-    """Return weights under the names of timm before 0.9, with the buffers that were stored then."""
-
-    def name(key: str) -> str:
-        part = key.split(".")
-        if "downsample" in part:
-            part[1] = str(int(part[1]) - 1)
-        return ".".join(part).replace("head.fc.", "head.")
-
-    return {name(k): v for k, v in new.items()} | buffers
+@pytest.mark.parametrize(("in_file", "asked"), [(1, 3), (3, 1)])
+def test_other_input_channels_are_named(saved: Saved, in_file: int, asked: int) -> None:
+    model, _ = saved("test_resnet", in_chans=in_file)
+    with pytest.raises(ModelError, match=rf"Only the input channels differ: set `arguments: \{{in_chans: {in_file}\}}`"):
+        build(replace(model, arguments={"in_chans": asked}))
 
 
-def test_weights_of_an_older_timm_are_converted(saved: Saved, embeddings: Embeddings) -> None:
-    arguments = {"embed_dim": 24, "depths": [2, 2, 2, 2], "num_classes": 3, "img_size": 64, "window_size": 4}
-    model, module = saved("swin_tiny_patch4_window7_224", **arguments)
-    buffers = {k: v for k, v in module.named_buffers() if k not in module.state_dict()}
-    assert buffers
-    for change in (lambda state: {"model": old_swin(state, buffers)}, lambda state: state | buffers):
-        assert torch.equal(embeddings(build(changed(model, change))), embeddings(module))
+def test_pretrained_entry_takes_a_head_of_its_own_file(saved: Saved) -> None:
+    model, module = saved("test_resnet", num_classes=3)
+    built: Any = build(replace(model, pretrained=True))
+    assert torch.equal(built.fc.weight, module.state_dict()["fc.weight"])
 
 
 def test_computed_buffers_of_the_file_must_be_those_of_the_model(tmp_path: Path) -> None:
@@ -187,42 +177,3 @@ def test_computed_buffers_of_the_file_must_be_those_of_the_model(tmp_path: Path)
     build(changed(model, lambda state: state | {"projection": torch.eye(8)}))
     with pytest.raises(ModelError, match="1 unexpected in the file: projection"):
         build(changed(model, lambda state: state | {"projection": torch.eye(8) * 2}))
-
-
-def test_jax_arrays_of_a_vision_transformer_are_read(tmp_path: Path, embeddings: Embeddings) -> None:
-    arguments = {"embed_dim": 32, "depth": 1, "num_heads": 2, "num_classes": 0, "img_size": 64, "patch_size": 16}
-    module: Any = timm.create_model("vit_tiny_patch16_224", **arguments).eval()
-    path = tmp_path / "vit.npz"
-    np.savez(path, **jax_arrays(module.state_dict()))
-    model = ModelRef("jax", architecture="vit_tiny_patch16_224", arguments=arguments, checkpoint=path)
-    assert torch.allclose(embeddings(build(model)), embeddings(module), atol=1e-5)
-    with pytest.raises(ModelError, match=r"vit\.npz: the arrays do not fit the model"):
-        build(replace(model, arguments={**arguments, "depth": 2}))
-
-
-def jax_arrays(state: State) -> dict[str, np.ndarray]:
-    """Return weights of a vision transformer of one block as the original JAX code stores them."""
-    arrays = {key: value.numpy() for key, value in state.items()}
-    block = "Transformer/encoderblock_0"
-    qkv, bias = arrays["blocks.0.attn.qkv.weight"].reshape(3, 2, 16, 32), arrays["blocks.0.attn.qkv.bias"].reshape(3, 2, 16)
-    found = {
-        "cls": arrays["cls_token"],
-        "embedding/kernel": arrays["patch_embed.proj.weight"].transpose(2, 3, 1, 0),
-        "embedding/bias": arrays["patch_embed.proj.bias"],
-        "Transformer/posembed_input/pos_embedding": arrays["pos_embed"],
-        "Transformer/encoder_norm/scale": arrays["norm.weight"],
-        "Transformer/encoder_norm/bias": arrays["norm.bias"],
-        f"{block}/MultiHeadDotProductAttention_1/out/kernel": arrays["blocks.0.attn.proj.weight"].T.reshape(2, 16, 32),
-        f"{block}/MultiHeadDotProductAttention_1/out/bias": arrays["blocks.0.attn.proj.bias"],
-    }
-    for number, name in enumerate(("query", "key", "value")):
-        found[f"{block}/MultiHeadDotProductAttention_1/{name}/kernel"] = qkv[number].transpose(2, 0, 1)
-        found[f"{block}/MultiHeadDotProductAttention_1/{name}/bias"] = bias[number]
-    for number, place in ((0, "LayerNorm_0"), (2, "LayerNorm_2")):
-        own = "norm1" if number == 0 else "norm2"
-        found[f"{block}/{place}/scale"] = arrays[f"blocks.0.{own}.weight"]
-        found[f"{block}/{place}/bias"] = arrays[f"blocks.0.{own}.bias"]
-    for number in (0, 1):
-        found[f"{block}/MlpBlock_3/Dense_{number}/kernel"] = arrays[f"blocks.0.mlp.fc{number + 1}.weight"].T
-        found[f"{block}/MlpBlock_3/Dense_{number}/bias"] = arrays[f"blocks.0.mlp.fc{number + 1}.bias"]
-    return found

@@ -86,6 +86,7 @@ def test_zoo_file_can_be_json(tmp_path: Path) -> None:
         ({"name": "bad.one", "factory": "gone.py:small", "checkpoint": "w.pth"}, "gone.py is not a file"),
         ({"name": "bad.one", "architecture": "test_vit.nope", "pretrained": True}, "no weights 'nope'"),
         ({"name": "bad.one", "architecture": "test_*", "pretrained": True}, "an entry must be one model"),
+        ({**GOOD, "name": "bad.one", "arguments": {"pretrained": True}}, "arguments: pretrained is not for `arguments`"),
         ({**GOOD, "name": "bad.one", "input_size": 0}, "input_size"),
         ({**GOOD, "name": "bad.one", "std": [1, 0, 1]}, "std.1"),
         ({**GOOD, "name": "bad.one", "mean": [1, 2]}, "mean: must be one number, or three"),
@@ -131,8 +132,9 @@ def test_values_of_another_scale_are_refused_with_the_conversion(
     assert message in failure.reason
 
 
-def test_std_for_pixels_to_255_is_accepted_with_a_warning(write_zoo: WriteZoo, caplog: pytest.LogCaptureFixture) -> None:
-    (model,), failures = read(write_zoo({**GOOD, "mean": 0, "std": 0.0039}))
+def test_std_for_pixels_to_255_is_accepted_and_logged(write_zoo: WriteZoo, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "itm"):
+        (model,), failures = read(write_zoo({**GOOD, "mean": 0, "std": 0.0039}))
     assert (model.preprocessing.mean, model.preprocessing.std, failures) == ((0,), (0.0039,), [])
     assert "std 0.0039 shows the model values up to 256" in caplog.text
 
