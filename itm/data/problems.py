@@ -72,8 +72,12 @@ def explain(error: Exception, head: bytes, size: int) -> UnusableImageError:
         return _unidentified(head, size)
     if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
         return UnusableImageError("too large", "too large: decoding it needs more memory than is free; make the image smaller")
-    if isinstance(error, Image.DecompressionBombError) or "too large" in text:
-        return UnusableImageError("too large", f"too large: {text}")
+    if isinstance(error, Image.DecompressionBombError):
+        pixels = next((f"{int(count):,}" for count in re.findall(r"\((\d+) pixels\)", text)), "too many")
+        limit = f"{Image.MAX_IMAGE_PIXELS:,}"
+        return UnusableImageError("too large", f"too large: {pixels} pixels; the limit is {limit}; make the image smaller")
+    if "too large" in text:  # as Pillow says of texts in a PNG
+        return UnusableImageError("too large", f"too large: {text}; convert the image to JPEG, or remove its comments")
     if isinstance(error, OSError) and error.errno:
         return UnusableImageError("unreadable", f"unreadable: {error.strerror}")
     if _UNSUPPORTED.search(text) or isinstance(error, NotImplementedError):

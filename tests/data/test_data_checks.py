@@ -53,7 +53,9 @@ def test_bad_files_are_rejected_with_their_reason(petals, paint, take, caplog):
         "loop.png": "unreadable",
         "pipe.png": "unreadable",
     }
-    assert "pixels" in _bad(data)["bomb.png"][1]
+    end = "pixels; the limit is 89,478,485; make the image smaller"
+    assert _bad(data)["bomb.png"][1] == f"too large: 3,600,000,000 {end}"
+    assert _bad(data)["large.png"][1] == f"too large: 10000 x 12000 {end}"
     assert data.images == 20
     assert data.rejected == Counter(kinds.values())
     assert caplog.messages == [
