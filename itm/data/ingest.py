@@ -58,7 +58,7 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     index = store.index(found.name)
     before = previous_index(index)
     check = partial(check_images, open_image=found.source.open, known=known_sizes(index, before, INGEST))
-    rows = check(listing.rows) if params.max_images is None else sample(listing, params.max_images, params.seed, check)
+    rows = check(listing.rows) if params.max_images is None else sample(found, listing, params.max_images, params.seed, check)
     rows = settle_duplicates(rows)
     check_targets(found, rows, spec, params.max_images)
     if not listing.has_splits:

@@ -6,13 +6,14 @@ from heapq import heapify, heappop, heapreplace
 
 from itm.core.errors import DataError
 from itm.data.rows import Listing, Row
+from itm.data.sources.parse import NamedSource
 from itm.data.splits import largest_remainder, shuffled
 
 Check = Callable[[Sequence[Row]], list[Row]]
 
 
-def sample(listing: Listing, limit: int, seed: int, check: Check) -> list[Row]:
-    """Check images until `limit` usable ones are found, and return all rows that were checked.
+def sample(source: NamedSource, listing: Listing, limit: int, seed: int, check: Check) -> list[Row]:
+    """Check images until `limit` usable ones are found, and return all rows that were checked or rejected before.
 
     If the source has splits, each split gets a part of the limit in proportion to its size.
 
@@ -22,18 +23,20 @@ def sample(listing: Listing, limit: int, seed: int, check: Check) -> list[Row]:
         If the limit is too small for the strata.
     """
     parts: dict[str, list[Row]] = defaultdict(list)
-    for row in listing.rows:
+    rows = [row for row in listing.rows if row.ok]
+    for row in rows:
         parts[row.split or ""].append(row)
     sizes = {split: float(len(rows)) for split, rows in sorted(parts.items(), reverse=True)}
     limits = largest_remainder(limit, sizes)
-    strata = len({row.stratum for row in listing.rows})
-    trained = {row.stratum for row in listing.rows if row.split == "train"}
+    strata = len({row.stratum for row in rows})
+    trained = {row.stratum for row in rows if row.split == "train"}
     if limit < 2 * strata or limits.get("train", strata) < len(trained):
+        what = "classes" if source.source.kind == "classification" else "strata"
         raise DataError(
-            f"max_images is {limit}, too few for {strata} {'classes' if listing.names else 'strata'}; "
-            f"raise it to at least {_enough(strata, sizes)}."
+            f"{source.text}: max_images is {limit}, too few for {strata} {what}; raise it to at least {_enough(strata, sizes)}."
         )
-    return [row for split in sizes for row in _sample_part(parts[split], limits[split], seed, check)]
+    sampled = [row for split in sizes for row in _sample_part(parts[split], limits[split], seed, check)]
+    return [*(row for row in listing.rows if not row.ok), *sampled]
 
 
 def _enough(strata: int, sizes: dict[str, float]) -> int:

@@ -116,3 +116,13 @@ def test_suspicious_names_of_classes_give_a_warning(tmp_path, paint, take, caplo
 def test_classes_that_are_numbers_may_be_quantities(petals, take):
     with pytest.raises(DataError, match=r"and 11 more; add images .*all 20 classes are numbers; .*\?task=regression"):
         _index(petals, take, "csv", [f"{number}.5" for number in range(20)])
+
+
+def test_rejected_rows_take_no_share_of_a_sample(petals, take):
+    paths = [str(path.relative_to(petals)) for path in sorted(petals.rglob("*.png"))]
+    table = pl.DataFrame(
+        {"path": paths, "label": ["daisy"] * 10 + ["rose"] * 10, "split": ["train"] * 8 + [None] * 4 + ["train"] * 8}
+    )
+    table.write_csv(petals / "index.csv")
+    data = take(f"csv:{petals}/index.csv", max_images=10)
+    assert (data.images, data.rejected) == (10, {"no split": 4})
