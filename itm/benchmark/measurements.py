@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import polars as pl
 
-from itm.core.errors import DataError
+from itm.core.errors import DataError, cause
 from itm.core.types import Protocol
 from itm.store.files import read_table
 
@@ -89,8 +89,9 @@ def _csv(path: Path, *columns: str) -> pl.DataFrame:
     try:
         table = pl.read_csv(path, infer_schema_length=None)
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: cannot be read ({reason}); docs/studies/evidence.md describes how to measure it.") from error
+        raise DataError(
+            f"{path}: cannot be read ({cause(error)}); docs/studies/evidence.md describes how to measure it."
+        ) from error
     if missing := [name for name in columns if name not in table.columns]:
         raise DataError(f"{path}: has no column {' and no '.join(missing)}; it has {', '.join(table.columns)}.")
     return table

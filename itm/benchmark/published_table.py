@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from itm.core.errors import DataError, did_you_mean
+from itm.core.errors import DataError, cause, did_you_mean
 
 MODEL = ("model", "model_identifier", "model_fullname", "model_name", "checkpoint", "method")
 DATA = ("dataset", "data_set", "data", "task", "target")
@@ -136,7 +136,7 @@ def _read(path: Path) -> pl.DataFrame:
             return pl.read_parquet(path)
         return pl.read_csv(path, infer_schema_length=None, null_values=MISSING)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: is not a CSV or Parquet table ({error}).") from error
+        raise DataError(f"{path}: is not a CSV or Parquet table ({cause(error)}); check the path.") from error
 
 
 def _find_column(given: str | None, usual: Sequence[str], table: pl.DataFrame, where: str) -> str | None:

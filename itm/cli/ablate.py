@@ -38,6 +38,6 @@ def ablate(
         console = Console()
         print_ablation(table, ablation.agreement(table), console)
         files = "   ".join(f"{path}" for path in sorted(folder.iterdir()))
-        console.print(files, soft_wrap=True, highlight=False)
+        console.print(files, soft_wrap=True, highlight=False, markup=False)
     if (table["status"] == "failed").any():
         raise typer.Exit(1)

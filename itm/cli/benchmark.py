@@ -53,6 +53,6 @@ def benchmark(
         else:
             table.print_agreement(agreement, pool, console)
         again = f"page: {store.reports / 'index.html'}   again: itm show {store.ranking_name}"
-        console.print(again, soft_wrap=True, highlight=False)
+        console.print(again, soft_wrap=True, highlight=False, markup=False)
     if any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets):
         raise typer.Exit(1)

@@ -53,6 +53,6 @@ def evaluate(
         if not quiet:
             for results in pools:
                 print_standings(results, console)
-            console.print(f"summary, tables and figures: {store.evaluation}", soft_wrap=True, highlight=False)
+            console.print(f"summary, tables and figures: {store.evaluation}", soft_wrap=True, highlight=False, markup=False)
         if problem:
             typer.secho(f"not tracked: {problem}", fg="red", err=True)

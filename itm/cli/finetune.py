@@ -59,7 +59,7 @@ def finetune(
 
         console = Console()
         print_means(means(runs_table(finetuned)), [pair for pair in finetuned if pair.failures], console)
-        console.print(f"runs: {store.finetuned}", soft_wrap=True, highlight=False)
+        console.print(f"runs: {store.finetuned}", soft_wrap=True, highlight=False, markup=False)
         if problem:
             typer.secho(f"not tracked: {problem}", fg="red", err=True)
     if any(pair.failures for pair in finetuned) and not allow_failures:
@@ -86,7 +86,7 @@ def confirm(params: "Params", store: "Store", first: int) -> bool:
     finetuned, confirmed, problem = run_pairs(params, store, first)
     console = Console()
     print_confirmed(confirmed, console)
-    console.print(f"confirmed: {store.confirmed}", soft_wrap=True, highlight=False)
+    console.print(f"confirmed: {store.confirmed}", soft_wrap=True, highlight=False, markup=False)
     if problem:
         typer.secho(f"not tracked: {problem}", fg="red", err=True)
     return any(pair.failures for pair in finetuned)

@@ -47,4 +47,6 @@ def print_result(ranking: "Ranking", store: "Store", confirmed: "Sequence[Confir
     console = Console()
     print_ranking(ranking, console, confirmed)
     again = f"   again: itm show {store.ranking_name}" if store.ranking_name else ""
-    console.print(f"page: {store.reports / 'index.html'}   scores: {store.scores}{again}", soft_wrap=True, highlight=False)
+    console.print(
+        f"page: {store.reports / 'index.html'}   scores: {store.scores}{again}", soft_wrap=True, highlight=False, markup=False
+    )

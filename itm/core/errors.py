@@ -43,6 +43,7 @@ class AgreementError(ItmError):
 
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # messages of torch's allocators and of cuDNN
+_NUMBERS = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES, IsADirectoryError: errno.EISDIR}
 _NUMBER = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 _FIXES = {
     errno.ENOSPC: "free space there",
@@ -75,7 +76,10 @@ def cause(error: BaseException) -> str:
         return "memory ran out"
     if number := _error_number(error):
         return os.strerror(number)
-    return " ".join(str(error).split())[:300] or f"{type(error).__name__} without a message"
+    if count := getattr(error, "error_count", None):  # of pydantic, whose messages have many lines and addresses
+        return f"{count()} of its values do not fit"
+    text = str(error).strip().partition("\n\n")[0]  # polars adds advice on its own options
+    return " ".join(text.split())[:300] or f"{type(error).__name__} without a message"
 
 
 def fix(error: BaseException) -> str:
@@ -91,11 +95,11 @@ def is_expected(error: BaseException) -> bool:
 
 
 def _error_number(error: BaseException) -> int:
-    """Return the number of an error of the system, or 0. pyarrow has it in the text only, behind a temporary path."""
+    """Return the number of an error of the system, or 0. pyarrow and fsspec have it in the text or the type only."""
     if not isinstance(error, OSError):
         return 0
     found = _NUMBER.search(str(error))
-    return error.errno or (int(found[1]) if found else 0)
+    return error.errno or (int(found[1]) if found else _NUMBERS.get(type(error), 0))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -33,7 +33,10 @@ def read_yaml(path: Path, record: type[Parsed]) -> Parsed:
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or cause(error)
+        raise ParamsError(f"{path}: is not valid YAML{place}: {problem}; correct it.") from error
     return parse(values or {}, record, str(path))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from itm.core.errors import cause
 from itm.core.rankings import DataRanking, RankedModel
 from itm.refresh.records import Place, Refresh, Standing
 from itm.store.layout import Store
@@ -58,7 +59,7 @@ def _read(number: int, store: Store) -> Refresh | None:
     try:
         return TypeAdapter(Refresh).validate_python(payload)
     except ValidationError as error:
-        log.warning("%s: is from another version (%s). It counts as missing.", path, error)
+        log.warning("%s: is from another version (%s). It counts as missing.", path, cause(error))
         return None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from itm.core.errors import ItmError, StoreError
 from itm.core.params import Params
+from itm.core.secrets import error_message
 from itm.core.types import DataRef, Features, ModelRef
 from itm.features.devices import device
 from itm.features.extractors import Extractor
@@ -70,7 +71,7 @@ class Reasons:
             now = extractor.identity(data, self.params.score.splits, self.params.extract, self.target)
         except (ItmError, OSError) as error:
             downloaded = model.pretrained and model.checkpoint is None
-            return NO_WEIGHTS if downloaded else f"cannot be used: {error}"
+            return NO_WEIGHTS if downloaded else f"cannot be used: {error_message(error)}"
         path = self._versions(data.name).get(file_name(model.name))
         if path is None:
             failed = self.failed.get(pair_key(model, data))

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from itm.core.errors import ParamsError, did_you_mean
+from itm.core.secrets import error_message
 from itm.core.yaml_records import parse
 from itm.scores.base import AnyScore, CombinedScore, Score
 
@@ -40,9 +41,7 @@ def _discover() -> None:
         try:
             entry.load()
         except Exception as error:  # whatever another package raises must not break this one
-            log.warning(
-                "scores of the plug-in %r (%s) are not available: %s: %s", entry.name, entry.value, type(error).__name__, error
-            )
+            log.warning("scores of the plug-in %r (%s) are not available: %s", entry.name, entry.value, error_message(error))
 
 
 def names() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
-from itm.core.errors import StoreError
+from itm.core.errors import StoreError, cause
 from itm.core.rankings import Ranking
 from itm.store.files import delete, read_json, to_json, write_json, write_table, write_text
 from itm.store.layout import Store
@@ -66,4 +66,4 @@ def read_ranking(store: Store) -> Ranking:
     try:
         return TypeAdapter(Ranking).validate_python(values)
     except ValidationError as error:
-        raise StoreError(f"{store.ranking}: is damaged ({error}); run `itm rank` again.") from error
+        raise StoreError(f"{store.ranking}: is damaged ({cause(error)}); run `itm rank` again.") from error

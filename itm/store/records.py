@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itm.core.errors import StoreError
+from itm.core.errors import StoreError, cause
 from itm.core.keys import content_key
 from itm.store.files import exists, read_json, write_json
 from itm.store.layout import Store
@@ -44,7 +44,7 @@ class RecordStore:
         except StoreError as error:
             log.warning("%s It counts as missing.", error)
         except (KeyError, TypeError, ValueError) as error:
-            log.warning("%s: is damaged (%s). It counts as missing.", path, error)
+            log.warning("%s: is damaged (%s). It counts as missing.", path, cause(error))
         return None
 
     def put(self, path: Path, key: str, payload: Any) -> None:

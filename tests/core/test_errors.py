@@ -1,11 +1,18 @@
 """Messages about errors name path, cause and fix, and are never empty."""
 
 import errno
+from pathlib import Path
 
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pydantic import BaseModel, ValidationError
 
-from itm.core.errors import DataError, ItmError, cause
+from itm.core.errors import DataError, ItmError, ParamsError, cause
+from itm.core.params import Params
 from itm.core.secrets import error_message
+from itm.core.yaml_records import read_yaml
 
 
 @pytest.mark.parametrize(
@@ -32,3 +39,30 @@ def test_message_names_path_cause_and_fix(error: Exception, message: str) -> Non
 def test_cause_has_no_error_number_and_is_never_empty() -> None:
     assert cause(OSError(errno.EROFS, "Read-only file system", "x")) == "Read-only file system"
     assert cause(ValueError(" \n")) == "ValueError without a message"
+
+
+def test_words_of_libraries_are_shortened_to_what_matters(tmp_path: Path) -> None:
+    class Two(BaseModel):
+        one: int
+        other: int
+
+    with pytest.raises(ValidationError) as invalid:
+        Two.model_validate({"one": "x", "other": "y"})
+    assert cause(invalid.value) == "2 of its values do not fit"
+    with pytest.raises(pl.exceptions.PolarsError) as unread:
+        pl.read_csv(b"a,b\n1,2\n1,2,3\n")
+    assert "\n" not in cause(unread.value)
+    assert "truncate_ragged_lines" not in cause(unread.value)
+    with pytest.raises(OSError, match="nowhere") as missing:
+        pq.read_table(tmp_path / "nowhere.parquet")
+    with pytest.raises(OSError, match="errno") as unwritten:
+        pq.write_table(pa.table({"x": [1]}), tmp_path / "nowhere" / "x.parquet")
+    assert cause(missing.value) == cause(unwritten.value) == "No such file or directory"
+
+
+def test_yaml_error_names_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("store: data\ndata: {seed: 1\nzoo: 'x'\n")
+    with pytest.raises(ParamsError) as caught:
+        read_yaml(path, Params)
+    assert str(caught.value) == f"{path}: is not valid YAML at line 3, column 4: expected ',' or '}}', but got ':'; correct it."

@@ -11,7 +11,7 @@ import polars as pl
 from itm.agreement import regret, weighted_tau, worst_case
 from itm.benchmark.itm20.pool import CHECKPOINTS, DATA_SETS, TABLE
 from itm.benchmark.predictors import mean_rank_elsewhere
-from itm.core.errors import AgreementError, ParamsError, did_you_mean
+from itm.core.errors import AgreementError, ParamsError, cause, did_you_mean
 from itm.core.rankings import DataRanking, Ranking
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def read_accuracies(path: Path) -> Accuracies:
     try:
         table = pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise ParamsError(f"{path}: cannot be read as CSV ({error}); give a file of accuracies.") from error
+        raise ParamsError(f"{path}: cannot be read as CSV ({cause(error)}); give a file of accuracies.") from error
     for column in COLUMNS:
         if column not in table.columns:
             hint = did_you_mean(column, table.columns)
