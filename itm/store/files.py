@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,7 +25,8 @@ from itm.core.errors import StoreError, cause, fix
 
 log = logging.getLogger(__name__)
 
-_TEMPORARY = re.compile(r"\.tmp-(?P<host>.+?)-(?P<pid>\d+)-(?P<process>[0-9a-f]{8})-\d+-.+")
+OLD = 86_400  # seconds after which a temporary file of a process that cannot be seen is abandoned
+_TEMPORARY = re.compile(r"\.tmp-(?P<host>.+?)\.(?P<ids>\d+)-(?P<pid>\d+)-(?P<process>[0-9a-f]{8})-\d+-.+")
 _PROCESS = uuid.uuid4().hex[:8]  # a restarted container can reuse both host name and process id
 _numbers = count()
 
@@ -169,7 +171,8 @@ def read_facts(path: Path) -> dict[str, str]:
 
 
 def _temporary_name(end: str) -> str:
-    return f".tmp-{socket.gethostname()}-{os.getpid()}-{_PROCESS}-{next(_numbers)}-{end}"
+    # the end of a long name is enough: file systems allow 255 characters
+    return f".tmp-{socket.gethostname()}.{_process_ids()}-{os.getpid()}-{_PROCESS}-{next(_numbers)}-{end[-60:]}"
 
 
 def _flush(path: Path) -> None:
@@ -185,11 +188,13 @@ def remove(path: Path) -> None:
         rmtree(path) if path.is_dir() else path.unlink()
 
 
-def is_abandoned(name: str) -> bool:
-    """Return whether `name` is a temporary file of a process of this host that no longer runs."""
-    match = _TEMPORARY.fullmatch(name)
+def is_abandoned(path: Path) -> bool:
+    """Return whether this is a temporary file of a process of this host that no longer runs."""
+    match = _TEMPORARY.fullmatch(path.name)
     if match is None or match["host"] != socket.gethostname():
         return False
+    if match["ids"] != _process_ids():
+        return _is_old(path)
     if int(match["pid"]) == os.getpid():
         return match["process"] != _PROCESS
     try:
@@ -198,4 +203,18 @@ def is_abandoned(name: str) -> bool:
         return True
     except PermissionError:
         return False
+    return False
+
+
+def _process_ids() -> str:
+    """Return which process ids this process sees. Containers with one host name can have ids of their own."""
+    try:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return "0"
+
+
+def _is_old(path: Path) -> bool:
+    with suppress(OSError):
+        return time.time() - path.stat().st_mtime > OLD
     return False

@@ -160,7 +160,7 @@ class Store:
         """Remove temporary files of processes of this host that no longer run. Return their number."""
         abandoned: list[Path] = []
         for where, folders, files in os.walk(self.root):  # tolerates folders that disappear meanwhile
-            abandoned += [Path(where, name) for name in (*folders, *files) if is_abandoned(name)]
+            abandoned += [path for name in (*folders, *files) if is_abandoned(path := Path(where, name))]
             folders[:] = [name for name in folders if not name.startswith(".tmp-")]
         for path in abandoned:
             log.warning("removing %s, an incomplete file of a process that has ended", path)

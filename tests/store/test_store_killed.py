@@ -2,13 +2,15 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from itm.store.files import write_atomically, write_json
+from itm.store.files import read_json, write_atomically, write_json
 from itm.store.layout import Store
 
 # A process that is killed while it writes a file and a folder.
@@ -100,6 +102,24 @@ def test_reused_process_id_does_not_protect_abandoned_files(tmp_path):
     write_atomically(tmp_path / "mine.txt", lambda temporary: mine.append((temporary.write_text("half"), removed())))
     assert mine == [(4, 2)]
     assert (tmp_path / "mine.txt").read_text() == "half"
+
+
+def test_files_of_another_container_with_this_host_name_are_kept_for_a_day(tmp_path):
+    ids = str(Path("/proc/self/ns/pid").stat().st_ino)
+    names: list[str] = []
+    write_atomically(tmp_path / "mine.txt", lambda temporary: names.append(temporary.name) or temporary.write_text("whole"))
+    other = tmp_path / names[0].replace(f".{ids}-", ".1-").replace(f"-{os.getpid()}-", "-999999999-")
+    other.write_text("half")
+    assert Store(tmp_path).remove_abandoned() == 0
+    os.utime(other, (time.time() - 90_000,) * 2)
+    assert Store(tmp_path).remove_abandoned() == 1
+
+
+def test_longest_names_of_files_and_hosts_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "h" * 64)
+    path = Store(tmp_path).features("d" * 300, "m" * 300, "0" * 64)
+    write_json(path, 1)
+    assert read_json(path) == 1
 
 
 @pytest.mark.parametrize(("moment", "left"), [("half-written", 0), ("named", 1)])
