@@ -1,6 +1,7 @@
 """Devices. Only one model at a time computes on a GPU: a lock per GPU holds across all processes of a machine."""
 
 import ctypes
+import logging
 import sys
 import tempfile
 import time
@@ -13,6 +14,8 @@ from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from itm.core.errors import ParamsError
+
+log = logging.getLogger(__name__)
 
 THREADS = torch.get_num_threads()  # the cores this process may use, or OMP_NUM_THREADS
 PAUSE = 0.2  # seconds between two attempts to lock a GPU
@@ -46,6 +49,7 @@ def lock_folder() -> Path:
 def first_free(names: Sequence[str], folder: Path) -> Iterator[int]:
     """Wait until one of `names` is unlocked, and lock it. The lock of a killed process is released."""
     locks = [FileLock(folder / f"itm-{name}.lock", mode=0o666) for name in names]
+    is_waiting = False
     while True:
         for place, lock in enumerate(locks):
             try:
@@ -57,6 +61,9 @@ def first_free(names: Sequence[str], folder: Path) -> Iterator[int]:
             finally:
                 lock.release()
             return
+        if not is_waiting:
+            log.info("waiting for a GPU: other processes use %s (locks in %s)", "it" if len(names) == 1 else "all", folder)
+        is_waiting = True
         time.sleep(PAUSE)
 
 

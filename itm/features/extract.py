@@ -20,7 +20,7 @@ from itm.features.forward import forward
 from itm.features.identity import Identity
 from itm.kinds import get_kind
 from itm.store.feature_file import check_pages, read_description, write_features
-from itm.store.files import exists
+from itm.store.files import check_space, exists
 from itm.store.layout import Store
 from itm.store.mirror import fetch, local_store, open_shared, publish
 from itm.zoo import facts as zoo_facts
@@ -38,7 +38,7 @@ def extract(model: ModelRef, data: DataRef, splits: tuple[SplitName, ...], param
     DataError
         If no row is in `splits`.
     StoreError
-        If there is no stored file and `params.resume` is "only-cache".
+        If there is no stored file and `params.resume` is "only-cache", or the file would not fit on the disk.
     """
     store = local_store(store)
     rows = read_index(data, store).filter((pl.col("status") == "ok") & pl.col("split").is_in(list(splits)))
@@ -54,6 +54,9 @@ def extract(model: ModelRef, data: DataRef, splits: tuple[SplitName, ...], param
     module = extractor.module  # built and tried before images are read and a device is taken
     facts = zoo_facts.facts(model, module, extractor.preprocessing)
     rows, open_image = with_images_here(rows, data, store)
+    path = store.features(data.name, model.name, identity.key)
+    classes = getattr(module, "num_classes", 0)
+    check_space(path, 4 * len(rows) * (facts.width + (classes if isinstance(classes, int) else 0)))
     with leased(target) as leased_target:
         started = time.perf_counter()
         columns = forward(extractor, rows, open_image, leased_target, params, f"{model.name} on {data.name}")
@@ -61,7 +64,7 @@ def extract(model: ModelRef, data: DataRef, splits: tuple[SplitName, ...], param
         module.cpu()
     targets = get_kind(data.target.kind).encode(rows["target"].to_list(), data.target)
     features = Features(
-        path=store.features(data.name, model.name, identity.key),
+        path=path,
         key=identity.key,
         model=model.name,
         weights=identity.weights,

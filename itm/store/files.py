@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from shutil import rmtree
+from shutil import disk_usage, rmtree
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -70,6 +70,21 @@ def _obstacle(path: Path, error: OSError) -> str:
             if is_folder and place.exists() and not place.is_dir():
                 return f"{place} is a file, not a folder; move it away or change `store`"
     return ""
+
+
+def check_space(path: Path, size: int) -> None:
+    """Check that a file of `size` bytes fits on the disk of `path`.
+
+    Raises
+    ------
+    StoreError
+        If there is less space.
+    """
+    folder = next(place for place in path.absolute().parents if exists(place))
+    disk = disk_usage(folder)
+    if disk.free < size and disk.total:  # some network shares report nothing
+        need, left = (f"{number / 2**20:,.1f} MiB" for number in (size, disk.free))
+        raise StoreError(f"{path}: needs {need} of disk space, and {left} are free; free space there, or change `store`.")
 
 
 def exists(path: Path) -> bool:

@@ -23,7 +23,8 @@ with first_free(["a", "b"], Path(sys.argv[1])) as place:
 """
 
 
-def test_two_devices_are_held_by_two_and_the_third_waits(tmp_path: Path) -> None:
+def test_two_devices_are_held_by_two_and_the_third_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     with first_free(["a", "b"], tmp_path) as one, first_free(["a", "b"], tmp_path) as other:
         assert {one, other} == {0, 1}
         got: list[int] = []
@@ -36,6 +37,7 @@ def test_two_devices_are_held_by_two_and_the_third_waits(tmp_path: Path) -> None
         waiting.start()
         waiting.join(1)
         assert got == []
+        assert caplog.messages == [f"waiting for a GPU: other processes use all (locks in {tmp_path})"]
     waiting.join(30)
     assert got in ([0], [1])
 

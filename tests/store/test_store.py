@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from itm.core.errors import StoreError
-from itm.store.files import read_json, read_table, write_atomically, write_json, write_table
+from itm.store.files import check_space, read_json, read_table, write_atomically, write_json, write_table
 from itm.store.layout import Store, file_name
 
 TABLE = pl.DataFrame(
@@ -77,6 +77,12 @@ def test_full_disk_keeps_old_files(tmp_path):
     assert all("File too large" in line and "free space" in line for line in messages)
     assert sorted(os.listdir(tmp_path)) == names  # noqa: PTH208
     assert {(tmp_path / name).read_text() for name in names} == {"old"}
+
+
+def test_a_file_that_will_not_fit_is_named_with_what_is_missing(tmp_path):
+    check_space(tmp_path / "not" / "yet" / "there.parquet", 1000)
+    with pytest.raises(StoreError, match=r"there\.parquet: needs 1,073,741,824\.0 MiB of disk space, and [\d,.]+ MiB are free"):
+        check_space(tmp_path / "there.parquet", 2**50)
 
 
 def test_equal_values_give_equal_bytes(tmp_path):
