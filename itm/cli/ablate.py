@@ -25,15 +25,17 @@ def ablate(
         chosen, store = read_params(
             [data], params, zoo, model, code, data={"max_images": max_images}, extract={"device": device}
         )
+        from itm.benchmark.ablation.axes import AXES, check_axes
         from itm.run.check import check_request
 
+        check_axes(axis or ())
         check_request(chosen)
         from rich.console import Console
 
         from itm.benchmark.ablation import ablate as ablation
         from itm.benchmark.ablation.table import print_ablation
 
-        table = ablation.ablate(chosen, store, axis or tuple(ablation.AXES))
+        table = ablation.ablate(chosen, store, axis or tuple(AXES))
         folder = ablation.write_ablation(table, store)
         console = Console()
         print_ablation(table, ablation.agreement(table), console)

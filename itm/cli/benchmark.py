@@ -32,17 +32,21 @@ def benchmark(
     with report_errors():
         scores = {"names": tuple(score) if score else None, "rank_by": score[0] if score else None}
         chosen, _ = read_params(None, params, data={"max_images": max_images}, extract={"device": device}, score=scores)
+        from itm.benchmark.itm20 import pool as itm20
+        from itm.scores import expand
+
+        itm20.check_name(name)
+        expand(chosen.score.names)
+        checkpoints = itm20.checkpoints(model or ["*"])
         from rich.console import Console
 
-        from itm.benchmark.itm20 import pool as itm20
         from itm.benchmark.itm20 import run, table
         from itm.benchmark.itm20.accuracies import read_accuracies
         from itm.report.table import print_ranking
 
-        run.check(name, chosen)
         published = read_accuracies(accuracies) if accuracies else None
         console = Console()
-        pool = run.look(itm20.checkpoints(model or ["*"]), data_root)
+        pool = run.look(checkpoints, data_root)
         table.print_pool(pool, console)
         chosen, store = run.prepare(pool, chosen)
         ranking, agreement = run.run(pool, chosen, store, published)

@@ -45,6 +45,9 @@ def evaluate(
             )
             print_evaluation(reports, console)
             return
+        from itm.benchmark.measurements import read_measurements
+
+        read_measurements(chosen.evaluate.measured)  # an error in them is found before anything heavy is imported
         from itm.benchmark import desk
         from itm.benchmark.standings_table import print_standings
 

@@ -38,6 +38,7 @@ def log_to_terminal() -> None:
     logger.handlers = [*(other for other in logger.handlers if not isinstance(other, _Terminal)), handler]
     logger.propagate = False
     logger.setLevel(logging.INFO)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # warns of its cache and its fonts in words of its own
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from typing import Any
 import polars as pl
 from scipy import stats
 
+from itm.benchmark.ablation.axes import AXES, check_axes
 from itm.benchmark.ablation.stage import AblateStage
-from itm.core.errors import DataError, ParamsError, did_you_mean
+from itm.core.errors import DataError
 from itm.core.params import Params
 from itm.core.types import Outcome, ScoreValue
 from itm.ranking.batch import splitting
@@ -27,14 +28,6 @@ from itm.scores import make
 from itm.store.files import write_atomically, write_table, write_text
 from itm.store.layout import Store
 
-AXES: dict[str, tuple[Any, ...]] = {
-    "inner_loss": ("mse", "cross_entropy", "mae"),
-    "centres": (("one_hot", 0), ("random", 0), ("random", 4), ("principal_axes", 0)),  # with dimensions per class
-    "batch_size": (64, 128, 256, 512),
-    "steps": (100, 250, 500, 1000),
-    "recursions": (1, 3, 10, 100),
-    "eta": (0.0, 0.1, 0.5, 1.0),
-}
 SCHEMA: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("data", "model", "axis", "setting", "options"), pl.String),
     "default": pl.Boolean,
@@ -107,9 +100,7 @@ def ablate(params: Params, store: Store, axes: Sequence[str] = tuple(AXES)) -> p
     DataError
         If the data set cannot be used.
     """
-    for axis in axes:
-        if axis not in AXES:
-            raise ParamsError(f"no axis {axis!r}{did_you_mean(axis, AXES)} Known: {', '.join(AXES)}.")
+    check_axes(axes)
     planned = plan(params, store)
     if planned.failed_data:
         raise DataError(planned.failed_data[0].reason)

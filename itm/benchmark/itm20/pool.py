@@ -126,3 +126,9 @@ def checkpoints(patterns: Sequence[str]) -> tuple[Checkpoint, ...]:
             raise ParamsError(f"{NAME} has no row {pattern!r}{did_you_mean(pattern, rows)} It has: {', '.join(rows)}.")
         chosen.update(matching)
     return tuple(checkpoint for checkpoint in CHECKPOINTS if checkpoint.row in chosen)
+
+
+def check_name(name: str) -> None:
+    """Raise a ParamsError if there is no such benchmark."""
+    if name != NAME:
+        raise ParamsError(f"no benchmark {name!r}{did_you_mean(name, [NAME])} Known: {NAME}.")

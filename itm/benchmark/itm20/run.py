@@ -10,12 +10,11 @@ import yaml
 from itm.benchmark.itm20.accuracies import Accuracies, compare
 from itm.benchmark.itm20.files import Item, find_data, find_weights
 from itm.benchmark.itm20.pool import DATA_SETS, NAME, Checkpoint
-from itm.core.errors import ParamsError, did_you_mean
+from itm.core.errors import ParamsError
 from itm.core.keys import content_key
 from itm.core.params import Params, with_overrides
 from itm.core.rankings import Ranking
 from itm.run import pipeline
-from itm.scores import expand
 from itm.store.files import write_table, write_text
 from itm.store.layout import Store
 
@@ -40,13 +39,6 @@ class Pool:
     def sources(self) -> tuple[str, ...]:
         """Return the sources of the available data sets, each with its name."""
         return tuple(f"{item.name}={item.location}" for item in self.data if item.location)
-
-
-def check(name: str, params: Params) -> None:
-    """Check, before anything is downloaded, that the benchmark and the scores of `params` exist."""
-    if name != NAME:
-        raise ParamsError(f"no benchmark {name!r}{did_you_mean(name, [NAME])} Known: {NAME}.")
-    expand(params.score.names)
 
 
 def look(checkpoints: Sequence[Checkpoint], root: Path) -> Pool:
