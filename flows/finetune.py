@@ -8,6 +8,7 @@ from flows.states import attempt, tracking_problem
 from itm.core.confirmations import Confirmed
 from itm.core.params import Params
 from itm.core.types import Outcome
+from itm.finetune.estimate import log_estimate
 from itm.finetune.pairs import conclude, request
 from itm.run.engine import execute
 from itm.run.executors import executor
@@ -39,7 +40,9 @@ def run(params: Params, store: Store, first: int | None = None) -> Result:
     Returns every pair, what was confirmed of the ranking, and why it was not tracked, if so.
     """
     chosen = request(params, store, first)
-    planned = chosen.narrow(ingest(chosen.params, store))
+    whole = ingest(chosen.params, store)
+    log_estimate(chosen.narrow(whole), chosen.params, store)
+    planned = chosen.narrow(whole)
     outcomes = execute(planned, PrefectExecutor(params.runner), store, chosen.params)
     everything, confirmed = conclude(chosen, planned, outcomes, store)
     problem = ""

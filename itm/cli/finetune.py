@@ -22,8 +22,9 @@ def finetune(
     model: options.Models = None,
     code: options.Code = None,
     protocol: Annotated[list[str] | None, typer.Option(help="full (all weights) or head (linear). Can be repeated.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Runs per protocol. Their accuracies are averaged.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps of a final run. A search run has a quarter.")] = None,
+    seeds: options.Seeds = None,
+    steps: options.Steps = None,
+    budget: options.Budget = None,
     max_images: options.MaxImages = None,
     device: options.Device = None,
     resume: options.Resume = None,
@@ -47,6 +48,7 @@ def finetune(
             extract={"device": device, "resume": resume},
             finetune={"protocols": tuple(protocol) if protocol else None, "seeds": seeds, "steps": steps},
             runner={"kind": runner, "workers": workers},
+            limits={"seconds": budget},
         )
         from itm.run.check import check_request
 
@@ -77,13 +79,14 @@ def run_pairs(params: "Params", store: "Store", first: int | None = None) -> "Re
     return run(params, store, first) if run else (*pairs.run(params, store, first), "")
 
 
-def confirm(params: "Params", store: "Store", first: int) -> bool:
+def confirm(params: "Params", store: "Store", first: int, budget: float | None = None) -> bool:
     """Fine-tune the first models of the ranking in `store`, and print the new order. Return whether a model failed."""
     from rich.console import Console
 
+    from itm.core.params import with_overrides
     from itm.report.table import print_confirmed
 
-    finetuned, confirmed, problem = run_pairs(params, store, first)
+    finetuned, confirmed, problem = run_pairs(with_overrides(params, limits={"seconds": budget}), store, first)
     console = Console()
     print_confirmed(confirmed, console)
     console.print(f"confirmed: {store.confirmed}", soft_wrap=True, highlight=False, markup=False)

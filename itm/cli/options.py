@@ -42,6 +42,21 @@ RunnerKind = Annotated[
     str | None, typer.Option("--runner", help="inline (no Prefect, no tracking), threads, processes or dask.")
 ]
 Workers = Annotated[int | None, typer.Option(help="Number of pairs computed in parallel.")]
+Seeds = Annotated[
+    int | None, typer.Option(help="Fine-tuning runs per protocol, averaged. Default: finetune.seeds of params.yaml, or 2.")
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        help="Steps of a final fine-tuning run; a search run has a quarter. Default: finetune.steps of params.yaml, or 200."
+    ),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        min=1, help="Seconds for fine-tuning; the next run resumes. Default: limits.seconds of params.yaml, or no limit."
+    ),
+]
 Scores = Annotated[list[str] | None, typer.Option("--score", help="Score to compute. Can be repeated.")]
 
 NAMES = {"kind": "runner", "names": "score", "protocols": "protocol", "rank_by": "by"}  # options that differ from their keys
@@ -59,6 +74,15 @@ def report_errors() -> Iterator[None]:
         for line in error_message(error).splitlines():
             typer.secho(f"error: {line}", fg="red", err=True)
         raise typer.Exit(2) from None
+
+
+def only_with_confirm(confirm: int | None, **values: float | None) -> None:
+    """Raise an error if an option of fine-tuning is given without `--confirm`."""
+    from itm.core.errors import ParamsError
+
+    for name, value in values.items():
+        if confirm is None and value is not None:
+            raise ParamsError(f"--{name} is an option of fine-tuning; add --confirm N, or leave it out.")
 
 
 def read_params(

@@ -27,6 +27,9 @@ def rank(
     workers: options.Workers = None,
     allow_failures: options.AllowFailures = False,
     confirm: Annotated[int | None, typer.Option(min=1, help="Also fine-tune this many of the first models.")] = None,
+    seeds: options.Seeds = None,
+    steps: options.Steps = None,
+    budget: options.Budget = None,
     quiet: Annotated[bool, typer.Option(help="Do not print the table; `itm show` prints it later.")] = False,
     params: options.ParamsFile = None,
 ) -> None:
@@ -44,8 +47,10 @@ def rank(
             data={"max_images": max_images},
             extract={"device": device, "precision": precision, "batch_size": batch_size, "resume": resume},
             score={"names": tuple(score) if score else None, "rank_by": by or (score[0] if score else None)},
+            finetune={"seeds": seeds, "steps": steps},
             runner={"kind": runner, "workers": workers},
         )
+        options.only_with_confirm(confirm, seeds=seeds, steps=steps, budget=budget)
         from itm.run.check import check_request
 
         check_request(chosen)
@@ -62,6 +67,6 @@ def rank(
             typer.secho(f"not tracked: {problem}", fg="red", err=True)
         failed = any(data.reason or any(row.failures for row in data.rows) for data in ranking.data_sets)
         if confirm is not None:
-            failed |= confirm_first(chosen, store, confirm)
+            failed |= confirm_first(chosen, store, confirm, budget)
     if failed and not allow_failures:
         raise typer.Exit(1)

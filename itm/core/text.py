@@ -50,3 +50,15 @@ def pluralize(number: int, noun: str) -> str:
     """
     plural = noun + ("es" if noun.endswith("s") else "s")
     return f"{number:,} {noun if number == 1 else plural}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the largest suitable units.
+
+    >>> duration(0.2), duration(45), duration(750), duration(5000)
+    ('1 s', '45 s', '13 min', '1 h 23 min')
+    """
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

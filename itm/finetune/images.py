@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from itm.core.errors import DataError
+from itm.core.progress import progress_bar
 from itm.core.types import DataRef, SplitName
 from itm.data.pack import with_images_here
 from itm.data.pixels import Open
@@ -97,14 +98,19 @@ def read_images(table: pl.DataFrame, data: DataRef, config: dict[str, Any], devi
     canvas = config | {"input_size": [channels, math.ceil(LARGER * height), math.ceil(LARGER * width)], "crop_pct": 1.0}
     parts, canvases = {}, torch.empty(0)
     for split, own in rows.items():
-        decoded = _decoded(own, open_image, (config, canvas) if split == "train" else (config,))
+        configs = (config, canvas) if split == "train" else (config,)
+        decoded = _decoded(own, open_image, configs, f"{name}: {split} images")
         parts[split] = Part(decoded[0], torch.from_numpy(targets(own["target"].to_list())))
         canvases = decoded[1] if split == "train" else canvases
     mean, std = (255 * torch.tensor(config[word]).view(1, channels, 1, 1).to(device) for word in ("mean", "std"))
     return Images(parts, canvases, (height, width), mean, std, device)
 
 
-def _decoded(rows: pl.DataFrame, open_image: Open, configs: tuple[dict[str, Any], ...]) -> list[Tensor]:
+def _decoded(rows: pl.DataFrame, open_image: Open, configs: tuple[dict[str, Any], ...], title: str) -> list[Tensor]:
     """Return the images [n, channels, height, width] of all rows, preprocessed by each of the configurations."""
-    found = decode(rows, open_image, configs, workers=torch.get_num_threads(), ahead=len(rows))
+    found = []
+    with progress_bar(title, len(rows), "images") as advance:
+        for images in decode(rows, open_image, configs, workers=torch.get_num_threads(), ahead=len(rows)):
+            found.append(images)
+            advance(1)
     return [torch.stack(images) for images in zip(*found, strict=True)]

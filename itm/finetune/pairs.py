@@ -11,7 +11,9 @@ from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.core.types import Outcome
 from itm.finetune.confirm import confirm, pairs_of_first, params_of_first
+from itm.finetune.estimate import log_estimate
 from itm.finetune.runs import cached_runs, finetune
+from itm.finetune.steps import Deadline
 from itm.finetune.table import line, log_below_head, write_runs
 from itm.report.page import write_page
 from itm.run.engine import execute
@@ -29,13 +31,15 @@ Result = tuple[tuple[Outcome, ...], tuple[Confirmed, ...]]
 
 @dataclass(frozen=True)
 class FinetuneStage(Stage):
+    """Fine-tunes a model on a data set. A pair that is not finished at the deadline fails, and resumes the next time."""
+
     name: ClassVar[str] = "finetune"
     on_device: ClassVar[bool] = True
+    deadline: Deadline | None = None
 
     def compute(self, jobs: Sequence[Job], params: Params, store: Store) -> list[Outcome]:
-        return [
-            replace(job.outcome, runs=finetune(job.model, job.data, params.finetune, params.extract, store)) for job in jobs
-        ]
+        own = params.finetune, params.extract, store, self.deadline
+        return [replace(job.outcome, runs=finetune(job.model, job.data, *own)) for job in jobs]
 
     def find_cached(self, jobs: Sequence[Job], params: Params, store: Store) -> dict[PairKey, Outcome]:
         found: dict[PairKey, Outcome] = {}
@@ -65,7 +69,8 @@ class Request:
     first: int = 0
 
     def narrow(self, whole: Plan) -> Plan:
-        chosen = whole.through(FINETUNE)
+        """Return the plan of fine-tuning, whose time limit begins now."""
+        chosen = whole.through(FinetuneStage(Deadline.after(self.params.limits.seconds)))
         return replace(chosen, pairs=pairs_of_first(whole, self.ranking, self.first)) if self.ranking else chosen
 
 
@@ -80,7 +85,9 @@ def request(params: Params, store: Store, first: int | None = None) -> Request:
 def run(params: Params, store: Store, first: int | None = None, runner: Executor | None = None) -> Result:
     """Fine-tune the zoo on every data set, or the `first` models of the ranking in `store`."""
     chosen = request(params, store, first)
-    planned = chosen.narrow(plan(chosen.params, store))
+    whole = plan(chosen.params, store)
+    log_estimate(chosen.narrow(whole), chosen.params, store)
+    planned = chosen.narrow(whole)
     outcomes = execute(planned, runner or executor(params.runner), store, chosen.params)
     return conclude(chosen, planned, outcomes, store)
 

@@ -25,6 +25,7 @@ from itm.features.identity import package_versions
 from itm.finetune import head as heads
 from itm.finetune.head import Evaluation, Head, train_head
 from itm.finetune.images import SPLITS, Images, read_images
+from itm.finetune.steps import Deadline, Progress, learning_rates, total_steps
 from itm.finetune.training import Training
 from itm.store.layout import Store
 from itm.store.mirror import local_store
@@ -39,18 +40,26 @@ FINETUNER = 2  # raise it when a change here changes accuracies
 RECIPE = ("batch_size", "warmup", "weight_decay", "crop", "mirror", "batch_norm", "precision")
 
 
-def finetune(model: ModelRef, data: DataRef, params: FinetuneParams, extract: ExtractParams, store: Store) -> tuple[Run, ...]:
+def finetune(
+    model: ModelRef,
+    data: DataRef,
+    params: FinetuneParams,
+    extract: ExtractParams,
+    store: Store,
+    deadline: Deadline | None = None,
+) -> tuple[Run, ...]:
     """Return the fine-tuning runs of `model` on `data`, one per protocol and seed, computing those that are not stored.
 
     Weights are trained on the training images, chosen on the validation images, and tested on the test images. `extract`
-    gives device and resume.
+    gives device and resume. A run that is not finished at the `deadline` is given up; those that are finished are kept.
 
     Raises
     ------
     DataError
         If the task is not classification, a split has no images, or an image changed since it was ingested.
     ModelError
-        If the model cannot be built, runs out of memory, or no learning rate keeps the loss finite.
+        If the model cannot be built, runs out of memory, is not ready at the deadline, or no learning rate keeps the loss
+        finite.
     StoreError
         If a run is missing and `extract.resume` is "only-cache".
     """
@@ -58,7 +67,7 @@ def finetune(model: ModelRef, data: DataRef, params: FinetuneParams, extract: Ex
         raise DataError(f"{data.name}: fine-tuning supports classification, and this is {data.target.kind}.")
     with ExitStack() as held:
         # the pair must not outlive this call: its memory is freed before the device is released
-        return _Pair(model, data, params, extract, local_store(store), held).runs()
+        return _Pair(model, data, params, extract, local_store(store), held, deadline).runs()
 
 
 def cached_runs(
@@ -73,17 +82,18 @@ def cached_runs(
         return None
 
 
-def learning_rates(params: FinetuneParams, train_images: int, classes: int) -> tuple[float, ...]:
-    """Return the learning rates to search. They are lower if classes have few training images."""
-    few = train_images < params.few_images * classes
-    return tuple(float(f"{rate / (params.few_images_divisor if few else 1):.6g}") for rate in params.learning_rates)
-
-
 class _Pair:
     """One model on one data set. The device, the images and the model are only used if a run is missing."""
 
     def __init__(
-        self, model: ModelRef, data: DataRef, params: FinetuneParams, extract: ExtractParams, store: Store, held: ExitStack
+        self,
+        model: ModelRef,
+        data: DataRef,
+        params: FinetuneParams,
+        extract: ExtractParams,
+        store: Store,
+        held: ExitStack,
+        deadline: Deadline | None,
     ) -> None:
         self.model, self.data, self.params, self.resume, self.store = model, data, params, extract.resume, store
         self.held, self.target, self.records = held, device(extract.device), RecordStore(store)
@@ -105,6 +115,7 @@ class _Pair:
             "packages": package_versions(),
         }
         self.starts: dict[int, Head] = {}
+        self.progress = Progress(self.title, total_steps(params, len(self.rates)), deadline)
 
     def runs(self) -> tuple[Run, ...]:
         seeds = [self.params.seed + number for number in range(self.params.seeds)]
@@ -117,6 +128,8 @@ class _Pair:
             options = self._recipe(*names) | {"search_steps": self.params.search, "learning_rates": self.rates}
         made = {"full": self._full, "head": self._head}[protocol]
         stored, cached = self._stored_or_made(f"{protocol}-{seed}", options, lambda: made(seed))
+        if cached and protocol == "full":
+            self.progress.skip(self.params.steps)
         return Run(
             data=self.data.name,
             data_hash=self.data.hash,
@@ -144,7 +157,9 @@ class _Pair:
     @cached_property
     def _training(self) -> Training:
         images = self._images  # read before the model is built, so that errors in them cost less
-        return Training(load.build(self.model), images, self.data.target, self.params, self.title)
+        training = Training(load.build(self.model), images, self.data.target, self.params, self.title)
+        training.on_step = self.held.enter_context(self.progress.shown())
+        return training
 
     def _start(self, seed: int) -> Head:
         """Return the head that full fine-tuning starts from."""
@@ -158,7 +173,8 @@ class _Pair:
 
     def _full(self, seed: int) -> Values:
         params, training, rate = self.params, self._training, self._rate
-        trained = training.fit(self._start(seed), rate, params.steps, params.evaluations, seed)
+        with self.progress.run(params.steps):
+            trained = training.fit(self._start(seed), rate, params.steps, params.evaluations, seed)
         if trained is None:
             raise ModelError(
                 f"{self.title}: the loss of seed {seed} stopped being finite at learning rate {rate:g}; add lower ones."
@@ -185,11 +201,16 @@ class _Pair:
         seed, steps = self.params.seed, self.params.search
 
         def made() -> Values:
-            trained = self._training.fit(self._start(seed), rate, steps, 1, seed)
+            training, start = self._training, self._start(seed)
+            with self.progress.run(steps):
+                trained = training.fit(start, rate, steps, 1, seed)
             accuracy, loss = (trained.val.accuracy, trained.val.loss) if trained else (None, None)
             return {"val_accuracy": accuracy, "val_loss": loss}
 
-        return self._stored_or_made(f"search-{seed}-{rate:g}", self._recipe() | {"search_steps": steps}, made)[0]
+        values, cached = self._stored_or_made(f"search-{seed}-{rate:g}", self._recipe() | {"search_steps": steps}, made)
+        if cached:
+            self.progress.skip(steps)
+        return values
 
     def _recipe(self, *more: str) -> dict[str, Any]:
         return self.params.model_dump(mode="json", include={*RECIPE, *more})

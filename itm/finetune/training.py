@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from itm.core.errors import ModelError
+from itm.core.progress import progress_bar
 from itm.core.sections import FinetuneParams
 from itm.core.types import SplitName, TargetSpec
 from itm.finetune.head import Embedded, Evaluation, Head, evaluate, train_head
@@ -67,6 +68,7 @@ class Training:
     def __init__(self, backbone: nn.Module, images: Images, target: TargetSpec, params: FinetuneParams, title: str) -> None:
         self.images, self.target, self.params, self.title = images, target, params, title
         self.kind = get_kind(target.kind)
+        self.on_step: Callable[[], None] = lambda: None  # called after each step
         device = images.device
         backbone.requires_grad_(True).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = Network(backbone, nn.Linear(1, 1))  # the width is known once there are embeddings
@@ -116,9 +118,13 @@ class Training:
     def _embed(self) -> Embedded:
         found: Embedded = {}
         self.model.eval()
-        with torch.inference_mode(), self._autocast():
+        bar = progress_bar(f"{self.title}: embeddings", sum(map(len, self.images.splits.values())), "images")
+        with torch.inference_mode(), self._autocast(), bar as advance:
             for split in SPLITS:
-                batches = [(self.model.embed(images).float(), labels) for images, labels in self.images.batches(split)]
+                batches = []
+                for images, labels in self.images.batches(split):
+                    batches.append((self.model.embed(images).float(), labels))
+                    advance(len(labels))
                 embedding = torch.cat([values for values, _ in batches])
                 if embedding.ndim != 2 or not embedding.isfinite().all():
                     raise ModelError(f"{self.title}: embeddings are not finite numbers [images, width]; try precision fp32.")
@@ -154,6 +160,7 @@ class Training:
             finite = self._step(rows, optimiser, generator)
             schedule.step()
             trained, seconds = trained + len(rows), seconds + time.perf_counter() - started
+            self.on_step()
             if not finite:
                 return None
             if step not in evaluated_at:

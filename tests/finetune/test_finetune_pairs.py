@@ -130,6 +130,12 @@ def test_rank_confirms_its_first(call, here):
     best = max(found["candidates"], key=lambda row: (row["val"]["value"], -row["rank"]))
     assert found["leader"] == best["model"]
     assert set(read_table(store.finetuned)["protocol"]) == {"full", "head"}
+    assert "--steps is an option of fine-tuning; add --confirm N" in call("rank", "--steps", "2", status=2).stderr
+    assert "finetune.seeds: " in call("rank", "--confirm", "1", "--seeds", "0", status=2).stderr
+    call("rank", "--confirm", "1", "--seeds", "1", "--steps", "2", "--budget", "600")
+    (short,) = read_json(store.confirmed)["data_sets"]
+    assert [row["seeds"] for row in short["candidates"]] == [1]
+    call("rank", "--confirm", "2")
     assert "Invalid value for '--confirm'" in call("rank", "--confirm", "0", status=2).stderr
     page = (store.reports / "index.html").read_text()
     said = printed.stdout.splitlines()[-2]
