@@ -31,7 +31,7 @@ def run(params: Params, store: Store) -> tuple[Ranking, str]:
     """Rank every model on every data set. Return the ranking, and why it was not tracked, if so."""
     planned = ingest(params, store)
     outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
-    log.info("%s", counts(outcomes))
+    log.info("%s", counts(planned, outcomes))
     result = rank(opaque(planned), opaque(outcomes), params, store)
     problem = ""
     if params.track.uri:

@@ -70,7 +70,7 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
         planned = ingest(params, store)
     with _timed("compute", steps):
         outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
-    log.info("%s", counts(outcomes))
+    log.info("%s", counts(planned, outcomes))
     with _timed("rank", steps):
         ranking = rank(opaque(planned), opaque(outcomes), params, store)
     recommended = read_recommended(store)
@@ -79,7 +79,7 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
         started=started,
         params=options_key(ranking),
         standings=tuple(standing(data, recommended.get(data.data)) for data in ranking.data_sets),
-        work=work(outcomes),
+        work=work(planned, outcomes),
         steps=steps,
     )
     changes = compare(ranking, params.score, recommended, before[-1] if before else None)

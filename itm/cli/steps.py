@@ -67,11 +67,13 @@ def extract(
             data={"max_images": max_images},
             extract={"device": device, "precision": precision, "batch_size": batch_size, "resume": resume},
         )
+        from itm.core.text import pluralize
+
         outcomes, failed = _run_pairs(chosen, store, stages=1)
         for features in (outcome.features for outcome in outcomes):
             if features:
                 how = "cached" if features.cached else f"{features.images_per_second:.0f} images/s"
-                typer.echo(f"{features.model} on {features.data}: {features.rows} rows ({how}) -> {features.path}")
+                typer.echo(f"{features.model} on {features.data}: {pluralize(features.rows, 'row')} ({how}) -> {features.path}")
     if failed:
         raise typer.Exit(1)
 

@@ -32,7 +32,7 @@ def run(params: Params, store: Store, runner: Executor | None = None) -> Ranking
     """
     planned = plan(params, store)
     outcomes = execute(planned, runner or executor(params.runner), store, params)
-    log.info("%s", counts(outcomes))
+    log.info("%s", counts(planned, outcomes))
     return conclude(planned, outcomes, params, store)
 
 

@@ -81,11 +81,11 @@ def test_a_ranking_is_computed_once(params, store, caplog):
     assert [row.rank for row in data.rows] == [1, 2]
     assert all(set(row.scores) == {"knn", "logme"} and row.facts for row in data.rows)
     assert all(row.scores["knn"].details.keys() >= {"balanced_accuracy", "baseline"} for row in data.rows)
-    assert "extracted 2 pairs (0 cached), computed 4 scores (0 cached), 0 pairs with failures" in caplog.text
+    assert "extracted 2 pairs (0 cached), computed 4 scores (0 cached), no failures" in caplog.text
     scores = store.scores.read_bytes()
     caplog.clear()
     again = pipeline.run(params, store)
-    assert "extracted 0 pairs (2 cached), computed 0 scores (4 cached), 0 pairs with failures" in caplog.text
+    assert "extracted 0 pairs (2 cached), computed 0 scores (4 cached), no failures" in caplog.text
     assert again == ranking == read_ranking(store)
     assert store.scores.read_bytes() == scores
     assert (store.reports / "index.html").is_file()
@@ -109,7 +109,7 @@ def test_adding_and_removing_a_model_computes_only_what_is_new(params, store, ca
     before = pipeline.run(params, store)
     caplog.clear()
     more = pipeline.run(_changed(params, "zoo", models=(LONG, SHORT, TEXTURES)), store)
-    assert "extracted 1 pairs (2 cached), computed 2 scores (4 cached)" in caplog.text
+    assert "extracted 1 pair (2 cached), computed 2 scores (4 cached)" in caplog.text
     assert {row.model for row in more.data_sets[0].rows} == {LONG, SHORT, TEXTURES}
     less = pipeline.run(_changed(params, "zoo", models=(SHORT,)), store)
     assert [row.model for row in less.data_sets[0].rows] == [SHORT]
@@ -203,7 +203,7 @@ def test_a_damaged_feature_file_is_rebuilt_with_the_same_scores(params, store, c
     caplog.clear()
     pipeline.run(params, store)
     assert "is damaged or not a feature file" in caplog.text
-    assert "extracted 1 pairs (1 cached), computed 4 scores (0 cached), 0 pairs with failures" in caplog.text
+    assert "extracted 1 pair (1 cached), computed 4 scores (0 cached), no failures" in caplog.text
     assert store.scores.read_bytes() == scores
 
 
