@@ -114,7 +114,8 @@ def standings_figure(pool: PoolResults) -> Figure:
     with style():
         figure = Figure(figsize=(WIDTH, 1.5 + 0.22 * len(found)), layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(f"{pool.name}: {len(pool.models)} models fine-tuned on {len(pool.sets)} data sets")
+        size = f"{pluralize(len(pool.models), 'model')} fine-tuned on {pluralize(len(pool.sets), 'data set')}"
+        axes.set_title(f"{pool.name}: {size}")
         axes.set_xlabel("weighted tau with accuracy after full fine-tuning: mean over data sets, 95 % interval")
         axes.grid(axis="x")
         axes.set_axisbelow(True)

@@ -8,7 +8,7 @@ from rich.text import Text
 from itm.agreement import Spread
 from itm.benchmark.results import PoolResults, PredictorResult
 from itm.benchmark.verdict import verdict, with_bounds
-from itm.core.text import format_fixed
+from itm.core.text import format_fixed, pluralize
 from itm.report.terminal import plain_table, print_whole
 
 HEADINGS = ("tau_w, 95 %", "worst set", "regret", "top-1", "top-3", "minus ITM, 95 %", "pools of 10", "failed", "tied")
@@ -19,7 +19,7 @@ def title(pool: PoolResults) -> str:
     """Return the size of a pool and what chance reaches in it."""
     left_out = f" ({', '.join(pool.left_out)} left out, not measured on every model)" if pool.left_out else ""
     return (
-        f"{pool.name}: {len(pool.models)} models, {len(pool.sets)} data sets{left_out}; "
+        f"{pool.name}: {pluralize(len(pool.models), 'model')}, {pluralize(len(pool.sets), 'data set')}{left_out}; "
         f"5 % of random orders reach a mean tau_w of {format_fixed(pool.chance, 2)}"
     )
 
@@ -39,7 +39,7 @@ def print_standings(pool: PoolResults, console: Console) -> None:
             table.add_row(*map(Text, (one.name, *_cells(one))), style=style)
     print_whole(table, console)
     for sentence in verdict(pool):
-        console.print(Text(sentence), soft_wrap=not console.is_terminal)
+        console.print(Text(sentence.removeprefix(f"{pool.name}: ")), soft_wrap=not console.is_terminal)
     console.print()
 
 
@@ -60,7 +60,8 @@ def short_markdown(pools: Sequence[PoolResults]) -> str:
     first = pools[0]
     others = [{one.name: one for one in pool.results} for pool in pools[1:]]
     headings = [f"tau_w, {pool.name}" for pool in pools] + ["worst set", "regret", "top-1"]
-    lines = [f"| {first.name}: {len(first.models)} models, {len(first.sets)} data sets | {' | '.join(headings)} |"]
+    size = f"{pluralize(len(first.models), 'model')}, {pluralize(len(first.sets), 'data set')}"
+    lines = [f"| {first.name}: {size} | {' | '.join(headings)} |"]
     lines.append("|---" * (len(headings) + 1) + "|")
     for kind, own in by_kind(first.results):
         for one in own:
@@ -96,7 +97,7 @@ def _cells(one: PredictorResult) -> tuple[str, ...]:
         format_fixed(one.regret, 1),
         f"{100 * one.top1:.0f} %",
         f"{100 * one.top3:.0f} %",
-        "-" if against is None else f"{against.mean:+.2f} [{against.low:+.2f}, {against.high:+.2f}]",
+        "-" if against is None else with_bounds(against, "+"),
         with_deviation(one.sub_pools),
         str(one.failed),
         str(one.tied),

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from itm.agreement import Interval
 from itm.benchmark.measurements import read_measurements
 from itm.benchmark.predictors import Kind
 from itm.benchmark.results import PoolResults, PredictorResult, evaluate_pool
-from itm.benchmark.standings_table import markdown
+from itm.benchmark.standings_table import markdown, print_standings
 from itm.benchmark.verdict import verdict
 
 ITM = (0.5, 0.3, 0.7)
@@ -103,3 +104,15 @@ def test_verdict_of_measurements(measured_folder: Callable[..., Path]) -> None:
     assert "knn (+0.00 [+0.00, +0.00])" in sentences[2]
     assert sentences[3] == "Of 1 other score, clearly better than ITM: none; clearly worse: 1."
     assert markdown(found).endswith("\n\n" + " ".join(sentences) + "\n")
+
+
+def test_tables_print_no_negative_zero_and_one_data_set() -> None:
+    text = markdown(pool(result("knn", "control", 0.499, (-0.004, 0.003)), result("lda", "score", 0.5, (-0.004, -0.001))))
+    assert "-0.00" not in text
+    assert "| +0.00 [+0.00, +0.00] |" in text
+    assert "small: 2 models, 1 data set;" in text
+
+
+def test_the_terminal_names_a_pool_once(capsys: pytest.CaptureFixture[str]) -> None:
+    print_standings(pool(result("knn", "control", 0.4, (-0.2, 0.0))), Console(width=300))
+    assert capsys.readouterr().out.count("small: ") == 1
