@@ -22,13 +22,13 @@ def bars_caption(ranking: DataRanking, figure: Figure) -> str:
     return " ".join(lines)
 
 
-def cost_caption(ranking: DataRanking) -> str:
+def cost_caption(ranking: DataRanking, figure: Figure) -> str:
     """Return the caption of the scores against cost."""
     known = [row for row in ranked(ranking) if row.facts and row.estimate]
     if not known:
         return "The cost of no ranked model is known."
     lines = ["Numbers are ranks, upright lines are 95 % confidence intervals."]
-    if len(known) > 1:
+    if len(figure.axes[0].lines[0].get_xydata()) > 1:  # the first line is the dashed one
         lines.append("The dashed line connects the models with a higher score than every cheaper model.")
     if len(known) > MOST_MODELS:
         lines.append(f"Only the first {MOST_MODELS} models and those on the dashed line are drawn.")

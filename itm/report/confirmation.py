@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from itm.core.confirmations import Accuracy, Candidate, Confirmed
-from itm.core.text import join_names
+from itm.core.text import join_names, pluralize
 
 
 def of_data(data: str, confirmed: Iterable[Confirmed]) -> Confirmed | None:
@@ -39,9 +39,10 @@ def caption(confirmed: Confirmed) -> str:
     for row in confirmed.finished:
         assert row.val
         assert row.test
+        seeds = f", and from the spread of {row.seeds} seeds" if row.seeds > 1 else ""
         return (
-            f"Accuracies in percent after fine-tuning, with 95 % intervals from {row.val.images:,} validation and "
-            f"{row.test.images:,} test images and the spread of the seeds."
+            "Accuracies in percent after fine-tuning, with 95 % intervals from "
+            f"{pluralize(row.val.images, 'validation image')} and {pluralize(row.test.images, 'test image')}{seeds}."
         )
     return ""
 

@@ -18,7 +18,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
 const markCut = new ResizeObserver(entries => {
   for (const { target } of entries) {
     const around = target.closest(".scroll");
-    around.classList.toggle("cut", around.scrollWidth > around.clientWidth + 1);
+    around.classList.toggle("cut", around.scrollWidth > around.clientWidth + 8);
   }
 });
 for (const around of document.querySelectorAll(".scroll")) for (const watched of [around, ...around.children]) markCut.observe(watched);

@@ -155,7 +155,9 @@ def _pictures(data: DataRanking, number: int) -> tuple[Picture, ...]:
         Picture(
             inline(bars, f"data-{number}-scores-", f"{data.rank_by} of every model on {data.data}"), bars_caption(data, bars)
         ),
-        Picture(inline(costs, f"data-{number}-cost-", f"{data.rank_by} against cost on {data.data}"), cost_caption(data)),
+        Picture(
+            inline(costs, f"data-{number}-cost-", f"{data.rank_by} against cost on {data.data}"), cost_caption(data, costs)
+        ),
     )
 
 

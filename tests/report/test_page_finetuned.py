@@ -106,8 +106,10 @@ def test_captions_describe_what_is_drawn() -> None:
     plain = replace(plain, rows=tuple(replace(r, estimate=replace(r.estimate, details={})) for r in plain.rows if r.estimate))
     said = bars_caption(plain, score_bars(plain))
     assert said == "Marks are scores, bars are 95 % confidence intervals. The first model is bold."
-    assert "The dashed line connects" in cost_caption(data)
+    assert "The dashed line connects" in cost_caption(data, score_against_cost(data))
     unknown = changed(data, facts=None)
     assert score_against_cost(unknown).axes[0].texts[0].get_text() == "No model has both a score and a known cost"
-    assert cost_caption(unknown) == "The cost of no ranked model is known."
-    assert "dashed" not in cost_caption(replace(data, rows=data.rows[:1]))
+    assert cost_caption(unknown, score_against_cost(unknown)) == "The cost of no ranked model is known."
+    for rows in (data.rows[:1], [replace(row, estimate=data.rows[0].estimate) for row in data.rows[:2]]):
+        one_front = replace(data, rows=tuple(rows))
+        assert "dashed" not in cost_caption(one_front, score_against_cost(one_front))
