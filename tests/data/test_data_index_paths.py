@@ -41,7 +41,7 @@ def test_other_spellings_of_a_path_are_read(take, write, change):
 def test_another_spelling_is_logged(take, write, caplog):
     caplog.set_level("INFO", "itm")
     take(write(lambda path: path.replace("/", "\\")))
-    assert "index.csv: 20 paths read without backslashes" in caplog.text
+    assert "index.csv: 20 paths read with slashes instead of backslashes" in caplog.text
 
 
 @pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
@@ -158,3 +158,15 @@ def test_a_folder_name_with_a_plus_sign_can_be_a_root(petals, take):
         "path,label\n" + "".join(f"{p.relative_to(root)},{p.parent.name}\n" for p in root.rglob("*.png"))
     )
     assert take(f"csv:{root}/index.csv?root={str(root).replace('&', '%26')}").images == 20
+
+
+def test_a_suggested_root_can_be_copied(petals, take):
+    root = petals.rename(petals.with_name("50% & more? yes"))
+    rows = "".join(f"{path},{path.parent.name}\n" for path in root.rglob("*.png"))
+    lists = petals.parent / "lists"
+    lists.mkdir()
+    (lists / "index.csv").write_text(f"path,label\n{rows}")
+    with pytest.raises(DataError, match=r"write \?root=") as caught:
+        take(f"csv:{lists}/index.csv")
+    suggested = str(caught.value).partition("write ")[2].partition(".")[0]
+    assert take(f"csv:{lists}/index.csv{suggested}").images == 20

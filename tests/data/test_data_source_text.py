@@ -16,6 +16,9 @@ from itm.data.sources.parse import known_sources, parse_source
         ("no/such/place", "no such folder"),
         ("https://example.org/a.zip", "unknown kind of source 'https'. Known: folder:PATH, digits, synthetic:FAMILY, csv:PATH"),
         ("csv:", "nothing follows the colon"),
+        ("csv", "'csv': the place is missing; write csv:PATH."),
+        ("folder", "'folder': the place is missing; write folder:PATH."),
+        ("synthetic", "'synthetic': the place is missing; write synthetic:FAMILY."),
         ("csv:?target=x", "nothing follows the colon"),
         ("csv:no.csv", "no such file"),
         ("digits:all", "digits has no path"),
@@ -166,3 +169,10 @@ def test_an_archive_is_told_to_be_unpacked(take, tmp_path, name):
     (tmp_path / name).write_bytes(b"PK")
     with pytest.raises(DataError, match="is an archive; unpack it and name the folder"):
         take(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["csv", "folder", "synthetic"])
+def test_a_folder_named_like_a_source_with_a_place_is_a_folder(petals, take, monkeypatch, name):
+    petals.rename(petals.with_name(name))
+    monkeypatch.chdir(petals.parent)
+    assert take(name).images == 20

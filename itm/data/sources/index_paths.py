@@ -51,10 +51,10 @@ class Places:
         plain = given.strip().replace("\\", "/")
         spellings = (
             (given, ""),
-            (given.strip(), "blanks at the ends"),
-            (plain, "backslashes"),
-            (unicodedata.normalize("NFC", plain), "another Unicode form"),
-            (unicodedata.normalize("NFD", plain), "another Unicode form"),
+            (given.strip(), "without blanks at the ends"),
+            (plain, "with slashes instead of backslashes"),
+            (unicodedata.normalize("NFC", plain), "in another Unicode form"),
+            (unicodedata.normalize("NFD", plain), "in another Unicode form"),
         )
         for spelling, change in spellings:
             inside = self._inside(spelling)
@@ -94,11 +94,11 @@ class Places:
         if other := self._with_other_suffix(relative):
             return f"the suffix differs: there is {other!r}"
         if tail := self.tail(relative):
-            root = f", or write ?root={self.base.parent}" if is_file(self.base.parent / relative) else ""
+            root = f", or write ?root={as_option(self.base.parent)}" if is_file(self.base.parent / relative) else ""
             return tail + root
         for parent in (*self.base.absolute().parents[:3], *self._folders(self.base)):
             if is_file(parent / relative):
-                return f"it is in {parent}; write ?root={parent}"
+                return f"it is in {parent}; write ?root={as_option(parent)}"
         return f"looked for {(self.base / relative).absolute()}"
 
     def tail(self, given: str) -> str:
@@ -130,6 +130,11 @@ class Places:
 
     def _folders(self, folder: Path) -> list[Path]:
         return [path for name in _names(folder)[:MOST_FOLDERS] if is_folder(path := folder / name)]
+
+
+def as_option(path: Path) -> str:
+    """Return a path as the value of an option: marks that separate options are written as numbers."""
+    return str(path).replace("%", "%25").replace("&", "%26").replace("?", "%3F")
 
 
 def _is_foreign(given: str) -> bool:

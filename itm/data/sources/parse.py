@@ -85,7 +85,7 @@ def _parse(name: str, text: str) -> NamedSource:
         scheme = DEPRECATED[scheme]
         text = f"{scheme}:{rest}"
     known = known_sources()
-    if scheme in known and (colon or text == scheme):
+    if scheme in known and (colon or known[scheme].usage == scheme):
         found = _of_scheme(known[scheme], rest, bool(colon))
     elif text and is_folder(expand(text)):
         found = known["folder"].parse(text, {})
@@ -125,6 +125,8 @@ def _options(source: type[Source], rest: str, query: str) -> dict[str, OptionVal
 
 def _unknown(text: str) -> DataError:
     scheme, colon, _ = text.partition(":")
+    if scheme in known_sources():
+        return DataError(f"{text!r}: the place is missing; write {known_sources()[scheme].usage.partition('?')[0]}.")
     if is_file(expand(text)) and text.lower().endswith(ARCHIVES):
         return DataError(f"{text!r} is an archive; unpack it and name the folder that has one sub-folder per class.")
     if is_file(expand(text)):

@@ -13,7 +13,7 @@ from itm.data.local_files import expand, is_file, is_folder
 from itm.data.rows import SPLIT_NAMES, Listing, Row, read_split
 from itm.data.sources.base import OptionValue, Source, register_source
 from itm.data.sources.index_columns import Columns, Wanted, read_csv_columns, read_parquet_columns
-from itm.data.sources.index_paths import Places, is_left_by_system
+from itm.data.sources.index_paths import Places, as_option, is_left_by_system
 from itm.kinds import get_kind
 from itm.store.layout import Store
 
@@ -102,11 +102,7 @@ class _Table(Source):
             rows[number] = rows[number].reject(
                 "too many cells", f"{reason}; put a cell that holds a separator into quotation marks"
             )
-        notes = [
-            f"{self.file}: {pluralize(count, 'path')} read without {change}"
-            for change, count in places.changes.items()
-            if change
-        ]
+        notes = [f"{self.file}: {pluralize(count, 'path')} read {change}" for change, count in places.changes.items() if change]
         return Listing(tuple(_with_root(rows, places)), notes=(*columns.notes, *notes), warnings=columns.warnings)
 
     def _read(self) -> Columns:
@@ -178,5 +174,5 @@ def _with_root(rows: Sequence[Row], places: Places) -> Sequence[Row]:
     elif common == common.parent:
         advice = "name the folder of all images with ?root=FOLDER"
     else:
-        advice = f"write ?root={common}"
+        advice = f"write ?root={as_option(common)}"
     return [row.reject("outside the folder", f"{row.reason}; {advice}") if row.path in outside else row for row in rows]
