@@ -43,10 +43,9 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     if folder := hidden_folder(found):
         log.warning("%s: reading the built-in data set; write ./%s for the folder of this name", found.name, folder)
     listing = found.source.list(store)
-    for note in listing.notes:
-        log.info("%s", note)
-    for warning in listing.warnings:
-        log.warning("%s", warning)
+    for level, texts in ((logging.INFO, listing.notes), (logging.WARNING, listing.warnings)):
+        for text in texts:
+            log.log(level, "%s", text.encode("utf-8", "backslashreplace").decode())  # names of files can be any bytes
     if not listing.rows:
         raise DataError(f"{found.text}: there are no images; check the path.")
     facts = listing_facts(listing, INGEST)

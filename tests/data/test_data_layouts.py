@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -180,6 +181,13 @@ def test_files_of_other_systems_are_no_images_and_no_class(petals, take, caplog,
     data = take(petals)
     assert (data.images, data.rejected, data.target.names) == (20, {}, ("daisy", "rose"))
     assert caplog.messages[0] == f"{petals}: ignored 3 hidden files or files of other systems: {name}"
+
+
+def test_a_hidden_file_whose_name_is_no_text_is_logged(petals, take, caplog):
+    caplog.set_level("INFO", "itm")
+    Path(os.fsdecode(os.fsencode(petals / "rose") + b"/.\xff")).touch()
+    take(petals)
+    assert caplog.messages[0].endswith("ignored 1 hidden file or files of other systems: .\\udcff")
 
 
 @pytest.mark.parametrize("name", FOLDERS)

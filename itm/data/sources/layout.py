@@ -25,7 +25,7 @@ class Entries:
 
     path: Path
     folders: tuple[Path, ...]
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
     ignored: tuple[str, ...]
 
     @property
@@ -35,7 +35,7 @@ class Entries:
 
     @property
     def has_pictures(self) -> bool:
-        return any(path.suffix.lower() in _PICTURES for path in self.files)
+        return any(name.lower().endswith(_PICTURES) for name in self.files)
 
     @property
     def names(self) -> set[str]:
@@ -50,6 +50,16 @@ class Layout:
     ignored: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    seen: dict[Path, Entries] = field(default_factory=dict)
+
+    def look_inside(self, folder: Path) -> Entries:
+        """Return what a folder holds, or nothing: a folder that cannot be listed is rejected later, by name."""
+        if folder not in self.seen:
+            try:
+                self.seen[folder] = look(folder)
+            except DataError:
+                self.seen[folder] = Entries(folder, (), (), ())
+        return self.seen[folder]
 
 
 def find_layout(folder: Path) -> Layout:
@@ -64,7 +74,7 @@ def find_layout(folder: Path) -> Layout:
     top = _unwrap(_opened(folder), layout, keep_splits=True)
     if not top.folders:
         raise _without_classes(top)
-    parts = {path: _look_inside(path) for path in top.folders}
+    parts = {path: layout.look_inside(path) for path in top.folders}
     splits = {path: split for path in parts if (split := read_split(path.name))}
     if splits and _are_splits(top, parts, splits):
         _add_splits(top, parts, splits, layout)
@@ -82,7 +92,7 @@ def find_layout(folder: Path) -> Layout:
 def look(folder: Path) -> Entries:
     """Return what a folder holds, sorted by name."""
     folders: list[Path] = []
-    files: list[Path] = []
+    files: list[str] = []
     ignored: list[str] = []
     try:
         with os.scandir(folder) as found:
@@ -90,19 +100,13 @@ def look(folder: Path) -> Entries:
                 a_folder = _is_folder(entry)
                 if is_clutter(entry.name, a_folder):
                     ignored.append(entry.name)
+                elif a_folder:
+                    folders.append(folder / entry.name)
                 else:
-                    (folders if a_folder else files).append(folder / entry.name)
+                    files.append(entry.name)
     except OSError as error:
         raise_unlistable(error)
     return Entries(folder, tuple(folders), tuple(files), tuple(ignored))
-
-
-def _look_inside(folder: Path) -> Entries:
-    """Return what a folder holds, or nothing: a folder that cannot be listed is rejected later, by name."""
-    try:
-        return look(folder)
-    except DataError:
-        return Entries(folder, (), (), ())
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -132,7 +136,7 @@ def _opened(folder: Path) -> Entries:
 def _unwrap(entries: Entries, layout: Layout, keep_splits: bool = False) -> Entries:
     """Go down while only one folder can have images, and it only holds folders: these are the classes."""
     for _ in range(DEEPEST):
-        parts = [_look_inside(path) for path in entries.folders]
+        parts = [layout.look_inside(path) for path in entries.folders]
         others = [part for part in parts if part.files and not part.folders and not part.has_pictures]
         inner = next((part for part in parts if part not in others), None)
         if inner is None or len(parts) != len(others) + 1 or entries.has_pictures or not inner.is_nested:
@@ -150,7 +154,7 @@ def _unwrap(entries: Entries, layout: Layout, keep_splits: bool = False) -> Entr
 
 def _without_classes(entries: Entries) -> DataError:
     found = f"has {pluralize(len(entries.files), 'file')} but no class folders" if entries.files else "is empty"
-    tables = [path for path in entries.files if path.suffix in (".csv", ".parquet")]
+    tables = [entries.path / name for name in entries.files if name.endswith((".csv", ".parquet"))]
     hint = f", or write {tables[0].suffix[1:]}:{tables[0]} if that is an index of the images" if tables else ""
     return DataError(
         f"{entries.path}: {found}; put the images of each class into a sub-folder with the name of the class{hint}."
