@@ -122,7 +122,15 @@ def _write(petals, content):
         ('path,label\na.png,x\n"b.png,y\nc.png,z\n', "the row that begins in line 3 do not match"),
         ("path,label,label\na.png,x,y\n", "2 columns are named 'label'; rename all but one"),
         ("cat/1.png,cat\ncat/2.png,cat\n", "the first line is a row and no header; .* names: path,label"),
-        ("filename,label\na.png,x\n", r"no column 'path'.* Found: filename, label; .* \?path=COLUMN"),
+        (
+            "filename,label\na.png,x\n",
+            r"no column 'path'.* Found: filename, label; .* Write \?path=filename if that is the column\.",
+        ),
+        (
+            "File Name;class\na.png;x\n",
+            r"no column 'path' and no column 'label'.* Write \?path=File%20Name&target=class if those are the columns\.",
+        ),
+        ("my image file,kind\na.png,x\n", r"Found: my image file, kind; .* with \?path=COLUMN, \?target=COLUMN"),
         ("path,label,split\na.png,x,tset\n", r"row 1 has the split 'tset' \(line 2\); did you mean 'test'"),
         ("\n\n", "is empty; write a first line"),
     ],

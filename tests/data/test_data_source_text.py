@@ -79,7 +79,7 @@ def test_a_wrong_option_is_named(source, words):
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_an_option_names_the_column_of_the_target(petals, write_table, take, kind):
     source = write_table(petals, kind, species=lambda path: path.parent.name)
-    advice = r"there is no column 'label'.* Name other columns with \?path=COLUMN, \?target=COLUMN, "
+    advice = r"there is no column 'label'.* Write \?target=species if that is the column\."
     with pytest.raises(DataError, match=advice):
         take(source)
     data = take(f"{source}?task=classification&target=species")

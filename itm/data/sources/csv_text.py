@@ -98,7 +98,7 @@ def _separator(path: Path, text: str, is_header: Callable[[Sequence[str]], bool]
         except DataError:
             continue
     fitting = [separator for separator, header in headers.items() if is_header(header)]
-    return fitting[0] if fitting else max(headers, key=lambda separator: len(headers[separator]), default=",")
+    return fitting[0] if fitting else max(headers, key=lambda one: (one != " ", len(headers[one])), default=",")
 
 
 def _decode(path: Path, content: bytes) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from urllib.parse import quote
 
 import polars as pl
 
@@ -13,6 +14,10 @@ from itm.core.text import join_names
 from itm.data.sources.csv_text import Cells, read_cells
 
 MOST_COLUMNS, LONGEST_NAME = 12, 40  # in a message
+_USUAL = {  # names that other tools give these columns
+    "path": ("file", "file_name", "file_path", "filename", "filepath", "image", "image_file", "image_path", "img", "img_path"),
+    "target": ("category", "class", "class_name", "label", "labels", "label_name", "species", "target", "y"),
+}
 _NUMBER = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?")
 _PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 
@@ -56,25 +61,35 @@ class Wanted:
             if near:
                 found[role] = near[0]
         if missing := [self.names[role] for role in self.needed if role not in found]:
-            raise self._missing(file, header, missing)
+            raise self._missing_error(file, header, missing)
         return found
 
     def fits(self, header: Sequence[str]) -> bool:
         names = {cell.casefold() for cell in header}
         return all(self.names[role].casefold() in names for role in self.needed)
 
-    def _missing(self, file: Path, header: Sequence[str], missing: list[str]) -> DataError:
+    def _missing_error(self, file: Path, header: Sequence[str], missing: list[str]) -> DataError:
         if any(PurePath(cell).suffix.lower() in _PICTURES for cell in header):
             first = f"{','.join(self.names[role] for role in self.needed)}"
             return DataError(f"{file}: the first line is a row and no header; add a first line with the names: {first}.")
         cut = [cell if len(cell) <= LONGEST_NAME else f"{cell[:LONGEST_NAME]}..." for cell in header[:MOST_COLUMNS]]
         cut += ["..."] * (len(header) > MOST_COLUMNS)
+        near = {role: name for role in self.needed if self.names[role] in missing and (name := _usual(role, header))}
         options = join_names([f"?{role}=COLUMN" for role in self.names], len(self.names))
+        advice = f"Name other columns with {options}."
+        if len(near) == len(missing):
+            options = "&".join(f"{role}={quote(name)}" for role, name in near.items())
+            advice = f"Write ?{options} if {'that is the column' if len(near) == 1 else 'those are the columns'}."
         return DataError(
             f"{file}: there is no column {' and no column '.join(map(repr, missing))}{did_you_mean(missing[0], header)} "
             f"Found: {', '.join(cut) or 'none'}; needed: "
-            f"{', '.join(self.names[role] for role in self.needed)}. Name other columns with {options}."
+            f"{', '.join(self.names[role] for role in self.needed)}. {advice}"
         )
+
+
+def _usual(role: str, header: Sequence[str]) -> str:
+    """Return the column with a usual name for a role, or nothing."""
+    return next((cell for cell in header if cell.casefold().replace(" ", "_") in _USUAL.get(role, ())), "")
 
 
 def read_csv_columns(file: Path, wanted: Wanted) -> Columns:
