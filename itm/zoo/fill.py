@@ -43,13 +43,18 @@ def fill(name: str, module: torch.nn.Module, path: Path, chosen: str | None, rul
     sets = _weight_sets(content, path, chosen, rules)
     fitting, whole = sets.fitting(required(module)), sets.whole()
     misfits: list[Misfit] = []
+    refusal = ""
     for own, convert in _attempts(fitting, whole, rules):
         try:
             tensors = convert(own.tensors) if convert else own.tensors
         except Exception as error:  # the conversions of timm expect their own files, and raise anything for others
             log.debug("%s: %s cannot be converted: %s", path, own.key, error)
             continue
-        misfit = load_state(module, rules.defaults | tensors, rules.unused)
+        try:
+            misfit = load_state(module, rules.defaults | tensors if rules.defaults else tensors, rules.unused)
+        except Exception as error:  # modules can check their weights in their own way
+            refusal = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            continue
         if not misfit:
             _log_taken(name, path, own, chosen, fitting if own in fitting else whole)
             if convert and not rules.always_convert:
@@ -61,6 +66,8 @@ def fill(name: str, module: torch.nn.Module, path: Path, chosen: str | None, rul
         misfits = [_jax_misfit(module, load_arrays, path)]
         if not misfits[0]:
             return
+    if refusal and not misfits:
+        raise ModelError(f"{path}: the model refuses these weights ({refusal}); check `architecture` or `factory`.")
     misfits = misfits or [Misfit(whole[0].tensors, [*required(module)], [*whole[0].tensors])]
     raise misfit_error(module, min(misfits, key=len), path)
 

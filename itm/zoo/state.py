@@ -1,5 +1,6 @@
 """Load weights into modules strictly: every parameter and every stored buffer must come from the file."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import torch
 
 from itm.core.errors import ModelError
-from itm.zoo.weight_sets import Tensors, is_counter
+from itm.zoo.weight_sets import Tensors, is_counter, keep_versions, versions_of
 
 HEADS = ("fc", "head", "classifier", "head_dist", "head.fc")
 SHOWN = 5
@@ -110,7 +111,9 @@ def _without_extras(module: torch.nn.Module, state: Tensors, unused: tuple[str, 
             return torch.equal(computed[name].to(tensor.dtype), tensor)
         return name.startswith(unused) or is_counter(tensor)
 
-    return {name: tensor for name, tensor in state.items() if not is_extra(name, tensor)}
+    kept: Tensors = OrderedDict((name, tensor) for name, tensor in state.items() if not is_extra(name, tensor))
+    keep_versions(kept, versions_of(state))
+    return kept
 
 
 def _hint(module: torch.nn.Module, misfit: Misfit) -> str:

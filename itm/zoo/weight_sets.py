@@ -5,7 +5,8 @@ Training scripts store weights under a key, beside other things, and with a pref
 those that fit a model, without wrappers and prefixes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ WRAPPER_MODULES = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_modu
 LOWER_RANK = ("student", "momentum", "encoder_k", "optim")  # what training scripts do not use afterwards
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WeightSet:
     """Tensors by name. `key` is their place in the file, `others` are names beside them that do not have their prefix."""
 
@@ -36,9 +37,7 @@ class WeightSets:
         self.found = dict(_nested(content, ""))
         self.averages_first = averages_first
         if chosen is not None:
-            inner = {f"{key}.{name}" if key else name: value for key, own in self.found.items() for name, value in own.items()}
-            own = {name.removeprefix(f"{chosen}."): value for name, value in inner.items() if name.startswith(f"{chosen}.")}
-            self.found = {chosen: own} if own else {}
+            self.found = dict(_chosen(self.found, f"{chosen}."))
 
     def fitting(self, wanted: Tensors) -> list[WeightSet]:
         """Return the sets with all names and shapes of `wanted` under a common prefix, which is removed."""
@@ -47,7 +46,7 @@ class WeightSets:
         for key, tensors in self._variants():
             for prefix in [name.removesuffix(anchor) for name in tensors if f".{name}".endswith(f".{anchor}")]:
                 if all((own := tensors.get(prefix + name)) is not None and own.shape == w.shape for name, w in wanted.items()):
-                    inner = {name.removeprefix(prefix): own for name, own in tensors.items() if name.startswith(prefix)}
+                    inner = without_prefix(tensors, prefix)
                     others = tuple(name for name in tensors if not name.startswith(prefix))
                     found.setdefault(id(inner[anchor]), WeightSet(f"{key}.{prefix}".strip("."), inner, others))
         return sorted(found.values(), key=self._rank)
@@ -68,7 +67,7 @@ class WeightSets:
         """Yield each set as it is, and without the names of wrapper modules inside its names."""
         for key, tensors in self.found.items():
             yield key, tensors
-            clean = {".".join(p for p in name.split(".") if p not in WRAPPER_MODULES): own for name, own in tensors.items()}
+            clean = _renamed(tensors, lambda name: ".".join(part for part in name.split(".") if part not in WRAPPER_MODULES))
             if clean.keys() != tensors.keys() and len(clean) == len(tensors):
                 yield key, clean
 
@@ -81,7 +80,8 @@ class WeightSets:
 def _nested(content: Any, key: str) -> Iterator[tuple[str, Tensors]]:
     if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         return
-    tensors = {name: own for name, value in content.items() if (own := _tensor(value)) is not None}
+    tensors: Tensors = OrderedDict((name, own) for name, value in content.items() if (own := _tensor(value)) is not None)
+    keep_versions(tensors, getattr(content, "_metadata", None))
     if tensors:
         yield key, tensors
     for name, value in content.items():
@@ -101,7 +101,43 @@ def _without_first_part(tensors: Tensors) -> tuple[str, Tensors] | None:
     if len(parts) != 1 or not all("." in name for name in named):
         return None
     prefix = parts.pop()
-    return prefix, {name.partition(".")[2]: own for name, own in tensors.items() if name.startswith(f"{prefix}.")}
+    return prefix, without_prefix(tensors, f"{prefix}.")
+
+
+def _chosen(found: Mapping[str, Tensors], chosen: str) -> Iterator[tuple[str, Tensors]]:
+    """Yield the sets under a key, and the parts of sets whose names begin with it."""
+    for key, tensors in found.items():
+        if f"{key}.".startswith(chosen):
+            yield key, tensors
+        elif not key or chosen.startswith(f"{key}."):
+            inner = without_prefix(tensors, chosen.removeprefix(f"{key}.") if key else chosen)
+            if inner:
+                yield chosen[:-1], inner
+
+
+def _renamed(tensors: Tensors, rename: Callable[[str], str | None]) -> Tensors:
+    """Return tensors and versions of modules under their new names, without those whose new name is None."""
+    found: Tensors = OrderedDict((new, own) for name, own in tensors.items() if (new := rename(name)) is not None)
+    versions = versions_of(tensors) or {}
+    new_names = {module: rename(f"{module}." if module else "") for module in versions}
+    keep_versions(found, {new.rstrip("."): versions[module] for module, new in new_names.items() if new is not None})
+    return found
+
+
+def without_prefix(tensors: Tensors, prefix: str) -> Tensors:
+    """Return the tensors whose names have a prefix, without it."""
+    return _renamed(tensors, lambda name: name.removeprefix(prefix) if name.startswith(prefix) else None)
+
+
+def versions_of(tensors: Tensors) -> Any:
+    """Return the versions of modules that torch stores with a state dict. Some modules cannot load without them."""
+    return getattr(tensors, "_metadata", None)
+
+
+def keep_versions(tensors: Tensors, versions: Any) -> None:
+    """Store versions of modules with a state dict."""
+    if versions and isinstance(tensors, OrderedDict):
+        vars(tensors)["_metadata"] = versions
 
 
 def is_counter(tensor: torch.Tensor) -> bool:

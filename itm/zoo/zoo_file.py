@@ -154,6 +154,10 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
             "`pretrained`, and the model by `architecture`."
         )
     checkpoint = None if entry.checkpoint is None else folder / entry.checkpoint.expanduser()
+    if checkpoint is not None and checkpoint.is_dir():
+        raise ParamsError(
+            f"{where}: checkpoint {checkpoint} is a folder; name the weight file in it{_weight_file_in(checkpoint)}"
+        )
     if checkpoint is not None and not checkpoint.is_file():
         raise ParamsError(f"{where}: checkpoint {checkpoint} is not a file; paths are relative to the folder of the zoo file.")
     if entry.std and min(entry.std) < 0.01:
@@ -175,6 +179,11 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
         family=entry.family,
         pretraining=entry.pretraining,
     )
+
+
+def _weight_file_in(folder: Path) -> str:
+    names = sorted(path.name for path in folder.glob("*") if path.suffix in WEIGHT_FILES)
+    return f", such as {names[0]}." if names else "."
 
 
 def _with_tag(architecture: str, where: str) -> str:

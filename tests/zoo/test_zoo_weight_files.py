@@ -5,6 +5,7 @@ import io
 import logging
 import tarfile
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,26 @@ from itm.zoo.weight_file import read_weight_file
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 Embeddings = Callable[..., torch.Tensor]
 State = dict[str, torch.Tensor]
+
+
+VERSIONED = """
+from torch import nn
+
+
+class Versioned(nn.Linear):
+    def _load_from_state_dict(self, state, prefix, metadata, *rest):
+        if metadata.get("version") != 7:
+            raise ValueError("version should be 7")
+        super()._load_from_state_dict(state, prefix, metadata, *rest)
+
+
+def versioned():
+    model = nn.Sequential()
+    model.layer = Versioned(2, 2)
+    model.forward_features = lambda x: x
+    model.forward_head = lambda x, pre_logits=False: x.mean((2, 3))
+    return model
+"""
 
 
 def written(model: ModelRef, content: Any, name: str = "weights.pth") -> ModelRef:
@@ -65,6 +86,19 @@ def prefixed(state: State, prefix: str) -> State:
 def test_weights_are_found_in_envelopes(saved: Saved, embeddings: Embeddings, wrap: Callable[[State], Any]) -> None:
     model, module = saved("test_resnet", num_classes=3)
     assert torch.equal(embeddings(build(written(model, wrap(module.state_dict())))), embeddings(module))
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "module.backbone."])
+def test_versions_of_modules_are_kept(tmp_path: Path, prefix: str) -> None:
+    (tmp_path / "versioned.py").write_text(VERSIONED)
+    state = OrderedDict(prefixed({"weight": torch.ones(2, 2), "bias": torch.ones(2)}, f"{prefix}layer."))
+    state._metadata = {f"{prefix}layer": {"version": 7}}  # type: ignore[attr-defined]
+    torch.save({"state_dict": state}, tmp_path / "versioned.pth")
+    model = ModelRef("own", factory=f"{tmp_path / 'versioned.py'}:versioned", checkpoint=tmp_path / "versioned.pth")
+    assert torch.equal(build(model).state_dict()["layer.weight"], torch.ones(2, 2))
+    save_file(state, tmp_path / "versioned.safetensors")
+    with pytest.raises(ModelError, match=r"the model refuses these weights \(ValueError: version should be 7"):
+        build(replace(model, checkpoint=tmp_path / "versioned.safetensors"))
 
 
 def test_averaged_model_loads(saved: Saved, embeddings: Embeddings) -> None:

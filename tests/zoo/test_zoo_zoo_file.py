@@ -145,6 +145,13 @@ def test_input_size_is_a_side_or_height_and_width(write_zoo: WriteZoo, written: 
     assert (model.preprocessing.input_size, failures) == (size, [])
 
 
+def test_folder_of_a_checkpoint_is_named_with_the_weight_file_in_it(write_zoo: WriteZoo, tmp_path: Path) -> None:
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "model.safetensors").touch()
+    _, (failure,) = read(write_zoo({**GOOD, "checkpoint": "hub/../hub"}))
+    assert "hub is a folder; name the weight file in it, such as model.safetensors." in failure.reason
+
+
 def test_invalid_entry_fails_only_if_its_name_matches(write_zoo: WriteZoo) -> None:
     path = write_zoo({"architecture": "test_vit", "checkpoint": "missing.pth"}, GOOD)
     assert read(path, "good.*")[1] == []
