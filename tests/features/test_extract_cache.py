@@ -1,18 +1,21 @@
 """Embeddings are kept under a key of everything that could change them, and found again by it."""
 
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from itm.core.errors import StoreError
-from itm.core.sections import DataParams
+from itm.core.keys import content_key
+from itm.core.sections import DataParams, ExtractParams
 from itm.core.types import Features, ModelRef
 from itm.data.index import read_index
 from itm.data.ingest import ingest
 from itm.features import identity
+from itm.features.extractors import Extractor
 from itm.store.feature_file import read_embeddings
 
 
@@ -108,3 +111,14 @@ def test_a_damaged_feature_file_is_computed_again(run, resnet, caplog):
     assert (again.path, again.cached) == (first.path, False)
     assert "is damaged" in caplog.text
     np.testing.assert_array_equal(embeddings_of(again), embeddings)
+
+
+def test_key_has_the_weights_key_only_where_one_is_chosen(resnet, shapes):
+    own, chosen = (
+        Extractor(model).identity(shapes, ("train",), ExtractParams(), torch.device("cpu"))
+        for model in (resnet, replace(resnet, weights_key="ema"))
+    )
+    facts = asdict(own)
+    del facts["weights_key"]
+    assert own.key == content_key(facts)
+    assert chosen.key == content_key(facts | {"weights_key": "ema"})
