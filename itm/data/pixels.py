@@ -21,6 +21,7 @@ from itm.data.problems import HEAD, UnusableImageError, explain
 
 log = logging.getLogger(__name__)
 
+NOT_A_FILE = "not a regular file"
 Open = Callable[[str], BinaryIO]  # opens the image at a location that a source gave
 
 # Formats of pictures. Pillow knows more, but among those are page descriptions that it hands to another program (EPS).
@@ -38,7 +39,7 @@ def open_file(path: str) -> BinaryIO:
     """
     local = Path(path)
     if not stat.S_ISREG(local.stat().st_mode):
-        raise OSError("not a regular file")
+        raise OSError(NOT_A_FILE)
     return local.open("rb")
 
 
@@ -54,7 +55,8 @@ def open_verified(location: str, id_: str, open_image: Open) -> Image.Image:
         with open_image(location) as stream:
             content = stream.read()
     except Exception as error:  # a source of another package raises what it likes
-        way_out = "ingest again" if isinstance(error, FileNotFoundError) else fix(error)
+        is_gone = isinstance(error, FileNotFoundError) or str(error) == NOT_A_FILE
+        way_out = "ingest again" if is_gone else fix(error)
         raise DataError(f"{location} can no longer be read ({cause(error)}); {way_out}.") from error
     if hashlib.sha256(content).hexdigest() != id_:
         raise DataError(f"{location} changed after it was ingested; ingest again.")

@@ -211,8 +211,8 @@ class _Round:
         for pair in pairs:
             pair.losses += 1
             if pair.losses >= self.params.runner.attempts:
-                reason = f"its worker was lost {pair.losses} times ({message}); memory may have run out."
-                self._fail(pair, step, reason)
+                reason = f"its worker was lost {pair.losses} times ({message})"
+                self._fail(pair, step, f"{reason}; memory may have run out: use fewer workers or smaller batches.")
 
 
 def _unfinished(pairs: Sequence[_Pair], plan: Plan) -> list[_Pair]:

@@ -135,7 +135,7 @@ def test_a_pair_that_takes_workers_down_fails_alone(run, log):
     passed, failed = found["kills its worker in second"]
     assert passed == "first"
     assert failed.startswith("second: its worker was lost 2 times (BrokenProcessPool: ")
-    assert failed.endswith("memory may have run out.")
+    assert failed.endswith("memory may have run out: use fewer workers or smaller batches.")
     assert log()[-4:] == [
         "second a kills its worker in second b",
         "second a",
