@@ -66,6 +66,6 @@ class Progress:
         self.skip(1)
         if self.deadline and time.time() >= self.deadline.at:
             raise ModelError(
-                f"{self.title}: was not ready after {duration(self.deadline.seconds)}, the limit of limits.seconds (--budget); "
+                f"was not ready after {duration(self.deadline.seconds)}, the limit of limits.seconds (--budget); "
                 "its finished runs are kept, and the same command with more time goes on from there."
             )

@@ -18,7 +18,7 @@ VERSION = 2  # increase it when the records of a confirmation change
 
 
 def write_confirmed(confirmed: Sequence[Confirmed], store: Store) -> None:
-    write_json(store.confirmed, {"version": VERSION, "data_sets": [asdict(one) for one in confirmed]})
+    write_json(store.confirmed, {"version": VERSION, "data_sets": [asdict(one) | {"pick": one.pick} for one in confirmed]})
 
 
 def read_confirmed(ranking: Ranking, store: Store) -> tuple[Confirmed, ...]:

@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from mlflow.store.db import utils as mlflow_databases
 
 from itm.core.errors import ParamsError, StoreError
+from itm.core.keys import content_key
 from itm.core.params import TrackParams
 from itm.core.secrets import has_password, hide_secrets, remember_secret, reveal
 from itm.store.layout import file_name
@@ -108,12 +109,20 @@ def get_experiment(client: MlflowClient, name: str, params: TrackParams) -> str:
         before = str(existing.artifact_location)
         if before == location or not (before.startswith("file:") and location.startswith("file:")):
             return found
-        old = f"{name} (files in {before.removeprefix('file://')})"[:LONGEST_NAME]
-        log.warning(
-            "the files of the MLflow experiment %r lie in another place; it is renamed to %r and a new one begins", name, old
-        )
+        old = _name_elsewhere(name, before)
+        log.warning("the files of the MLflow experiment %r lie in another place, so it is renamed to %r", name, old)
         client.rename_experiment(found, old)
+        if own := client.get_experiment_by_name(_name_elsewhere(name, location)):  # the store is back at an earlier place
+            client.rename_experiment(str(own.experiment_id), name)
+            return str(own.experiment_id)
     return str(client.create_experiment(name, location, tags={"mlflow.experimentKind": "custom_model_development"}))
+
+
+def _name_elsewhere(name: str, location: str) -> str:
+    """Return the name of the experiment of a data set whose files are not in the store in use."""
+    place = location.removeprefix("file://")
+    text = f"{name} (files in {place})"
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 9]}-{content_key(text)[:8]}"
 
 
 def code_commit() -> str:

@@ -84,6 +84,7 @@ def _log_data(
     tags = {
         ATTEMPT: state.attempt,
         MLFLOW_RUN_NOTE: ranking_note(data),
+        "ranking": store.ranking_name or "params.yaml",
         "data_source": data.source[:5000],
         "data_hash": data.hash,
         "rank_by": data.rank_by,

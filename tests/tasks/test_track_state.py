@@ -101,6 +101,18 @@ def test_a_copied_store_writes_nothing_to_the_old_place(made: Path, folder: Path
     assert len(parents(folder)) == 1
 
 
+def test_a_store_that_moves_to_and_fro_keeps_one_experiment_per_place(folder: Path) -> None:
+    other = folder.with_name("elsewhere")
+    for _ in range(2):
+        track(folder)
+        folder.rename(other)
+        track(other)
+        other.rename(folder)
+    names = [one.name for one in client_of(folder).search_experiments() if one.name.startswith(DATA)]
+    assert len(names) == 3  # of the place of the fixture, too
+    assert all(run.info.artifact_uri.startswith(other.as_uri()) for run in parents(folder))  # the last place
+
+
 def test_whatever_was_deleted_in_mlflow_is_made_again(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     track(folder)
     client, expected = client_of(folder), children(folder)
