@@ -53,6 +53,7 @@ _STYLE = {
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "figure.facecolor": THEME["paper"],
+    "font.family": ["sans-serif"],  # and for each text the fonts that have its letters: itm.report.fonts
     "font.size": 10,
     "grid.color": THEME["grid"],
     "savefig.dpi": 160,
