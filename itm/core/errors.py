@@ -89,6 +89,15 @@ def fix(error: BaseException) -> str:
     return _FIXES.get(_error_number(error), "check the disk or the network, and run again")
 
 
+def printable(text: str) -> str:
+    r"""Return text that UTF-8 can hold. Names of files can have bytes that are not text.
+
+    >>> printable("caf\udce9.png")
+    'caf\\udce9.png'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def is_expected(error: BaseException) -> bool:
     """Return whether an error can happen on any machine and is no defect of the program, so nobody needs its traceback."""
     return isinstance(error, ItmError) or is_out_of_memory(error) or bool(_error_number(error))

@@ -8,7 +8,7 @@ import os
 import re
 from urllib.parse import quote, unquote
 
-from itm.core.errors import ItmError, ParamsError, cause, fix, is_expected
+from itm.core.errors import ItmError, ParamsError, cause, fix, is_expected, printable
 
 SHORTEST = 4  # characters; hiding shorter strings would garble ordinary text
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -78,4 +78,4 @@ def error_message(error: BaseException) -> str:
         text = f"{f'{path}: ' if path else ''}{cause(error)}; {fix(error)}."
     else:
         text = cause(error) if not str(error).strip() else f"{type(error).__name__}: {cause(error)}"
-    return hide_secrets(text)
+    return printable(hide_secrets(text))

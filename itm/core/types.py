@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from itm.core.errors import printable
+
 Resume = Literal["always", "only-missing", "only-cache"]
 SplitName = Literal["train", "val", "test"]
 Protocol = Literal["full", "head"]
@@ -163,6 +165,9 @@ class Failure:
     model: str
     step: str
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", printable(self.reason))  # tables and pages are UTF-8
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itm.core.errors import StoreError, cause, fix
+from itm.core.errors import StoreError, cause, fix, printable
 
 log = logging.getLogger(__name__)
 
@@ -112,10 +112,10 @@ def scratch_file(folder: Path) -> IO[bytes]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 with line feeds on every system."""
+    """Write `text` as UTF-8 with line feeds on every system. Bytes of file names that are not text become JSON's escapes."""
 
     def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(printable(text), encoding="utf-8", newline="\n")
 
     write_atomically(path, write)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from itm.core.errors import StoreError
+from itm.core.errors import StoreError, printable
 from itm.core.keys import file_hash
 from itm.store.layout import Store
 from itm.store.records import RecordStore
@@ -75,10 +75,12 @@ def saved_hashes(store: Store) -> Iterator[None]:
 
 
 def _save(store: Store) -> None:
-    files = {path: list(cached) for path, cached in dict(_cache).items() if _is_unchanged(Path(path), cached[0])}
+    # a path can hold bytes that are not valid text; no record can have these
+    known = ((path, cached) for path, cached in dict(_cache).items() if path == printable(path))
+    files = {path: list(cached) for path, cached in known if _is_unchanged(Path(path), cached[0])}
     try:
         RECORDS.put(store.hashes, KEY, files)
-    except (StoreError, UnicodeError) as error:  # a path can hold bytes that are not valid text
+    except StoreError as error:
         log.warning("%s Weight files are read again by the next run.", error)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
-from itm.core.errors import StoreError, cause
+from itm.core.errors import StoreError, cause, printable
 from itm.core.rankings import Ranking
 from itm.store.files import delete, read_json, to_json, write_json, write_table, write_text
 from itm.store.layout import Store
@@ -30,7 +30,7 @@ def write_ranking(result: Ranking, table: pl.DataFrame, store: Store) -> None:
 
 def _contains(path: Path, text: str) -> bool:
     try:
-        return path.read_text(encoding="utf-8") == text
+        return path.read_text(encoding="utf-8") == printable(text)
     except (OSError, ValueError):
         return False
 

@@ -1,6 +1,7 @@
 """Messages about errors name path, cause and fix, and are never empty."""
 
 import errno
+import os
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from itm.core.errors import DataError, ItmError, ParamsError, cause
 from itm.core.params import Params
 from itm.core.secrets import error_message
+from itm.core.types import Failure
 from itm.core.yaml_records import read_yaml
 
 
@@ -34,6 +36,12 @@ from itm.core.yaml_records import read_yaml
 def test_message_names_path_cause_and_fix(error: Exception, message: str) -> None:
     assert error_message(error).startswith(message)
     assert "Errno" not in error_message(error)
+
+
+def test_bytes_that_are_not_text_do_not_spoil_a_message() -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    assert error_message(DataError(f"{name}: is damaged.")) == "caf\\udce9.png: is damaged."
+    assert Failure("data", "model", "extract", f"{name}: is damaged.").reason == "caf\\udce9.png: is damaged."
 
 
 def test_cause_has_no_error_number_and_is_never_empty() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import rmtree
 
 import pytest
+import yaml
 
 from itm.core.errors import StoreError
 from itm.core.params import Params
@@ -83,3 +84,23 @@ def test_files_from_the_future_are_used(params, store, caplog):
     assert pipeline.run(params, store) == first
     assert "extracted 0 pairs (1 cached)" in caplog.text
     assert read_ranking(store) == first
+
+
+def test_a_checkpoint_in_a_folder_whose_name_is_no_text_fails_alone(params, store, zoo_file, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    good = next(model for model in yaml.safe_load(zoo_file.read_text())["models"] if model["name"] == MODEL)
+    good |= {"checkpoint": str(zoo_file.parent / good["checkpoint"])}
+    bad = [
+        {"name": f"bad_{name}", "architecture": "test_resnet", "checkpoint": name} for name in ("none.pth", "empty.safetensors")
+    ]
+    (folder / "empty.safetensors").touch()
+    (folder / "zoo.yaml").write_text(yaml.safe_dump({"models": [good, *bad]}))
+    zoo = params.zoo.model_copy(update={"file": folder / "zoo.yaml", "models": ("*",)})
+    (data,) = pipeline.run(params.model_copy(update={"zoo": zoo}), store).data_sets
+    assert {row.model: row.status for row in data.rows} == {
+        MODEL: "ranked",
+        "bad_none.pth": "failed",
+        "bad_empty.safetensors": "failed",
+    }
+    assert all(r"caf\udce9" in row.failures[0].reason for row in data.rows if row.failures)

@@ -127,3 +127,16 @@ def test_what_was_hashed_before_an_error_is_remembered(weights: Path, tmp_path: 
     with pytest.raises(FileNotFoundError), saved_hashes(Store(tmp_path)):
         [cached_hash(path) for path in (weights, tmp_path / "missing")]
     assert _sha256(b"first") in Store(tmp_path).hashes.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_path_that_is_no_text_does_not_spoil_the_others(
+    weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (strange := tmp_path / os.fsdecode(b"caf\xe9")).write_bytes(b"other")
+    with saved_hashes(Store(tmp_path)):
+        assert [cached_hash(path) for path in (weights, strange)] == [_sha256(b"first"), _sha256(b"other")]
+    hash_cache._cache.clear()
+    with saved_hashes(Store(tmp_path)):
+        assert list(hash_cache._cache) == [str(weights)]
+    assert caplog.text == ""
