@@ -100,6 +100,8 @@ def printable(text: str) -> str:
 
 def is_expected(error: BaseException) -> bool:
     """Return whether an error can happen on any machine and is no defect of the program, so nobody needs its traceback."""
+    if isinstance(error, BrokenPipeError):  # whoever read the output, such as `head`, has enough: click ends the command
+        return False
     return isinstance(error, ItmError) or is_out_of_memory(error) or bool(_error_number(error))
 
 

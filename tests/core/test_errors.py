@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from itm.core.errors import DataError, ItmError, ParamsError, cause
+from itm.core.errors import DataError, ItmError, ParamsError, cause, is_expected
 from itm.core.params import Params
 from itm.core.secrets import error_message
 from itm.core.types import Failure
@@ -42,6 +42,12 @@ def test_bytes_that_are_not_text_do_not_spoil_a_message() -> None:
     name = os.fsdecode(b"caf\xe9.png")
     assert error_message(DataError(f"{name}: is damaged.")) == "caf\\udce9.png: is damaged."
     assert Failure("data", "model", "extract", f"{name}: is damaged.").reason == "caf\\udce9.png: is damaged."
+
+
+def test_only_errors_of_the_system_need_no_traceback() -> None:
+    expected = [OSError(errno.EIO, "x"), FileNotFoundError("x"), MemoryError(), DataError("x")]
+    assert all(map(is_expected, expected))
+    assert not any(map(is_expected, [ValueError("x"), OSError("x"), BrokenPipeError(errno.EPIPE, "x"), KeyError("x")]))
 
 
 def test_cause_has_no_error_number_and_is_never_empty() -> None:
