@@ -101,7 +101,7 @@ def cached_features(
         return None
     own = store.features(data.name, identity.model, identity.key)
     # Machines that share files find them by the name of the data set only.
-    same = store.same_features(data.name, identity.model, identity.key) if store.shared is None and not own.exists() else []
+    same = store.same_features(data.name, identity.model, identity.key) if store.shared is None and not exists(own) else []
     for path in (own, *same):
         try:
             if (features := _description(path, store, check)) is None or (path != own and features.kind != data.target.kind):
