@@ -137,7 +137,7 @@ def test_undeclared_channels_of_a_factory_are_refused_by_its_facts(tmp_path: Pat
     (tmp_path / "grey.py").write_text(GREY.replace("in_chans = 1", "pass"))
     model = ModelRef("odd", factory=f"{tmp_path / 'grey.py'}:grey", arguments={"channels": 4})
     module = build_on_meta(model)
-    with pytest.raises(ModelError, match=r"odd: returns no embedding for an image of 224 x 224 pixels and 3 channels"):
+    with pytest.raises(ModelError, match=r"odd: returns no embedding for an image of 224 pixels and 3 channels"):
         facts(model, module, preprocessing(model, module))
 
 
