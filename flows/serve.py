@@ -69,7 +69,7 @@ def server() -> Iterator[str]:
         return
     port = free_port()
     address = f"http://{HOST}:{port}/api"
-    command = [sys.executable, "-m", "prefect", "server", "start"]
+    command = ["prefect", "server", "start"]
     # Own session: Ctrl-C must not stop the server before the runner has reported its state
     process = start_server(command, port, {"PREFECT_API_URL": address}, own_session=True)
     try:
@@ -79,4 +79,4 @@ def server() -> Iterator[str]:
     finally:
         os.environ.pop("PREFECT_API_URL", None)
         process.terminate()
-        process.wait()
+        process.communicate()

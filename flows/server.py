@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import wraps
-from pathlib import Path
+from threading import Event, Thread
 from typing import ParamSpec, TypeVar
 
 import httpx
@@ -27,12 +26,12 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
-    PREFECT_HOME,
-    PREFECT_SERVER_DATABASE_CONNECTION_URL,
     get_current_settings,
     temporary_settings,
 )
 
+from flows.server_home import INLINE, check_database, check_home, known_cause
+from itm.cli.interrupt import end_command
 from itm.core.errors import ServerError
 from itm.core.secrets import has_password, hide_secrets
 
@@ -44,17 +43,17 @@ R = TypeVar("R")
 HOST = "127.0.0.1"
 PATIENCE = 180.0  # seconds; the first start makes a database
 ANSWER = 10.0  # seconds for a named server to answer
-LOCKED = 5.0  # seconds to wait for a locked database
-INLINE = "or use `--runner inline`, which needs no Prefect"
-CAUSES = {  # what Prefect's server and SQLite write, and what it means
-    "Can't locate revision": "was made by another version of Prefect",
-    "file is not a database": "is damaged",
-    "malformed": "is damaged",
-    "database is locked": "is locked by another process",
-    "readonly database": "cannot be written",
-    "unable to open database": "cannot be opened",
-    "disk is full": "is on a full disk",
-}
+# Runs a module like `python -m`, and ends it when its standard input is closed.
+TIED = """
+import os, runpy, signal, sys, threading
+def end():
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=end, daemon=True).start()
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 
 
 def needs_server(without: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -107,7 +106,7 @@ def provide_server() -> None:
     server = SubprocessASGIServer()  # the one that Prefect would start itself when it first needs it
     if server.running:
         return
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(prefect.__module_path__.parent)]
+    command = ["uvicorn", "--app-dir", str(prefect.__module_path__.parent)]
     command += ["--factory", "prefect.server.api.server:create_app", "--log-level", "error", "--lifespan", "on"]
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
     settings |= {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
@@ -115,6 +114,21 @@ def provide_server() -> None:
     server.server_process = start_server(command, port, settings)
     server.port, server.running = port, True
     atexit.register(server.stop)
+    atexit.register(_end_with(server.server_process).set)  # before the line above
+
+
+def _end_with(server: "subprocess.Popen[bytes]") -> Event:
+    """End the command if its server ends: Prefect would wait for it for minutes. Return the event that it may end."""
+    may_end = Event()
+
+    def wait() -> None:
+        status = server.wait()
+        time.sleep(0.5)  # a signal to the whole group is not a lost server
+        if not may_end.is_set():
+            end_command(f"error: the Prefect server of this command ended with status {status}", 2)
+
+    Thread(target=wait, daemon=True, name="server").start()
+    return may_end
 
 
 def check_server(address: str) -> None:
@@ -136,18 +150,19 @@ def check_server(address: str) -> None:
 def start_server(
     command: Sequence[str], port: int, settings: Mapping[str, str], *, own_session: bool = False
 ) -> "subprocess.Popen[bytes]":
-    """Start a Prefect server on the loopback interface, and wait until it answers.
+    """Start a Prefect server on the loopback interface, and wait until it answers. It ends with this process, even if killed.
 
     Raises
     ------
     ServerError
         If Prefect's home or database cannot be used, or the server ends or does not answer.
     """
-    _check_home()
-    _check_database()
+    check_home()
+    check_database()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [*command, "--host", HOST, "--port", f"{port}"],
+            [sys.executable, "-c", TIED, *command, "--host", HOST, "--port", f"{port}"],
+            stdin=subprocess.PIPE,  # closed when this process ends
             env=os.environ | settings | {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR"},
             stdout=output,
             stderr=output,
@@ -157,12 +172,12 @@ def start_server(
             _wait(process, f"http://{HOST}:{port}/api/health")
         except BaseException as error:
             process.kill()
-            process.wait()
+            process.communicate()
             if not isinstance(error, ServerError):
                 raise
             output.seek(0)
             said = output.read().decode(errors="replace")
-            raise ServerError(f"Prefect's server cannot be started: {_cause(said) or error}, {INLINE}.") from None
+            raise ServerError(f"Prefect's server cannot be started: {known_cause(said) or error}, {INLINE}.") from None
     return process
 
 
@@ -185,46 +200,6 @@ def _wait(process: "subprocess.Popen[bytes]", address: str) -> None:
             pass
         time.sleep(0.1)
     raise ServerError(f"it did not answer in {PATIENCE:g} s; try `prefect server start` by hand")
-
-
-def _check_home() -> None:
-    home = Path(str(PREFECT_HOME.value()))
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=home):
-            pass
-    except OSError as error:
-        raise ServerError(
-            f"Prefect's home {home} cannot be written ({error.strerror}); set PREFECT_HOME to a folder that can be, {INLINE}."
-        ) from error
-
-
-def _check_database() -> None:
-    """Find a damaged or locked database at once: the server itself would wait for minutes."""
-    if not (path := database()) or not path.exists():
-        return
-    try:
-        with closing(sqlite3.connect(path, timeout=LOCKED, isolation_level=None)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
-        raise ServerError(f"Prefect's server cannot be started: {_cause(str(error)) or error}, {INLINE}.") from error
-
-
-def database() -> Path | None:
-    """Return the file of the server's SQLite database, if it has one."""
-    url = str(PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or "")
-    path = url.partition(":///")[2].partition("?")[0]
-    return Path(path) if url.startswith("sqlite") and path and ":memory:" not in path else None
-
-
-def _cause(said: str) -> str:
-    """Return the cause in the log of a server and what to do: a known one, or its last line."""
-    for words, cause in CAUSES.items():
-        if words in said:
-            return f"its database {database()} {cause}; set PREFECT_HOME to another folder"
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return hide_secrets(f"it says {lines[-1][:300]!r}; try `prefect server start` by hand") if lines else ""
 
 
 def _address() -> str:

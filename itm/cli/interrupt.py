@@ -23,6 +23,7 @@ TRACKER = "ignore:resource_tracker:UserWarning"  # multiprocessing's tracker rem
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
 
 _write_end = -1
+_ending = threading.Lock()  # the first reason to end is the one that is printed
 
 
 def end_on_signals() -> None:
@@ -50,6 +51,14 @@ def release_signals() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
+def end_command(reason: str, status: int) -> None:
+    """End this process and its descendants at once, from any thread. Does nothing outside the command line."""
+    if _write_end != -1 and _ending.acquire(blocking=False):
+        _say(reason)
+        send_signal(descendants(), signal.SIGKILL)
+        os._exit(status)
+
+
 def _restore() -> None:
     global _write_end
     _write_end = -1
@@ -69,6 +78,8 @@ def _watch(read_end: int) -> None:
     """Wait for a signal, and end everything. A second signal ends it without grace."""
     while (number := _next_signal(read_end)) not in SIGNALS:
         pass
+    if not _ending.acquire(blocking=False):
+        return
     _say(SIGNALS[signal.Signals(number)])
     end = time.monotonic() + GRACE
     told: set[int] = set()

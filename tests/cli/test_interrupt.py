@@ -114,3 +114,12 @@ def test_released_signals_have_their_default_effect():
     process = start(state)
     process.send_signal(signal.SIGINT)
     assert "KeyboardInterrupt" in process.communicate(timeout=3)[1]
+
+
+def test_another_thread_can_end_the_command():
+    end_now = "threading.Thread(target=end_command, args=('error: gone', 2)).start()"
+    child = "child = subprocess.Popen(['sleep', '60'])"
+    state = f"from itm.cli.interrupt import end_command\n{child}; ready(); {end_now}; child.wait()"
+    process = start(state)
+    assert "".join(process.communicate(timeout=3)) == f"error: gone; {RESUME}"
+    assert process.returncode == 2

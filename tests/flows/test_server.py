@@ -3,6 +3,8 @@
 import logging
 import re
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 import flows  # noqa: F401  (sets what must be set before Prefect is imported)
@@ -73,7 +76,7 @@ def test_a_damaged_database_is_named(home):
 
 
 def test_a_locked_database_is_named(home, monkeypatch):
-    monkeypatch.setattr("flows.server.LOCKED", 0.1)
+    monkeypatch.setattr("flows.server_home.LOCKED", 0.1)
     home.mkdir()
     with closing(sqlite3.connect(home / "prefect.db", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE t (c)")
@@ -89,7 +92,7 @@ def test_a_database_that_is_a_folder_is_named(home):
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_a_database_of_another_version_is_named(tmp_path):
-    from flows.server import database
+    from flows.server_home import database
 
     (tmp_path / "prefect").mkdir()
     with closing(sqlite3.connect(database())) as whole, closing(sqlite3.connect(tmp_path / "prefect/prefect.db")) as copy:
@@ -188,3 +191,40 @@ def test_a_server_that_is_lost_in_between_is_named():
 
     with pytest.raises(ServerError, match=r"stopped answering .*refused.* the same command resumes"), lost_server():
         httpx.get("http://127.0.0.1:9")
+
+
+def test_a_server_ends_with_a_killed_process():
+    code = f"""
+import subprocess, sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from flows.server import TIED
+server = subprocess.Popen([sys.executable, "-c", TIED, "http.server", "0"], stdin=subprocess.PIPE)
+print(server.pid, flush=True)
+server.wait()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
+        assert parent.stdout
+        server = psutil.Process(int(parent.stdout.readline()))
+        assert server.is_running()
+        parent.kill()
+    assert psutil.wait_procs([server], timeout=30)[1] == []
+
+
+def test_a_command_ends_with_its_server():
+    code = """
+import subprocess, sys, time
+from itm.cli.interrupt import end_on_signals
+end_on_signals()
+from flows.server import _end_with
+server = subprocess.Popen(["sleep", "60"])
+may_end = _end_with(server)
+if sys.argv[1] == "stopped":
+    may_end.set()
+server.kill()
+time.sleep(5)
+sys.exit(7)
+"""
+    for how, status in (("lost", 2), ("stopped", 7)):
+        done = subprocess.run([sys.executable, "-c", code, how], capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stderr
+        assert ("error: the Prefect server of this command ended with status -9; finished" in done.stderr) == (status == 2)
