@@ -15,6 +15,7 @@ from itm.core.params import Params, RunnerParams
 from itm.core.types import Outcome
 from itm.features.devices import share_cores
 from itm.run.executors.base import QUEUED, Future, LostWorkerError, check_processes, settle
+from itm.run.executors.local import begin_worker
 from itm.run.stages import Job, Stage
 from itm.store.layout import Store
 from tasks.steps import extract_pair, finetune_pair, score_models
@@ -90,7 +91,7 @@ def _task_runner(runner: RunnerParams) -> Runner:
         own = local_cluster(runner)
         return DaskTaskRunner(cluster_class="distributed.LocalCluster", cluster_kwargs=own)  # type: ignore[return-value]
     if runner.kind == "processes":
-        return ProcessPoolTaskRunner(runner.workers, initializer=share_cores, initargs=(runner.workers,))  # type: ignore[return-value]
+        return ProcessPoolTaskRunner(runner.workers, initializer=begin_worker, initargs=(runner.workers,))  # type: ignore[return-value]
     return ThreadPoolTaskRunner(max_workers=runner.workers)  # type: ignore[return-value]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.executor import PrefectExecutor
-from flows.server import lost_server, provide_server
+from flows.server import flow_server, provide_server
 from flows.states import opaque, reason
 from itm.core.logs import log_to_file, log_to_terminal
 from itm.core.params import Params, find_params
@@ -59,8 +59,7 @@ def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tup
 
 def run(params: str = "params.yaml", within_noise: bool = False) -> tuple[Refresh, tuple[DataChange, ...]]:
     """Run the flow; `itm refresh` calls it."""
-    provide_server()
-    with lost_server():
+    with flow_server(provide_server()):
         return refresh_flow(params, within_noise)
 
 

@@ -66,13 +66,13 @@ def needs_server(without: Callable[P, R]) -> Callable[[Callable[P, R]], Callable
         @wraps(flow)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                provide_server()
+                address = provide_server()
             except ServerError as error:
                 if PREFECT_API_URL.value():
                     raise
                 log.warning("%s Running without Prefect.", error)
                 return without(*args, **kwargs)
-            with lost_server():
+            with flow_server(address):
                 return flow(*args, **kwargs)
 
         return run
@@ -81,19 +81,20 @@ def needs_server(without: Callable[P, R]) -> Callable[[Callable[P, R]], Callable
 
 
 @contextmanager
-def lost_server() -> Iterator[None]:
-    """Turn the errors of a lost connection to the server into a ServerError."""
+def flow_server(address: str) -> Iterator[None]:
+    """Use a server for a flow and its workers, which would start servers of their own. A lost connection is a ServerError."""
     try:
-        yield
+        with temporary_settings({PREFECT_API_URL: address}):
+            yield
     except (httpx.HTTPError, PrefectHTTPStatusError) as error:
         raise ServerError(
-            f"the Prefect server at {_address()} stopped answering ({_text(error)}). Finished results are stored, and the same "
-            f"command resumes; start the server again, {INLINE}."
+            f"the Prefect server at {_without_password(address)} stopped answering ({_text(error)}). Finished results are "
+            f"stored, and the same command resumes; start the server again, {INLINE}."
         ) from error
 
 
-def provide_server() -> None:
-    """Check the server of PREFECT_API_URL, or start one that ends with this process.
+def provide_server() -> str:
+    """Check the server of PREFECT_API_URL, or start one that ends with this process. Return its address.
 
     Raises
     ------
@@ -102,10 +103,10 @@ def provide_server() -> None:
     """
     if named := PREFECT_API_URL.value():
         check_server(str(named))
-        return
+        return str(named)
     server = SubprocessASGIServer()  # the one that Prefect would start itself when it first needs it
     if server.running:
-        return
+        return server.api_url
     command = ["uvicorn", "--app-dir", str(prefect.__module_path__.parent)]
     command += ["--factory", "prefect.server.api.server:create_app", "--log-level", "error", "--lifespan", "on"]
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
@@ -115,6 +116,7 @@ def provide_server() -> None:
     server.port, server.running = port, True
     atexit.register(server.stop)
     atexit.register(_end_with(server.server_process).set)  # before the line above
+    return server.api_url
 
 
 def _end_with(server: "subprocess.Popen[bytes]") -> Event:
@@ -200,10 +202,6 @@ def _wait(process: "subprocess.Popen[bytes]", address: str) -> None:
             pass
         time.sleep(0.1)
     raise ServerError(f"it did not answer in {PATIENCE:g} s; try `prefect server start` by hand")
-
-
-def _address() -> str:
-    return _without_password(str(PREFECT_API_URL.value() or SubprocessASGIServer().api_url))
 
 
 def _without_password(address: str) -> str:

@@ -134,7 +134,7 @@ def _check_is_zoo_file(path: Path) -> None:
     if not path.exists():
         others = [other.name for ending in ("yaml", "yml", "json") for other in path.parent.glob(f"*.{ending}")]
         near = did_you_mean(path.name, others)
-        raise ParamsError(f"{path}: cannot be read (No such file or directory){near} Check --zoo or zoo.file in params.")
+        raise ParamsError(f"{path}: cannot be read (No such file or directory); check the path{near}")
 
 
 def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> ModelRef:

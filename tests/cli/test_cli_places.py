@@ -9,7 +9,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from itm.cli.app import app
+from itm.cli.commands import app
 
 Run = Callable[..., Result]
 

@@ -187,9 +187,12 @@ def test_a_ranking_does_not_ignore_a_named_server(tmp_path, store):
 
 
 def test_a_server_that_is_lost_in_between_is_named():
-    from flows.server import lost_server
+    from flows.server import flow_server
 
-    with pytest.raises(ServerError, match=r"stopped answering .*refused.* the same command resumes"), lost_server():
+    with (
+        pytest.raises(ServerError, match=r"stopped answering .*refused.* the same command resumes"),
+        flow_server("http://127.0.0.1:9/api"),
+    ):
         httpx.get("http://127.0.0.1:9")
 
 

@@ -97,7 +97,7 @@ class Processes:
         """Start the processes. After an error, they are terminated."""
         check_processes()
         before = set(multiprocessing.active_children())
-        pool = futures.ProcessPoolExecutor(self.workers, _context(), initializer=_begin_worker, initargs=(self.workers,))
+        pool = futures.ProcessPoolExecutor(self.workers, _context(), initializer=begin_worker, initargs=(self.workers,))
 
         def terminate() -> None:
             for process in set(multiprocessing.active_children()) - before:
@@ -128,7 +128,7 @@ def _context() -> BaseContext:
     return context
 
 
-def _begin_worker(workers: int) -> None:
+def begin_worker(workers: int) -> None:
     """Prepare a worker process. It ends silently with Ctrl-C, and with the process that started it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     share_cores(workers)
