@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
-from itm.core.errors import DataError, ModelError, StoreError
+from itm.core.errors import DataError, ModelError
 from itm.core.params import Params
 from itm.core.sections import DataParams, ZooParams
 from itm.data.ingest import check_names
-from itm.data.sources.parse import parse_source
+from itm.data.sources.parse import local_path
 from itm.scores import expand, make
+from itm.store.layout import check_writable
 from itm.zoo.resolve import is_known, resolve
 from itm.zoo.zoo_file import read_zoo_file
 
@@ -49,8 +50,7 @@ def check_data(data: DataParams, store: Path) -> None:
     missing = [problem for source in data.sets if (problem := _missing(source))]
     if len(missing) == len(data.sets):
         raise DataError("\n".join(missing))
-    if not can_be_written(store / "indexes"):
-        raise StoreError(f"{store}: cannot be written; change `store` in params.")
+    check_writable(store / "indexes")
 
 
 def can_be_written(path: Path) -> bool:
@@ -62,8 +62,8 @@ def can_be_written(path: Path) -> bool:
 
 def _missing(text: str) -> str:
     """Return why a data set that names a local folder or file is missing, or nothing."""
-    path = getattr(parse_source(text).source, "path", None)
-    if not isinstance(path, Path) or path.exists():
+    path = local_path(text)
+    if path is None or path.exists():
         return ""
     relative = "" if path.is_absolute() else f", which is relative to {Path.cwd()}"
     return f"{text}: {path} does not exist; check the path{relative}."

@@ -10,7 +10,7 @@ import yaml
 
 from itm.core.errors import ItmError
 from itm.core.params import Params
-from itm.data.sources.parse import parse_source
+from itm.data.sources.parse import local_path
 from itm.run.findings import Finding, note, ok, wrong
 
 STAGES = Path("dvc.yaml")
@@ -65,8 +65,8 @@ def _dependencies(stage: Any) -> Iterator[str]:
 def _local_paths(params: Params) -> Iterator[Path]:
     for text in params.data.sets:
         try:
-            path = getattr(parse_source(text).source, "path", None)
+            path = local_path(text)
         except ItmError:
             continue  # `itm rank` says what is wrong with it
-        if isinstance(path, Path):
+        if path:
             yield path

@@ -3,6 +3,7 @@
 import glob
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,12 +74,10 @@ class Store:
         """
         others = self.root / "cache", self.ranking.parent, self.reports
         for folder in (self.results / "indexes", self.results / "raw", *others):
-            try:
-                if folder not in others:
+            if folder not in others:
+                with suppress(OSError):  # found by the check
                     folder.mkdir(parents=True, exist_ok=True)
-                _check_writable(folder)
-            except OSError as error:
-                raise write_error(folder, error) from error
+            check_writable(folder)
 
     def raw(self, name: str) -> Path:
         """Return the folder of images that the library generates or unpacks."""
@@ -168,11 +167,20 @@ class Store:
         return len(abandoned)
 
 
-def _check_writable(folder: Path) -> None:
-    """Raise an OSError unless files can be created in a folder. If it does not exist, those around it count."""
+def check_writable(folder: Path) -> None:
+    """Check that files can be created in a folder. If it does not exist, those around it count.
+
+    Raises
+    ------
+    StoreError
+        If they cannot.
+    """
     existing = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
-    with scratch_file(existing):
-        pass
+    try:
+        with scratch_file(existing):
+            pass
+    except OSError as error:
+        raise write_error(folder, error) from error
 
 
 def file_name(name: str) -> str:

@@ -99,14 +99,14 @@ def test_folders_are_named_by_their_data_in_letters_that_a_shell_takes(here) -> 
         assert len(key) == 6
         return base
 
-    for folder in ("my pets", "数据", "x" * 300):
-        (here / folder[:200]).mkdir()
+    for folder in ("my pets", "数据", "x" * 90):
+        (here / folder).mkdir()
     assert name("digits") == "digits"
     assert name("my=digits", "other=digits") == "my-other"
     assert name("folder:my pets") == "my-pets"
     assert name("folder:数据") == "data"
     assert name("a=digits", "b=digits", "c=digits", "d=digits") == "a-b-and-2-more"
-    assert len(name(f"folder:{'x' * 200}")) == 40
+    assert len(name(f"folder:{'x' * 90}")) == 40
     assert name("a+b=digits") == "a-b"
     assert read_params(["digits"], None)[1] == read_params(["digits"], None)[1]
     assert read_params(["digits"], None, data={"max_images": 9})[1] != read_params(["digits"], None)[1]

@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+DEFAULT = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # the tests may run below nohup
 PREPARE = """
 import hashlib, os, queue, signal, subprocess, sys, threading, time
 from itm.cli.interrupt import end_on_signals
@@ -36,7 +37,7 @@ RESUME = "finished results are stored, and the same command resumes: itm rank 'f
 
 
 def start(state: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", PREPARE + state]
+    command = [sys.executable, "-c", DEFAULT + PREPARE + state]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"

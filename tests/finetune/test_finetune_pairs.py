@@ -131,7 +131,7 @@ def test_rank_confirms_its_first(call, here):
     assert found["leader"] == best["model"]
     assert set(read_table(store.finetuned)["protocol"]) == {"full", "head"}
     assert "--steps is an option of fine-tuning; add --confirm N" in call("rank", "--steps", "2", status=2).stderr
-    assert "finetune.seeds: " in call("rank", "--confirm", "1", "--seeds", "0", status=2).stderr
+    assert "--seeds must be greater" in call("rank", "--confirm", "1", "--seeds", "0", status=2).stderr
     call("rank", "--confirm", "1", "--seeds", "1", "--steps", "2", "--budget", "600")
     (short,) = read_json(store.confirmed)["data_sets"]
     assert [row["seeds"] for row in short["candidates"]] == [1]

@@ -50,7 +50,7 @@ def test_a_deleted_folder_costs_only_what_it_held(params, store, caplog):
         ("raw", "extracted 0 pairs (1 cached), computed 0 scores (1 cached)"),
         ("indexes", "extracted 0 pairs (1 cached), computed 0 scores (1 cached)"),
         ("scores", "extracted 0 pairs (1 cached), computed 0 scores (1 cached)"),
-        ("cache/features", "extracted 1 pairs (0 cached), computed 0 scores (1 cached)"),
+        ("cache/features", "extracted 1 pair (0 cached), computed 0 scores (1 cached)"),
     ]:
         store.root.joinpath(folder).rename(store.root.parent / folder.replace("/", "-"))
         caplog.clear()

@@ -202,7 +202,7 @@ def test_path_that_is_no_zoo_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "zoo.yaml").write_text("models: []")
     (tmp_path / "w.safetensors").touch()
     for name, message in {
-        "zo.yaml": "No such file or directory.; did you mean 'zoo.yaml'. Check --zoo",
+        "zo.yaml": "No such file or directory.; check the path; did you mean 'zoo.yaml'",
         "w.safetensors": "is a weight file, not a zoo file",
         ".": "is a folder, not a zoo file",
     }.items():

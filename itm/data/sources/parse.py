@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote
 
@@ -60,6 +61,13 @@ def parse_source(text: str) -> NamedSource:
 def hidden_folder(source: NamedSource) -> str:
     """Return the folder on this machine that a source without a path would name, or nothing."""
     return source.text if source.text == source.source.scheme and is_folder(source.text) else ""
+
+
+def local_path(text: str) -> Path | None:
+    """Return the local folder or file that the text of a source names, or None for a source of another kind."""
+    source = parse_source(text).source
+    path = source.list_file or getattr(source, "path", None)
+    return Path(path) if isinstance(path, str | Path) else None
 
 
 @cache
