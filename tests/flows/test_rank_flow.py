@@ -92,8 +92,12 @@ def test_the_ranking_stands_when_tracking_fails(root: Path, tmp_path: Path, capl
 
     nowhere = {"uri": "sqlite:////proc/nowhere/mlflow.db", "artifacts": str(tmp_path)}
     params = parameters(root, tmp_path / "store", track=nowhere, data={"sets": ["synthetic:shapes?images=60"]})
-    with caplog.at_level(logging.ERROR, "itm"):
+    log = logging.getLogger("itm.flow")
+    log.addHandler(caplog.handler)  # Prefect may set up the handlers of the root logger meanwhile
+    try:
         _, problem = run(params, Store(params.store))
+    finally:
+        log.removeHandler(caplog.handler)
     assert Store(params.store).ranking.exists()
     assert "/proc/nowhere" in problem
     assert "not tracked" in caplog.text

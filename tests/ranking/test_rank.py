@@ -141,7 +141,7 @@ def test_a_noisy_model_further_down_is_still_tied_with_the_first() -> None:
 def test_a_ranking_names_the_version_of_each_score() -> None:
     params = Params(score=ScoreParams(names=("etran", "knn"), rank_by="knn"))
     versions = ranking([rank_data(DATA, [], params.score)], params).provenance["versions"]
-    assert versions["scores"] == {"energy": 1, "lda": 1, "etran": 1, "knn": 1}
+    assert versions["scores"] == {"energy": 1, "lda": 1, "etran": 1, "knn": 2}
 
 
 def test_intervals_end_at_the_bounds_of_the_metric() -> None:
