@@ -1,5 +1,6 @@
 """Captions of the figures of a ranking. They describe what is drawn, and nothing else."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from itm.core.rankings import DataRanking
@@ -28,7 +29,7 @@ def cost_caption(ranking: DataRanking, figure: Figure) -> str:
     if not known:
         return "The cost of no ranked model is known."
     lines = ["Numbers are ranks, upright lines are 95 % confidence intervals."]
-    if len(figure.axes[0].lines[0].get_xydata()) > 1:  # the first line is the dashed one
+    if np.size(figure.axes[0].lines[0].get_xdata()) > 1:  # the first line is the dashed one
         lines.append("The dashed line connects the models with a higher score than every cheaper model.")
     if len(known) > MOST_MODELS:
         lines.append(f"Only the first {MOST_MODELS} models and those on the dashed line are drawn.")
