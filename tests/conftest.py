@@ -112,9 +112,9 @@ def grey_rectangles(tmp_path: Path) -> ModelRef:
     return model
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def own_logger() -> Iterator[None]:
-    """Give the library's logger back as it was: a command sends it to its own terminal, and Prefect to its own handlers."""
+    """Give the library's logger back as it was: a command sends it to its own terminal."""
     logger = logging.getLogger("itm")
     before = logger.handlers, logger.propagate, logger.level
     yield

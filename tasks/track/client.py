@@ -41,7 +41,7 @@ class _SecretFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = hide_secrets(record.getMessage()), None
-        return record.levelno == logging.WARNING
+        return record.levelno == logging.WARNING or not record.name.startswith("mlflow")  # a handler may serve other loggers
 
 
 # each retry is logged, and the failure of the last one is reported
