@@ -211,7 +211,7 @@ def test_values_stay_within_the_bounds(name: str) -> None:
         (np.ones((10, 3)), np.zeros(10, int), "at least two classes"),
         (np.ones((10, 3)), np.arange(9) % 2, "one target for each of 10 rows"),
         (np.ones((10, 0)), np.arange(10) % 2, "neither of them 0"),
-        (np.ones((10, 3)), np.arange(10) % 2.0, "class labels are text or whole numbers"),
+        (np.ones((10, 3)), np.arange(10) % 2 + 0.5, "class labels are text or whole numbers"),
         (np.ones((4, 3)), np.arange(4) % 2, "at least 5"),
         (np.ones(10), np.arange(10) % 2, "shape (10,)"),
     ],
