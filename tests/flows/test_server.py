@@ -21,6 +21,8 @@ from itm.core.params import Params, TrackParams, ZooParams
 from itm.core.sections import DataParams, ScoreParams
 from itm.store.files import read_table
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
@@ -174,7 +176,7 @@ def test_a_ranking_is_computed_and_tracked_without_prefect(home, store, zoo_file
     assert untracked == ""
     assert (store.root / "mlflow.db").exists()
     assert "mlflow" not in capfd.readouterr().err
-    (warning,) = [record.getMessage() for record in caplog.records if "Prefect" in record.getMessage()]
+    (warning,) = {record.getMessage() for record in caplog.records if "Prefect" in record.getMessage()}
     assert warning.startswith(f"Prefect's home {home} cannot be written")
     assert warning.endswith("Running without Prefect.")
 
