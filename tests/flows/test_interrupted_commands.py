@@ -78,7 +78,7 @@ def stop(project: Path, words: str, number: signal.Signals, moment: str | float)
         ("finetune --runner threads", signal.SIGINT, RUNS),
         ("finetune --runner processes", signal.SIGTERM, RUNS),
         ("rank --runner threads --confirm 2", signal.SIGINT, RUNS),
-        ("ingest", signal.SIGHUP, INDEX),
+        ("ingest", signal.SIGTERM, INDEX),
         ("extract --runner inline", signal.SIGINT, FEATURES),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_command_that_works_ends_at_once(project, words, number, moment):
     assert not any(path.stat().st_size == 0 for path in (project / "store").rglob("[!.]*.parquet"))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_command_ends_at_random_moments(project, seed):
     generator = random.Random(seed)
     words = generator.choice(["rank", "rank --runner inline", "rank --runner processes", "finetune", "extract", "score"])
