@@ -34,7 +34,7 @@ unit: $(STAMP)            ## run the tests that need no server, no other process
 	pytest -n 2 $(BY_FILE) -m "not (integration or slow)"
 
 test-servers: $(STAMP)    ## run the tests with servers, killed processes, DVC projects and a million rows, and those of the wheel
-	pytest -n 3 $(BY_FILE) -m servers
+	pytest -n 3 $(BY_FILE) -m "servers and not clusters"
 
 test-clusters: $(STAMP)   ## run the tests with work pools, Dask clusters and PostgreSQL
 	pytest -n 2 $(BY_FILE) -m clusters

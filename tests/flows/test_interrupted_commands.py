@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 pytestmark = [pytest.mark.slow, pytest.mark.servers]
+MINUTES = pytest.mark.clusters  # too long for CI; `make test-clusters` runs them
 
 MODELS = ["test_resnet.drawn_long", "test_resnet.drawn_short", "test_efficientnet.textures", "test_vit.drawn_long"]
 PATIENCE = 240  # seconds for a moment to come
@@ -69,15 +70,15 @@ def stop(project: Path, words: str, number: signal.Signals, moment: str | float)
     ("words", "number", "moment"),
     [
         ("rank --runner threads", signal.SIGINT, FEATURES),
-        ("rank --runner threads", signal.SIGTERM, INDEX),
+        pytest.param("rank --runner threads", signal.SIGTERM, INDEX, marks=MINUTES),
         ("rank --runner processes", signal.SIGINT, FEATURES),
-        ("rank --runner dask", signal.SIGTERM, FEATURES),
-        ("rank --runner dask", signal.SIGINT, FEATURES),
+        pytest.param("rank --runner dask", signal.SIGTERM, FEATURES, marks=MINUTES),
+        pytest.param("rank --runner dask", signal.SIGINT, FEATURES, marks=MINUTES),
         ("rank --runner inline", signal.SIGTERM, INDEX),
         ("refresh", signal.SIGINT, FEATURES),
         ("finetune --runner threads", signal.SIGINT, RUNS),
-        ("finetune --runner processes", signal.SIGTERM, RUNS),
-        ("rank --runner threads --confirm 2", signal.SIGINT, RUNS),
+        pytest.param("finetune --runner processes", signal.SIGTERM, RUNS, marks=MINUTES),
+        pytest.param("rank --runner threads --confirm 2", signal.SIGINT, RUNS, marks=MINUTES),
         ("ingest", signal.SIGTERM, INDEX),
         ("extract --runner inline", signal.SIGINT, FEATURES),
     ],
@@ -87,7 +88,8 @@ def test_a_command_that_works_ends_at_once(project, words, number, moment):
     assert not any(path.stat().st_size == 0 for path in (project / "store").rglob("[!.]*.parquet"))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@MINUTES
+@pytest.mark.parametrize("seed", range(6))
 def test_a_command_ends_at_random_moments(project, seed):
     generator = random.Random(seed)
     words = generator.choice(["rank", "rank --runner inline", "rank --runner processes", "finetune", "extract", "score"])
