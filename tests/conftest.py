@@ -8,7 +8,10 @@ from types import CodeType
 from typing import Any
 
 import pytest
+import yaml
+from click.testing import Result
 from hypothesis import settings
+from typer.testing import CliRunner
 
 from itm.core.sections import DataParams, ZooParams
 from itm.core.types import DataRef, ModelRef, Preprocessing
@@ -120,3 +123,34 @@ def own_logger() -> Iterator[None]:
     yield
     logger.handlers, logger.propagate = before[:2]
     logger.setLevel(before[2])
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that writes a params.yaml for kNN without Prefect and MLflow, and goes to its folder."""
+
+    def write(**sections: dict[str, Any]) -> Path:
+        params = {
+            "score": {"names": ["knn"], "rank_by": "knn"},
+            "runner": {"kind": "inline"},
+            "track": {"uri": None},
+            "store": "kept",
+        }
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | sections))
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def call(own_logger: None) -> Callable[..., Result]:  # noqa: ARG001
+    """Return a function that runs a command in this process and checks its exit status."""
+    from itm.cli.commands import app
+
+    def invoke(*words: str, status: int = 0) -> Result:
+        result = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert result.exit_code == status, result.output
+        return result
+
+    return invoke

@@ -82,10 +82,10 @@ def _watch(read_end: int) -> None:
         return
     _say(SIGNALS[signal.Signals(number)])
     end = time.monotonic() + GRACE
-    told: set[int] = set()
+    signalled: set[int] = set()
     while (running := descendants()) and time.monotonic() < end:
-        send_signal(running - told, signal.SIGTERM)
-        told |= running
+        send_signal(running - signalled, signal.SIGTERM)
+        signalled |= running
         if select([read_end], [], [], POLL)[0] and _next_signal(read_end) in SIGNALS:
             break
     send_signal(descendants(), signal.SIGKILL)

@@ -1,6 +1,5 @@
 """Options of the commands, conversion of options to parameters, and error messages."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itm.core.errors import ParamsError, did_you_mean, is_expected
+from itm.core.errors import ParamsError, is_expected
 from itm.core.logs import log_to_terminal
 from itm.core.secrets import error_message
 
@@ -60,7 +59,6 @@ Budget = Annotated[
 Scores = Annotated[list[str] | None, typer.Option("--score", help="Score to compute. Can be repeated.")]
 
 NAMES = {"kind": "runner", "names": "score", "protocols": "protocol", "rank_by": "by"}  # options that differ from their keys
-_WRONG_VALUE = re.compile(r"options: \w+\.(?P<key>\w+)[.\w]*: (?P<rule>.*?) \(got '?(?P<value>.*?)'?\)\.")
 
 
 @contextmanager
@@ -78,8 +76,6 @@ def report_errors() -> Iterator[None]:
 
 def only_with_confirm(confirm: int | None, **values: float | None) -> None:
     """Raise an error if an option of fine-tuning is given without `--confirm`."""
-    from itm.core.errors import ParamsError
-
     for name, value in values.items():
         if confirm is None and value is not None:
             raise ParamsError(f"--{name} is an option of fine-tuning; add --confirm N, or leave it out.")
@@ -110,22 +106,15 @@ def read_params(
     sections["zoo"] = sections.get("zoo", {}) | {"code": (*before.zoo.code, *code) if code else None}
     for source in sources or ():
         parse_source(source)  # an error in it is found before anything heavy is imported
-    try:
-        chosen = with_overrides(before, **sections)
-    except ParamsError as error:
-        raise ParamsError("\n".join(map(_with_option, str(error).splitlines()))) from None
+    chosen = with_overrides(before, _option, **sections)
     if is_trial(params, before, chosen):
         chosen = with_overrides(chosen, track={"recommend": False})
     log_to_terminal()
     return chosen, Store(chosen.store, trial_name(before, chosen), chosen.shared)
 
 
-def _with_option(line: str) -> str:
-    """Return the message for a wrong value with the name of its option, and the nearest value if it has known ones."""
-    if not (found := _WRONG_VALUE.fullmatch(line)):
-        return line
-    name = NAMES.get(found["key"], found["key"].replace("_", "-"))
-    rule = re.sub("^(Input should be|must be)", "must be", found["rule"])
-    known = [value for value in re.findall("'(.+?)'", rule) if value != found["value"]]
-    nearest = did_you_mean(found["value"], known)
-    return f"--{name}{' ' if rule.startswith('must be') else ': '}{rule} (got {found['value']!r}){nearest}"
+def _option(key: str) -> str:
+    """Return the option that sets a key of the parameters, or the key of a whole section."""
+    _, has_name, name = key.partition(".")
+    name = name.partition(".")[0]
+    return f"--{NAMES.get(name, name.replace('_', '-'))}" if has_name else f"options: {key}"

@@ -1,5 +1,6 @@
 """The content of params.yaml as frozen records with defaults, and its sections on how and where a run is executed."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,8 +114,8 @@ class Params(Record):
         return self.track.model_copy(update={"uri": uri, "artifacts": artifacts})
 
 
-def with_overrides(params: Params, **changes: dict[str, Any]) -> Params:
-    """Return `params` with some values replaced, after validation. None keeps a value.
+def with_overrides(params: Params, label: Callable[[str], str] | None = None, **changes: dict[str, Any]) -> Params:
+    """Return `params` with some values replaced, after validation. None keeps a value. `label` is that of `parse`.
 
     >>> with_overrides(Params(), score={"repeats": 3}).score.repeats
     3
@@ -122,7 +123,7 @@ def with_overrides(params: Params, **changes: dict[str, Any]) -> Params:
     values = params.model_dump()
     for section, change in changes.items():
         values[section] = values[section] | {k: v for k, v in change.items() if v is not None}
-    return parse(values, Params, "options")
+    return parse(values, Params, "options", label)
 
 
 def find_params(path: Path | None) -> Params:

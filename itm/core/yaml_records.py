@@ -1,7 +1,8 @@
 """Read YAML files into records. The message for an unknown key or a wrong value names the key and the nearest known one."""
 
 import logging
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,18 @@ from itm.core.secrets import hide_secrets
 log = logging.getLogger(__name__)
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
+
+# Rules in the words of pydantic, and in words of YAML.
+_RULES = {
+    "Value error, ": "",
+    "Input should be": "must be",
+    "Tuple should have": "must have",
+    "a valid tuple": "a list",
+    "a valid dictionary": "a mapping",
+    "a valid string": "text",
+    "a valid integer": "a whole number",
+    "a valid boolean": "true or false",
+}
 
 
 def read_yaml(path: Path, record: type[Parsed]) -> Parsed:
@@ -40,19 +53,19 @@ def read_yaml(path: Path, record: type[Parsed]) -> Parsed:
     return parse(values or {}, record, str(path))
 
 
-def parse(values: Any, record: type[Parsed], where: str) -> Parsed:
-    """Validate plain values as a `record`.
+def parse(values: Any, record: type[Parsed], where: str, label: Callable[[str], str] | None = None) -> Parsed:
+    """Validate plain values as a `record`. `label` returns what a message calls a key; by default, `where` and the key.
 
     Raises
     ------
     ParamsError
-        If a key or a value is wrong. Each line of the message starts with `where`.
+        If a key or a value is wrong. The message has one line for each.
     """
     try:
         return record.model_validate(values)
     except ValidationError as error:
         errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # unknown keys first
-        raise ParamsError("\n".join(f"{where}: {_explain(e, record)}" for e in errors)) from None
+        raise ParamsError("\n".join(_explain(e, record, where, label) for e in errors)) from None
 
 
 def with_new_names(values: Any, renamed: Mapping[str, str], removed: Collection[str] = ()) -> Any:
@@ -69,16 +82,26 @@ def with_new_names(values: Any, renamed: Mapping[str, str], removed: Collection[
     return found
 
 
-def _explain(error: Any, record: type[BaseModel]) -> str:
+def _explain(error: Any, record: type[BaseModel], where: str, label: Callable[[str], str] | None) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = _known_keys(record, error["loc"][:-1])
-        return f"unknown key {key!r}{did_you_mean(str(error['loc'][-1]), known)} Known here: {', '.join(known) or 'none'}."
+        near = did_you_mean(str(error["loc"][-1]), known)
+        return f"{where}: unknown key {key!r}{near} Known here: {', '.join(known) or 'none'}."
     if not key and error["type"] == "value_error":  # the message of a check of the whole record is complete
-        return f"{error['msg'].removeprefix('Value error, ')}."
+        return f"{where}: {_rule(error)}."
     shown = hide_secrets(str(error["input"]))[:100]
     got = "" if error["type"] == "missing" else f" (got {shown!r})" if isinstance(error["input"], str) else f" (got {shown})"
-    return f"{key or 'value'}: {error['msg'].removeprefix('Value error, ')}{got}."
+    values = re.findall("'(.+?)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else ()
+    name = label(key) if label else f"{where}: {key or 'value'}"
+    return f"{name}: {_rule(error)}{got}{did_you_mean(str(error['input']), values)}"
+
+
+def _rule(error: Any) -> str:
+    rule = re.sub(r" or instance of \w+", "", str(error["msg"]))
+    for words, plain in _RULES.items():
+        rule = rule.replace(words, plain)
+    return rule
 
 
 def _known_keys(record: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

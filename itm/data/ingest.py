@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from itm.core.errors import DataError, ParamsError, is_expected
+from itm.core.errors import DataError, ParamsError, is_expected, printable
 from itm.core.secrets import error_message
 from itm.core.sections import DataParams
 from itm.core.text import join_names, pluralize
@@ -45,7 +45,7 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     listing = found.source.list(store)
     for level, texts in ((logging.INFO, listing.notes), (logging.WARNING, listing.warnings)):
         for text in texts:
-            log.log(level, "%s", text.encode("utf-8", "backslashreplace").decode())  # names of files can be any bytes
+            log.log(level, "%s", printable(text))
     if not listing.rows:
         raise DataError(f"{found.text}: there are no images; check the path.")
     facts = listing_facts(listing, INGEST)

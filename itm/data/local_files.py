@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2", ".avif", ".tga")
+
 
 def expand(text: str) -> Path:
     """Return a path with `~` replaced by the home of the user, if there is one."""
@@ -23,3 +25,8 @@ def is_folder(path: str | Path) -> bool:
         return Path(path).is_dir()
     except (OSError, ValueError):
         return False
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a file has a name of an image."""
+    return name.lower().endswith(PICTURES)

@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from itm.core.errors import DataError
 from itm.core.labels import is_missing
 from itm.core.text import join_names
@@ -57,7 +55,7 @@ def check_targets(source: NamedSource, rows: Sequence[Row], spec: TargetSpec, ma
     rejected = describe_rejected(source, rows)
     if not usable:
         raise DataError(f"{source.text}: none of the images can be used. Rejected: {rejected}.")
-    targets = kind.encode([row.target for row in usable], spec) if usable else np.zeros(0, dtype=np.int64)
+    targets = kind.encode([row.target for row in usable], spec)
     problems = kind.check(targets, spec, [row.split for row in usable])
     if problems:
         limit = "" if max_images is None else f", or raise max_images, which is {max_images}"

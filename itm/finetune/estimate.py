@@ -19,7 +19,6 @@ from itm.finetune.training import Network
 from itm.run.plan import Plan
 from itm.run.stages import Job
 from itm.store.layout import Store
-from itm.zoo import load
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +72,12 @@ def log_estimate(planned: Plan, params: Params, store: Store) -> None:
 def estimates(pairs: Sequence[tuple[ModelRef, DataRef]], params: Params) -> list[Estimate]:
     """Return estimates from one step per model. Models that cannot be measured are left out: fine-tuning says why."""
     began, steps, found = time.monotonic(), dict[tuple[str, int], float | None](), list[Estimate]()
+    images: dict[str, dict[SplitName, int]] = {}
     for model, data in pairs:
         try:
-            counts = {split: len(read_index(data).filter(status="ok", split=split)) for split in SPLITS}
+            if data.name not in images:
+                images[data.name] = _images_per_split(data)
+            counts = images[data.name]
             batch = min(params.finetune.batch_size, counts["train"])
             if (model.name, batch) not in steps and time.monotonic() - began < LONGEST:
                 steps[model.name, batch] = None
@@ -88,13 +90,18 @@ def estimates(pairs: Sequence[tuple[ModelRef, DataRef]], params: Params) -> list
     return found
 
 
+def _images_per_split(data: DataRef) -> dict[SplitName, int]:
+    usable = read_index(data).filter(status="ok")
+    return {split: len(usable.filter(split=split)) for split in SPLITS}
+
+
 def step_seconds(model: ModelRef, batch: int, params: Params) -> float:
     """Return the seconds of one training step on a batch of noise."""
     with leased(device(params.extract.device)) as target:
-        backbone = load.build(model).requires_grad_(True).to(target)
-        network = Network(backbone, torch.nn.Linear(1, 1))
+        extractor = Extractor(model)
+        network = Network(extractor.module.requires_grad_(True).to(target), torch.nn.Linear(1, 1))
         network.learn(freeze_statistics=batch < 2)
-        images = torch.randn(batch, *Extractor(model).preprocessing["input_size"], device=target)
+        images = torch.randn(batch, *extractor.preprocessing["input_size"], device=target)
         seconds = _timed(network, images, target)
         return seconds if seconds > QUICK else _timed(network, images, target)
 

@@ -1,12 +1,9 @@
 """Class numbers from labels as users have them: text, whole numbers, truth values, or arrays of other libraries."""
 
-import unicodedata
-
 import numpy as np
 
 from itm.core.errors import ScoreError
-
-MISSING = {"", "None", "nan", "NaN", "<NA>", "NaT"}  # also as text, which NumPy makes of them among other text
+from itm.core.labels import clean, is_missing
 
 
 def class_numbers(labels: np.ndarray) -> np.ndarray:
@@ -24,13 +21,12 @@ def class_numbers(labels: np.ndarray) -> np.ndarray:
     if labels.dtype.kind == "f":
         return _whole(labels)
     values = labels.tolist()
-    missing = [row for row, label in enumerate(values) if str(label).strip() in MISSING]
+    missing = [row for row, label in enumerate(values) if is_missing(str(label))]  # NumPy makes text of them among other text
     if missing:
         raise ScoreError(f"{len(missing)} of {len(values)} labels are missing, the first in row {missing[0]}; leave them out.")
     is_text = [isinstance(label, str) for label in values]
     if all(is_text):
-        names = [unicodedata.normalize("NFC", label.strip()) for label in values]
-        return np.asarray(np.unique(names, return_inverse=True)[1])
+        return np.asarray(np.unique([clean(label) for label in values], return_inverse=True)[1])
     if any(is_text):
         raise ScoreError("some labels are text and others are numbers; make all of them text or all of them whole numbers.")
     numbers = np.array(values)

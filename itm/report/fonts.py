@@ -28,6 +28,12 @@ def choose_fonts(figure: Figure) -> frozenset[str]:
     return left
 
 
+def letters_without_font(text: str) -> frozenset[str]:
+    """Return the letters of a text that no installed font has."""
+    lacking = _lacking(text)
+    return _fallbacks(lacking)[1] if lacking else lacking
+
+
 @contextmanager
 def without_glyph_warnings() -> Iterator[None]:
     """Mute the warning that matplotlib gives for every letter without a glyph, each time it measures a text."""

@@ -1,6 +1,5 @@
 """Checks of a request before anything heavy is imported, started or written."""
 
-import os
 from pathlib import Path
 
 from itm.core.errors import DataError, ModelError
@@ -10,7 +9,7 @@ from itm.data.ingest import check_names
 from itm.data.sources.parse import local_path
 from itm.scores import expand, make
 from itm.store.layout import check_writable
-from itm.zoo.resolve import is_known, resolve
+from itm.zoo.resolve import is_any_known, resolve
 from itm.zoo.zoo_file import read_zoo_file
 
 AUTO = "auto"
@@ -39,8 +38,8 @@ def check_request(params: Params) -> None:
 
     Then nothing is started or written. A data set or a model that is missing beside others is a failure in the result instead.
     """
-    check_data(params.data, params.store)
     check(params)
+    check_data(params.data, params.store)
     _check_models(params.zoo)
 
 
@@ -51,13 +50,6 @@ def check_data(data: DataParams, store: Path) -> None:
     if len(missing) == len(data.sets):
         raise DataError("\n".join(missing))
     check_writable(store / "indexes")
-
-
-def can_be_written(path: Path) -> bool:
-    """Return whether a file can be created or changed at `path`, whose folders need not exist."""
-    path = path.absolute()
-    existing = next(place for place in (path, *path.parents) if place.exists())
-    return os.access(existing, os.W_OK) and (existing == path or existing.is_dir())
 
 
 def _missing(text: str) -> str:
@@ -71,7 +63,7 @@ def _missing(text: str) -> str:
 
 def _check_models(zoo: ZooParams) -> None:
     """Check that at least one model can be resolved. timm, which takes seconds to import, is only asked if none is known."""
-    if any(is_known(pattern, zoo) for pattern in zoo.models):
+    if is_any_known(zoo):
         return
     models, failures = resolve(zoo)
     if not models and failures:

@@ -11,8 +11,7 @@ from pathlib import Path
 from itm.core.errors import ItmError
 from itm.core.extras import EXTRAS
 from itm.core.params import Params
-from itm.run.check import can_be_written
-from itm.run.findings import Finding, note, ok, wrong
+from itm.run.findings import Finding, can_be_written, note, ok, wrong
 from itm.run.project_checks import check_project
 from itm.run.system_checks import check_system
 

@@ -1,6 +1,8 @@
 """What `itm doctor` found out about one thing."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -31,3 +33,10 @@ def note(what: str, text: str) -> Finding:
 
 def wrong(what: str, text: str) -> Finding:
     return Finding(what, False, text)
+
+
+def can_be_written(path: Path) -> bool:
+    """Return whether a file can be created or changed at `path`, whose folders need not exist. Nothing is written."""
+    path = path.absolute()
+    existing = next(place for place in (path, *path.parents) if place.exists())
+    return os.access(existing, os.W_OK) and (existing == path or existing.is_dir())

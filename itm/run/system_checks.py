@@ -10,15 +10,13 @@ from pathlib import Path
 
 from itm.core.proxy import bypass_proxy_for_loopback
 from itm.core.secrets import has_password, hide_secrets
-from itm.run.check import can_be_written
-from itm.run.findings import Finding, note, ok, wrong
+from itm.run.findings import Finding, can_be_written, note, ok, wrong
 
 SHARED_MEMORY = Path("/dev/shm")
 LEAST_SHARED = 64 * 2**20  # bytes; Docker's default
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 SAMPLES = {"Chinese and Japanese": "花", "Korean": "꽃", "Arabic": "زهرة", "Hindi": "फूल"}
-BOXES = "LastResort"  # matplotlib's font with a box for every letter
 WITHOUT = "use `--runner inline`"
 
 
@@ -85,18 +83,11 @@ def _shared_memory() -> Iterator[Finding]:
 
 
 def _fonts() -> Finding:
-    from matplotlib import font_manager, ft2font
+    from itm.report.fonts import letters_without_font  # imports matplotlib
 
-    lacking = dict(SAMPLES)
-    paths = dict.fromkeys(font.fname for font in font_manager.fontManager.ttflist)
-    for path in (path for path in paths if BOXES not in path):
-        try:
-            known = ft2font.FT2Font(path).get_charmap()
-        except (OSError, RuntimeError):
-            continue  # a damaged font
-        lacking = {script: text for script, text in lacking.items() if not all(ord(letter) in known for letter in text)}
-        if not lacking:
-            return ok("fonts", f"there are fonts for {', '.join(SAMPLES)}")
+    lacking = [script for script, text in SAMPLES.items() if letters_without_font(text)]
+    if not lacking:
+        return ok("fonts", f"there are fonts for {', '.join(SAMPLES)}")
     return note("fonts", f"none has letters of {', '.join(lacking)}; names in them are boxes in figures. Install Noto fonts")
 
 

@@ -34,10 +34,11 @@ def resolve(zoo: ZooParams) -> tuple[list[ModelRef], list[Failure]]:
     return list(models.values()), list(failures.values())
 
 
-def is_known(pattern: str, zoo: ZooParams) -> bool:
+def is_any_known(zoo: ZooParams) -> bool:
     """Return whether a name or wildcard matches the zoo file or the embedded zoo. timm is not asked."""
     files = [read_zoo_file(zoo.file, zoo.code)] if zoo.file else []
-    return any(matches(pattern, [*known.models, *known.invalid]) for known in (*files, read_zoo_file(embedded_zoo_file())))
+    known = [name for file in (*files, read_zoo_file(embedded_zoo_file())) for name in (*file.models, *file.invalid)]
+    return any(matches(pattern, known) for pattern in zoo.models)
 
 
 def matches(pattern: str, names: list[str]) -> list[str]:

@@ -133,7 +133,7 @@ def test_a_failure_leaves_with_status_one(run, here):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("rank", "--precision", "fp64"), "error: --precision must be 'fp32' or 'bf16' (got 'fp64')."),
+        (("rank", "--precision", "fp64"), "error: --precision: must be 'fp32' or 'bf16' (got 'fp64')."),
         (
             ("rank", "--by", "itm"),
             "error: options: score: rank_by is 'itm', which is not among the scores computed: knn, logme",
@@ -149,9 +149,9 @@ def test_a_failure_leaves_with_status_one(run, here):
         (("rank", "--device", "cuda:9"), "error: extract.device is 'cuda:9', which cannot be used here"),
         (
             ("extract", "--resume", "maybe"),
-            "error: --resume must be 'always', 'only-missing' or 'only-cache' (got 'maybe').",
+            "error: --resume: must be 'always', 'only-missing' or 'only-cache' (got 'maybe').",
         ),
-        (("ingest", "--max-images", "1"), "error: --max-images must be 2 or more, or 0 for all (got '1')."),
+        (("ingest", "--max-images", "1"), "error: --max-images: must be 2 or more, or 0 for all (got 1)."),
         (("show",), "there is no ranking yet; run `itm rank` first."),
         (("report", "digits"), "there is no ranking 'digits'; `itm rankings` lists them: none so far."),
         (("models", "nothing*"), "error: no pre-trained model of timm matches 'nothing*'"),

@@ -4,11 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
-from click.testing import Result
-from typer.testing import CliRunner
 
-from itm.cli.commands import app
 from itm.cli.options import read_params
 from itm.ranking.recommend import read_recommended
 from itm.store.files import write_json
@@ -22,32 +18,9 @@ pytestmark = pytest.mark.usefixtures("own_logger")
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo_file: Path) -> Path:
-    """Stand in a folder with a params.yaml of a small ranking by the library alone."""
-    params = {
-        "data": {"sets": [SOURCE], "max_images": 60},
-        "zoo": {"file": str(zoo_file), "models": [SHORT]},
-        "score": {"names": ["knn"], "rank_by": "knn"},
-        "runner": {"kind": "inline"},
-        "track": {"uri": None},
-        "store": "kept",
-    }
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def run(here: Path) -> Callable[..., Result]:
-    """Call a command in that folder, and check its exit status."""
-
-    def call(*words: str, status: int = 0) -> Result:
-        result = CliRunner().invoke(app, words, catch_exceptions=False)
-        assert result.exit_code == status, result.output
-        return result
-
-    assert here.is_dir()
-    return call
+def here(project: Callable[..., Path], zoo_file: Path) -> Path:
+    """Stand in a folder with a small ranking."""
+    return project(data={"sets": [SOURCE], "max_images": 60}, zoo={"file": str(zoo_file), "models": [SHORT]})
 
 
 @pytest.mark.usefixtures("here")
@@ -112,39 +85,39 @@ def test_folders_are_named_by_their_data_in_letters_that_a_shell_takes(here) -> 
     assert read_params(["digits"], None, data={"max_images": 9})[1] != read_params(["digits"], None)[1]
 
 
-def test_a_trial_leaves_the_recommended_model_and_says_so(run, here) -> None:
+def test_a_trial_leaves_the_recommended_model_and_says_so(call, here) -> None:
     store = Store(here / "kept")
-    run("rank")
+    call("rank")
     assert read_recommended(store) == {NAME: SHORT}
     for words in (("-m", LONG), ("--max-images", "50"), ("--params", "other.yaml")):
         (here / "other.yaml").write_text((here / "params.yaml").read_text().replace(SHORT, LONG))
-        assert "leaves the recommended models as they are" in run("rank", *words).stderr
+        assert "leaves the recommended models as they are" in call("rank", *words).stderr
         assert read_recommended(store) == {NAME: SHORT}
-    assert "recommended" not in run("rank").stderr
+    assert "recommended" not in call("rank").stderr
 
 
-def test_rankings_are_listed_and_deleted(run, here) -> None:
-    assert "There is no ranking yet" in run("rankings").stdout
-    run("rank")
-    run("rank", f"mine={SOURCE}")
+def test_rankings_are_listed_and_deleted(call, here) -> None:
+    assert "There is no ranking yet" in call("rankings").stdout
+    call("rank")
+    call("rank", f"mine={SOURCE}")
     trials = here / "kept" / "rankings"
     (mine,) = (path.name for path in trials.iterdir())
     (trials / "half").mkdir()
     (trials / "damaged" / "scores").mkdir(parents=True)
     write_json(trials / "damaged" / "scores" / "ranking.json", {"version": 0})
-    listed = run("rankings").stdout
+    listed = call("rankings").stdout
     first_words = [line.split()[0] for line in listed.splitlines() if line.strip()]
     assert first_words[2:] == ["(params.yaml)", "damaged", mine, "half"]
     assert all(word in listed for word in (SHORT, "1 of 1", "cannot be read; rank again or delete it", "no ranking; repeat"))
-    assert run("rankings", "mine").stdout.count(SHORT) == 1
-    assert "half holds no ranking; repeat the command that made it" in run("show", "half", status=2).stderr
-    assert "half" not in run("show", "yours", status=2).stderr
-    assert "--delete needs names" in run("rankings", "--delete", status=2).stderr
-    done = run("rankings", "--delete", "nowhere", "half", "mine", status=2)
+    assert call("rankings", "mine").stdout.count(SHORT) == 1
+    assert "half holds no ranking; repeat the command that made it" in call("show", "half", status=2).stderr
+    assert "half" not in call("show", "yours", status=2).stderr
+    assert "--delete needs names" in call("rankings", "--delete", status=2).stderr
+    done = call("rankings", "--delete", "nowhere", "half", "mine", status=2)
     assert done.stdout.splitlines() == ["deleted: half", f"deleted: {mine}"]
     assert "there is no ranking 'nowhere'" in done.stderr
     assert [path.name for path in trials.iterdir()] == ["damaged"]
     assert (here / "kept" / "scores" / "ranking.json").exists()
     for dangerous in ("..", ".", "", "../rankings"):
-        run("rankings", "--delete", dangerous, status=2)
+        call("rankings", "--delete", dangerous, status=2)
     assert (trials / "damaged").is_dir()

@@ -32,7 +32,14 @@ STATES = {
     "semaphores": "import multiprocessing; lock = multiprocessing.get_context('spawn').Lock(); ready(); time.sleep(60)",
     "exiting": "import atexit; atexit.register(time.sleep, 60); ready()",
 }
-STUBBORN = "child = subprocess.Popen(['sh', '-c', 'trap \"\" TERM; while true; do sleep 0.1; done']); ready(); child.wait()"
+STUBBORN = """
+import itm.cli.interrupt
+itm.cli.interrupt.GRACE = 600
+child = subprocess.Popen(['sh', '-c', 'trap "" TERM; while true; do sleep 0.1; done'])
+ready()
+child.wait()
+"""
+LIMIT = 15  # seconds for a process to end; it takes less than 2 on a quiet machine
 RESUME = "finished results are stored, and the same command resumes: itm rank 'folder:my photos'\n"
 
 
@@ -49,9 +56,9 @@ def end(process: "subprocess.Popen[str]", number: signal.Signals) -> str:
     """Send a signal as a terminal does, and return what the process printed."""
     family = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, number)
-    printed = "".join(process.communicate(timeout=3))
+    printed = "".join(process.communicate(timeout=LIMIT))
     assert process.returncode == 128 + number
-    assert psutil.wait_procs(family, timeout=3)[1] == []
+    assert psutil.wait_procs(family, timeout=LIMIT)[1] == []
     return printed
 
 
@@ -69,15 +76,13 @@ def test_other_signals_end_it_too(state, number, what):
 def test_a_second_interrupt_does_not_wait_for_children():
     process = start(STUBBORN)
     (child,) = psutil.Process(process.pid).children()
-    began = time.monotonic()
     os.kill(process.pid, signal.SIGINT)
     assert process.stderr
     assert process.stderr.readline()
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=3)
+    process.communicate(timeout=LIMIT)
     assert process.returncode == 130
-    assert time.monotonic() - began < 1
-    assert psutil.wait_procs([child], timeout=3)[1] == []
+    assert psutil.wait_procs([child], timeout=LIMIT)[1] == []
 
 
 def test_an_ignored_signal_stays_ignored():
@@ -87,7 +92,7 @@ def test_an_ignored_signal_stays_ignored():
     assert done.stdout
     assert done.stdout.readline() == "ready\n"
     done.send_signal(signal.SIGHUP)
-    assert done.communicate(timeout=10)[0] == "done\n"
+    assert done.communicate(timeout=LIMIT)[0] == "done\n"
     assert done.returncode == 0
 
 
@@ -103,18 +108,18 @@ assert os.WTERMSIG(os.waitpid(process, 0)[1]) == signal.SIGTERM
 time.sleep(0.2)
 print("alive")
 """
-    assert start(state).communicate(timeout=10) == ("alive\n", "")
+    assert start(state).communicate(timeout=LIMIT) == ("alive\n", "")
 
 
 def test_released_signals_have_their_default_effect():
     state = "from itm.cli.interrupt import release_signals\nrelease_signals(); ready(); time.sleep(60)"
     process = start(state)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=3)
+    process.communicate(timeout=LIMIT)
     assert process.returncode == -signal.SIGTERM
     process = start(state)
     process.send_signal(signal.SIGINT)
-    assert "KeyboardInterrupt" in process.communicate(timeout=3)[1]
+    assert "KeyboardInterrupt" in process.communicate(timeout=LIMIT)[1]
 
 
 def test_another_thread_can_end_the_command():
@@ -122,5 +127,5 @@ def test_another_thread_can_end_the_command():
     child = "child = subprocess.Popen(['sleep', '60'])"
     state = f"from itm.cli.interrupt import end_command\n{child}; ready(); {end_now}; child.wait()"
     process = start(state)
-    assert "".join(process.communicate(timeout=3)) == f"error: gone; {RESUME}"
+    assert "".join(process.communicate(timeout=LIMIT)) == f"error: gone; {RESUME}"
     assert process.returncode == 2

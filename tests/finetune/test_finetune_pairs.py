@@ -6,10 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
 
-from itm.cli.commands import app
 from itm.core.errors import ParamsError
 from itm.core.params import Params
 from itm.core.types import Outcome
@@ -30,33 +27,9 @@ pytestmark = [pytest.mark.usefixtures("own_logger"), pytest.mark.slow]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo_file: Path) -> Path:
-    """Stand in a folder with a params.yaml of a small fine-tuning by the library alone."""
-    params = {
-        "data": {"sets": [SOURCE]},
-        "zoo": {"file": str(zoo_file), "models": [LONG, SHORT]},
-        "score": {"names": ["knn"], "rank_by": "knn"},
-        "finetune": RECIPE,
-        "runner": {"kind": "inline"},
-        "track": {"uri": None},
-        "store": "kept",
-    }
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def call(here: Path) -> Callable[..., Result]:
-    """Call a command in that folder, and check its exit status."""
-
-    def invoke(*words: str, status: int = 0) -> Result:
-        result = CliRunner().invoke(app, words, catch_exceptions=False)
-        assert result.exit_code == status, result.output
-        return result
-
-    assert here.is_dir()
-    return invoke
+def here(project: Callable[..., Path], zoo_file: Path) -> Path:
+    """Stand in a folder with a small fine-tuning."""
+    return project(data={"sets": [SOURCE]}, zoo={"file": str(zoo_file), "models": [LONG, SHORT]}, finetune=RECIPE)
 
 
 def test_failures_are_rows_and_stop_nothing(here):
@@ -131,7 +104,7 @@ def test_rank_confirms_its_first(call, here):
     assert found["leader"] == best["model"]
     assert set(read_table(store.finetuned)["protocol"]) == {"full", "head"}
     assert "--steps is an option of fine-tuning; add --confirm N" in call("rank", "--steps", "2", status=2).stderr
-    assert "--seeds must be greater" in call("rank", "--confirm", "1", "--seeds", "0", status=2).stderr
+    assert "--seeds: must be greater" in call("rank", "--confirm", "1", "--seeds", "0", status=2).stderr
     call("rank", "--confirm", "1", "--seeds", "1", "--steps", "2", "--budget", "600")
     (short,) = read_json(store.confirmed)["data_sets"]
     assert [row["seeds"] for row in short["candidates"]] == [1]

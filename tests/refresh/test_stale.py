@@ -178,8 +178,8 @@ def test_data_sets_that_look_changed(folder: Path, filled: Path) -> None:
     later = store.index("petals").stat().st_mtime + 10
     os.utime(images[2], (later, later))
     found = stale(folder, own)
-    told = "1 file new, 1 file gone, 1 file newer than its index; the next refresh finds out whether its images changed"
-    assert (found.data, found.count) == ({"petals": told}, 0)
+    change = "1 file new, 1 file gone, 1 file newer than its index; the next refresh finds out whether its images changed"
+    assert (found.data, found.count) == ({"petals": change}, 0)
     sampled = stale(folder, with_overrides(own, data={"max_images": 20})).data
     assert sampled["petals"].startswith("files with other names, 1 file gone, 1 file newer than its index;")
     assert sampled["all data sets"].startswith("data.max_images changed since the last ranking")

@@ -36,11 +36,11 @@ def _found(**sections: object) -> dict[str, Finding]:
 def test_every_model_is_loaded(zoo, tmp_path):
     found = _found(zoo={"file": zoo}, store=tmp_path / "store", track={"uri": None})
     assert found[SHORT].good
-    told = {"gone": "is not a file", "cut": "download it again", "lacking": "1 missing in the file"}
-    for name, words in told.items():
+    messages = {"gone": "is not a file", "cut": "download it again", "lacking": "1 missing in the file"}
+    for name, words in messages.items():
         assert not found[name].good
         assert words in found[name].text
-    assert all(finding.good for name, finding in found.items() if name not in told)
+    assert all(finding.good for name, finding in found.items() if name not in messages)
 
 
 def test_a_zoo_that_cannot_be_read_is_a_finding(tmp_path):

@@ -46,10 +46,10 @@ def test_linear_probe_is_logistic_regression_on_standardised_features(width: int
 @pytest.mark.parametrize(
     ("score", "options", "said"),
     [
-        ("knn", {"neighbours": 0}, "neighbours: Input should be greater than or equal to 1"),
-        ("knn", {"temperature": 0}, "temperature: Input should be greater than 0"),
+        ("knn", {"neighbours": 0}, "neighbours: must be greater than or equal to 1"),
+        ("knn", {"temperature": 0}, "temperature: must be greater than 0"),
         ("knn", {"metric": "f1"}, "metric: must be one of 'auto', 'accuracy', 'balanced_accuracy'.* .got 'f1'."),
-        ("linear_probe", {"inverse_penalty": -1}, "inverse_penalty: Input should be greater than 0 .got -1."),
+        ("linear_probe", {"inverse_penalty": -1}, "inverse_penalty: must be greater than 0 .got -1."),
         ("linear_probe", {"metric": "f1"}, "metric: must be one of 'auto', 'accuracy', 'balanced_accuracy'.* .got 'f1'."),
     ],
 )

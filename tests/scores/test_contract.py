@@ -161,7 +161,7 @@ def test_requirements_are_in_words() -> None:
 
 @pytest.mark.parametrize("value", ["many", True, None, 1.5])
 def test_options_of_the_wrong_type_are_errors(value: object) -> None:
-    with pytest.raises(ParamsError, match="score 'knn' options: neighbours: Input should be a valid integer"):
+    with pytest.raises(ParamsError, match="score 'knn' options: neighbours: must be a whole number"):
         make("knn", {"neighbours": value})
 
 

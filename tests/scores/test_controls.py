@@ -47,5 +47,5 @@ def test_random_numbers_are_spread_evenly_and_seeds_share_nothing() -> None:
 
 
 def test_a_negative_seed_is_an_error() -> None:
-    with pytest.raises(ParamsError, match=r"score 'random' options: seed: Input should be greater than .* \(got -1\)"):
+    with pytest.raises(ParamsError, match=r"score 'random' options: seed: must be greater than .* \(got -1\)"):
         make("random", {"seed": -1})

@@ -78,5 +78,5 @@ def test_lies_between_complete_overlap_and_none(seed: int) -> None:
 
 @pytest.mark.parametrize(("option", "value"), [("dimensions", 0), ("variance_floor", 0.0)])
 def test_options_out_of_range_are_errors(option: str, value: float) -> None:
-    with pytest.raises(ParamsError, match=f"score 'gbc' options: {option}: Input should be greater than .*got {value}"):
+    with pytest.raises(ParamsError, match=f"score 'gbc' options: {option}: must be greater than .*got {value}"):
         make("gbc", {option: value})

@@ -76,5 +76,5 @@ def test_some_rows_stand_for_all_and_classes_keep_their_weight() -> None:
 
 @pytest.mark.parametrize(("option", "value"), [("time", 0.0), ("images", 0), ("dimensions", 0), ("rows", 4), ("seed", -1)])
 def test_options_out_of_range_are_errors(option: str, value: float) -> None:
-    with pytest.raises(ParamsError, match=f"score 'lead' options: {option}: Input should be greater than .*got {value}"):
+    with pytest.raises(ParamsError, match=f"score 'lead' options: {option}: must be greater than .*got {value}"):
         make("lead", {option: value})

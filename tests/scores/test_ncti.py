@@ -120,5 +120,5 @@ def test_the_combined_score_is_the_published_sum_plus_one() -> None:
 
 
 def test_options_out_of_range_are_errors() -> None:
-    with pytest.raises(ParamsError, match=r"score 'ncti_nuclear' options: dimensions: Input should be greater than .*got 0"):
+    with pytest.raises(ParamsError, match=r"score 'ncti_nuclear' options: dimensions: must be greater than .*got 0"):
         make("ncti_nuclear", {"dimensions": 0})

@@ -72,5 +72,5 @@ def test_more_classes_than_rows_to_fit_are_an_error() -> None:
     ("option", "value"), [("variance", 1.0), ("regularisation", 0.0), ("components", 0), ("rows", 5), ("seed", -1)]
 )
 def test_options_out_of_range_are_errors(option: str, value: float) -> None:
-    with pytest.raises(ParamsError, match=f"score 'nleep' options: {option}: Input should be (greater|less) .*got {value}"):
+    with pytest.raises(ParamsError, match=f"score 'nleep' options: {option}: must be (greater|less) .*got {value}"):
         make("nleep", {option: value})

@@ -108,5 +108,5 @@ def test_a_classifier_that_does_not_converge_is_an_error() -> None:
     ("option", "value"), [("beta", 0.0), ("beta", np.inf), ("prior_variance", -1.0), ("prior_variance", np.nan)]
 )
 def test_options_out_of_range_are_errors(option: str, value: float) -> None:
-    with pytest.raises(ParamsError, match=f"score 'pactran' options: {option}: Input should be .*got {value}"):
+    with pytest.raises(ParamsError, match=f"score 'pactran' options: {option}: must be .*got {value}"):
         make("pactran", {option: value})

@@ -88,5 +88,5 @@ def test_pairs_that_are_all_alike_have_the_value_0() -> None:
 
 @pytest.mark.parametrize(("option", "value"), [("dimensions", 1), ("rows", 4), ("seed", -1)])
 def test_options_out_of_range_are_errors(option: str, value: int) -> None:
-    with pytest.raises(ParamsError, match=f"score 'parc' options: {option}: Input should be greater than .*got {value}"):
+    with pytest.raises(ParamsError, match=f"score 'parc' options: {option}: must be greater than .*got {value}"):
         make("parc", {option: value})

@@ -104,9 +104,9 @@ def test_a_feature_that_is_constant_does_not_decide_all(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"head": "lda"}, "head: Input should be 'sfda' or 'logme' .got 'lda'."),
-        ({"extent": -0.5}, "extent: Input should be greater than or equal to 0 .got -0.5."),
-        ({"extent": float("inf")}, "extent: Input should be a finite number .got inf."),
+        ({"head": "lda"}, "head: must be 'sfda' or 'logme' .got 'lda'."),
+        ({"extent": -0.5}, "extent: must be greater than or equal to 0 .got -0.5."),
+        ({"extent": float("inf")}, "extent: must be a finite number .got inf."),
     ],
 )
 def test_options_out_of_range_are_errors(options: dict[str, Any], said: str) -> None:

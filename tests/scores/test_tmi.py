@@ -70,11 +70,11 @@ def test_a_class_with_two_rows_is_needed() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"neighbours": 0}, "neighbours: Input should be greater than or equal to 1"),
-        ({"floor": 0.0}, "floor: Input should be greater than 0"),
+        ({"neighbours": 0}, "neighbours: must be greater than or equal to 1"),
+        ({"floor": 0.0}, "floor: must be greater than 0"),
         ({"rows_per_class": 3}, "rows_per_class is 3; it must be above neighbours, 3"),
         ({"rows_a_class": 3}, "rows_per_class is 3"),
-        ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
+        ({"seed": -1}, "seed: must be greater than or equal to 0"),
     ],
 )
 def test_options_out_of_range_are_errors(options: dict[str, float], said: str) -> None:

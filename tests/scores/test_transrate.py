@@ -76,7 +76,5 @@ def test_small_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_distortion_of_0_is_an_error() -> None:
-    with pytest.raises(
-        ParamsError, match=r"score 'transrate' options: distortion: Input should be greater than 0 \(got 0\.0\)"
-    ):
+    with pytest.raises(ParamsError, match=r"score 'transrate' options: distortion: must be greater than 0 \(got 0\.0\)"):
         make("transrate", {"distortion": 0.0})

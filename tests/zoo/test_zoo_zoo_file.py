@@ -113,7 +113,7 @@ def test_invalid_entry_does_not_affect_others(write_zoo: WriteZoo, entry: dict[s
         ({"mean": [-0.485, -0.456, -0.406]}, "mean: is negative"),
         ({"std": [58.395, 57.12, 57.375]}, "divide by 255, which gives [0.229, 0.224, 0.225]"),
         ({"std": [0.229 / 255, 0.224 / 255, 0.225 / 255]}, "is it divided by 255 twice?"),
-        ({"std": [0.2, float("nan"), 0.2]}, "std.1: Input should be a finite number"),
+        ({"std": [0.2, float("nan"), 0.2]}, "std.1: must be a finite number"),
         ({"crop": 87.5}, "crop: is a share of the image, at most 1; 87.5 % is 0.875"),
         ({"crop": "87.5%"}, "a share of the image without '%'"),
         ({"crop": 224}, "pixels are given as `input_size`"),

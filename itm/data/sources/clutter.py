@@ -20,10 +20,11 @@ _FOLDERS = {
     "system volume information",
     "temporary items",
 }
+_ENDINGS = "xmp|aae|thm|part|partial|crdownload|download|tmp|temp|aria2|!ut|swp|bak|lnk|url|dvc|ini|lock"
 _FILES = re.compile(
-    r"thumbs(?:_\w+)?\.db|ehthumbs(?:_vista)?\.db|desktop\.ini|icon\r|folder\.jpg\.lnk|picasa\.ini|zbthumbnail\.info|"
-    r"index\.html?|_success|_(?:committed|started)_\d+|~\$.*|.*~|.*\.(?:xmp|aae|thm|part|partial|crdownload|download|tmp|temp|aria2|!ut|swp|bak|lnk|url|dvc|ini|lock)|"
-    r".*\.sync-conflict-\d.*|.*\((?:[^()]* )?conflicted copy[^()]*\).*|.*\[conflict[^\]]*\].*|dvc\.(?:yaml|lock)",
+    rf"thumbs(?:_\w+)?\.db|ehthumbs(?:_vista)?\.db|icon\r|zbthumbnail\.info|index\.html?|dvc\.yaml|.*\.(?:{_ENDINGS})|"
+    r"_success|_(?:committed|started)_\d+|"  # of Spark
+    r"~\$.*|.*~|.*\.sync-conflict-\d.*|.*\((?:[^()]* )?conflicted copy[^()]*\).*|.*\[conflict[^\]]*\].*",
     re.IGNORECASE,
 )
 

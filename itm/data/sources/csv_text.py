@@ -33,7 +33,7 @@ _OTHERS = {
 }
 _LETTERS = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")  # in UTF-8; in cp1252 such pairs are rare
 FEW_LETTERS = 2
-_DIRECTIVE = re.compile(r"sep=(.)\r?[\n\r]")  # how Excel is told the separator
+_DIRECTIVE = re.compile(r"sep=(.)\r?[\n\r]")  # the line that names the separator for Excel
 
 
 @dataclass(frozen=True)

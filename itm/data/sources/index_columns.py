@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
@@ -11,6 +11,7 @@ import polars as pl
 from itm.core.errors import DataError, did_you_mean
 from itm.core.labels import clean, is_missing
 from itm.core.text import join_names
+from itm.data.local_files import is_picture
 from itm.data.sources.csv_text import Cells, read_cells
 
 MOST_COLUMNS, LONGEST_NAME = 12, 40  # in a message
@@ -19,7 +20,6 @@ _USUAL = {  # names that other tools give these columns
     "target": ("category", "class", "class_name", "label", "labels", "label_name", "species", "target", "y"),
 }
 _NUMBER = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?")
-_PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Wanted:
         return all(self.names[role].casefold() in names for role in self.needed)
 
     def _missing_error(self, file: Path, header: Sequence[str], missing: list[str]) -> DataError:
-        if any(PurePath(cell).suffix.lower() in _PICTURES for cell in header):
+        if any(map(is_picture, header)):
             first = f"{','.join(self.names[role] for role in self.needed)}"
             return DataError(f"{file}: the first line is a row and no header; add a first line with the names: {first}.")
         cut = [cell if len(cell) <= LONGEST_NAME else f"{cell[:LONGEST_NAME]}..." for cell in header[:MOST_COLUMNS]]

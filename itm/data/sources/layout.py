@@ -10,13 +10,12 @@ from itm.core.errors import DataError
 from itm.core.labels import clean
 from itm.core.text import join_names, pluralize
 from itm.core.types import SplitName
-from itm.data.local_files import is_file, is_folder
+from itm.data.local_files import is_file, is_folder, is_picture
 from itm.data.rows import read_split
 from itm.data.sources.clutter import is_clutter
 
 DEEPEST = 5  # folders that only hold one folder; links can form a ring
 MOST_NAMES = 4  # in a message
-_PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2", ".avif", ".tga")
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Entries:
 
     @property
     def has_pictures(self) -> bool:
-        return any(name.lower().endswith(_PICTURES) for name in self.files)
+        return any(map(is_picture, self.files))
 
     @property
     def names(self) -> set[str]:
