@@ -36,7 +36,7 @@ unit: $(STAMP)            ## run the tests that need no server, no other process
 test-servers: $(STAMP)    ## run the tests with servers, killed processes, DVC projects and a million rows, and those of the wheel
 	pytest -n 3 $(BY_FILE) -m "servers and not clusters"
 
-test-clusters: $(STAMP)   ## run the tests with work pools, Dask clusters and PostgreSQL
+test-clusters: $(STAMP)   ## run the tests with work pools, Dask clusters, PostgreSQL and long interruptions
 	pytest -n 2 $(BY_FILE) -m clusters
 
 lint: $(STAMP)            ## check style, types and structure
