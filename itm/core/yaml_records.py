@@ -64,7 +64,8 @@ def parse(values: Any, record: type[Parsed], where: str, label: Callable[[str], 
     try:
         return record.model_validate(values)
     except ValidationError as error:
-        errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # unknown keys first
+        errors = [found for found in error.errors() if not _is_left_over(found)]
+        errors.sort(key=lambda e: e["type"] != "extra_forbidden")  # unknown keys first
         raise ParamsError("\n".join(_explain(e, record, where, label) for e in errors)) from None
 
 
@@ -80,6 +81,11 @@ def with_new_names(values: Any, renamed: Mapping[str, str], removed: Collection[
         log.warning("%s is ignored: nothing uses it any more; remove it", old)
         del found[old]
     return found
+
+
+def _is_left_over(error: Any) -> bool:
+    """Return whether a list is too short only because wrong items of it, which have lines of their own, do not count."""
+    return error["type"] == "too_short" and len(error["input"]) > error["ctx"]["actual_length"]
 
 
 def _explain(error: Any, record: type[BaseModel], where: str, label: Callable[[str], str] | None) -> str:

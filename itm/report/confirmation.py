@@ -36,15 +36,16 @@ def cells(row: Candidate) -> tuple[str, ...]:
 
 def caption(confirmed: Confirmed) -> str:
     """Return what the numbers of the table are."""
-    for row in confirmed.finished:
-        assert row.val
-        assert row.test
-        seeds = f", and from the spread of {row.seeds} seeds" if row.seeds > 1 else ""
-        return (
-            "Accuracies in percent after fine-tuning, with 95 % intervals from "
-            f"{pluralize(row.val.images, 'validation image')} and {pluralize(row.test.images, 'test image')}{seeds}."
-        )
-    return ""
+    if not confirmed.finished:
+        return ""
+    row = confirmed.finished[0]
+    assert row.val
+    assert row.test
+    seeds = f", and from the spread of {row.seeds} seeds" if row.seeds > 1 else ""
+    return (
+        "Accuracies in percent after fine-tuning, with 95 % intervals from "
+        f"{pluralize(row.val.images, 'validation image')} and {pluralize(row.test.images, 'test image')}{seeds}."
+    )
 
 
 def percent_interval(accuracy: Accuracy | None) -> str:
