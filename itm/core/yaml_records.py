@@ -85,7 +85,7 @@ def with_new_names(values: Any, renamed: Mapping[str, str], removed: Collection[
 
 def _is_left_over(error: Any) -> bool:
     """Return whether a list is too short only because wrong items of it, which have lines of their own, do not count."""
-    return error["type"] == "too_short" and len(error["input"]) > error["ctx"]["actual_length"]
+    return bool(error["type"] == "too_short" and len(error["input"]) > error["ctx"]["actual_length"])
 
 
 def _explain(error: Any, record: type[BaseModel], where: str, label: Callable[[str], str] | None) -> str:
