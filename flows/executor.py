@@ -14,7 +14,7 @@ from flows.states import reason
 from itm.core.params import Params, RunnerParams
 from itm.core.types import Outcome
 from itm.features.devices import share_cores
-from itm.run.executors.base import QUEUED, Future, LostWorkerError, check_processes, settle
+from itm.run.executors.base import QUEUED, Future, LostWorkerError, check_processes, settle, with_workers
 from itm.run.executors.local import begin_worker
 from itm.run.stages import Job, Stage
 from itm.store.layout import Store
@@ -32,12 +32,13 @@ class PrefectExecutor:
     runner: RunnerParams
 
     @contextmanager
-    def start(self) -> Iterator["_Started"]:
-        share_cores(self.runner.workers)
-        if self.runner.kind in ("processes", "dask") and not self.runner.address:
+    def start(self, pairs: int) -> Iterator["_Started"]:
+        runner = with_workers(self.runner, pairs)
+        share_cores(runner.workers)
+        if runner.kind in ("processes", "dask") and not runner.address:
             check_processes()
-        with _task_runner(self.runner) as started:
-            yield _Started(started, self.runner)
+        with _task_runner(runner) as started:
+            yield _Started(started, runner)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ MaxImages = Annotated[
     int | None, typer.Option(help="Maximum number of images per data set, sampled evenly over classes (0: all).")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
-Precision = Annotated[str | None, typer.Option(help="fp32 or bf16.")]
+Precision = Annotated[str | None, typer.Option(help="fp32, bf16, or auto: bf16 on a GPU, fp32 elsewhere.")]
 BatchSize = Annotated[int | None, typer.Option(help="Images per batch. It is halved when memory runs out.")]
 Resume = Annotated[str | None, typer.Option(help="always, only-missing or only-cache.")]
 RankingName = Annotated[
@@ -56,6 +56,7 @@ Budget = Annotated[
         min=1, help="Seconds for fine-tuning; the next run resumes. Default: limits.seconds of params.yaml, or no limit."
     ),
 ]
+Log = Annotated[bool, typer.Option(help="Look at everything again and log to MLflow, even if nothing seems changed.")]
 Scores = Annotated[list[str] | None, typer.Option("--score", help="Score to compute. Can be repeated.")]
 
 NAMES = {"kind": "runner", "names": "score", "protocols": "protocol", "rank_by": "by"}  # options that differ from their keys

@@ -6,7 +6,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from itm.core.types import Protocol, Resume, SplitName
 from itm.core.yaml_records import with_new_names
@@ -65,13 +75,22 @@ class ZooParams(Record):
 
 
 class ExtractParams(Record):
-    """Computation of embeddings. So many `decode_workers` threads decode images; with 0, the thread of the model does."""
+    """Computation of embeddings.
+
+    So many `decode_workers` threads decode images; with 0, the thread of the model does. `decoded` is how much disk space
+    decoded images may take, such as "20 GB": "auto" is a quarter of what is free, and with "off" each model decodes them again.
+    """
 
     batch_size: int | Literal["auto"] = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
     decode_workers: int | Literal["auto"] = "auto"
+    decoded: int | Literal["auto", "off"] = "auto"
     resume: Resume = "only-missing"
+
+    def precision_on(self, device: str) -> str:
+        """Return the precision on a kind of device. By default, a GPU computes in half precision."""
+        return self.precision if self.precision != "auto" else "bf16" if device == "cuda" else "fp32"
 
     @field_validator("resume", mode="before")
     @classmethod
@@ -79,6 +98,18 @@ class ExtractParams(Record):
         if resume == "never":
             raise ValueError("'never' no longer exists; use 'only-missing'")
         return resume
+
+    @field_validator("decoded", mode="wrap")
+    @classmethod
+    def _read_size(cls, decoded: Any, _: Any) -> int | str:
+        if decoded in ("auto", "off", False):
+            return "auto" if decoded == "auto" else "off"  # YAML reads `off` as false
+        try:
+            if decoded is not True:
+                return int(TypeAdapter(ByteSize).validate_python(decoded))
+        except ValidationError:
+            pass
+        raise ValueError("must be a size such as '20 GB', or 'auto' or 'off'")
 
     @field_validator("batch_size", "decode_workers")
     @classmethod

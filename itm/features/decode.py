@@ -5,7 +5,7 @@ and resizing release the lock of the interpreter.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -19,29 +19,33 @@ from itm.data.pixels import Open, open_verified
 from itm.zoo import facts as zoo_facts
 
 Tensor = torch.Tensor
-Transform = Callable[[Image.Image], Tensor]
 
 
 def decode(
-    rows: pl.DataFrame, open_image: Open, configs: Sequence[dict[str, Any]], workers: int, ahead: int
-) -> Generator[list[Tensor], None, None]:
+    rows: pl.DataFrame,
+    open_image: Open,
+    configs: Sequence[dict[str, Any]],
+    workers: int,
+    ahead: int,
+    needed: int | None = None,
+) -> Generator[list[Tensor | None], None, None]:
     """Yield the images of all rows in order, each as bytes [channels, height, width] for each of the preprocessing `configs`.
 
-    At most `ahead` images wait to be taken. Without `workers`, the calling thread decodes.
+    At most `ahead` images wait to be taken. Without `workers`, the calling thread decodes. Only the first `needed` configs must
+    be possible, by default all. Where one of the others is not, None stands for the image.
 
     Raises
     ------
     DataError
         If an image changed since it was ingested, or cannot be decoded or resized. The message names the image.
     """
-    transforms = [(zoo_facts.create_transform(config | {"normalize": False}), _resized_side(config)) for config in configs]
-    one = partial(_decode, open_image=open_image, transforms=transforms)
+    one = partial(_decode, open_image=open_image, configs=[*map(_Geometry, configs)], needed=needed or len(configs))
     images = zip(rows["path"].to_list(), rows["id"].to_list(), strict=True)
     if not workers:
         for path, id_ in images:
             yield one(path, id_)
         return
-    waiting: deque[Future[list[Tensor]]] = deque()
+    waiting: deque[Future[list[Tensor | None]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
         for path, id_ in images:
@@ -54,22 +58,34 @@ def decode(
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(path: str, id_: str, open_image: Open, transforms: Sequence[tuple[Transform, int]]) -> list[Tensor]:
+def _decode(path: str, id_: str, open_image: Open, configs: "Sequence[_Geometry]", needed: int) -> list[Tensor | None]:
     image = open_verified(path, id_, open_image)
-    width, height = image.size
-    try:
-        for _, side in transforms:
-            pixels = side**2 * max(width, height) // min(width, height)
-            if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
-                raise ValueError(f"it would have {pixels:,} pixels; the limit is {Image.MAX_IMAGE_PIXELS:,}")
-        return [transform(image) for transform, _ in transforms]
-    except Exception as error:  # Pillow and torch raise many types, some of them without a message
-        raise DataError(
-            f"{path}: an image of {width} x {height} pixels cannot be resized for the model ({cause(error)}); "
-            "crop or remove it and ingest again, or free memory."
-        ) from error
+    found: list[Tensor | None] = []
+    for number, config in enumerate(configs):
+        try:
+            found.append(config.apply(image))
+        except Exception as error:  # Pillow and torch raise many types, some of them without a message
+            if number >= needed:
+                found.append(None)
+                continue
+            width, height = image.size
+            raise DataError(
+                f"{path}: an image of {width} x {height} pixels cannot be resized for the model ({cause(error)}); "
+                "crop or remove it and ingest again, or free memory."
+            ) from error
+    return found
 
 
-def _resized_side(config: dict[str, Any]) -> int:
-    """Return the length of the shorter side of an image before it is cropped to the input size."""
-    return int(max(config["input_size"][-2:]) / config["crop_pct"])
+class _Geometry:
+    """Resizes and crops images for a model."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._side = int(max(config["input_size"][-2:]) / config["crop_pct"])  # the shorter one, before cropping
+        self._transform = zoo_facts.create_transform(config | {"normalize": False})
+
+    def apply(self, image: Image.Image) -> Tensor:
+        width, height = image.size
+        pixels = self._side**2 * max(width, height) // min(width, height)
+        if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
+            raise ValueError(f"it would have {pixels:,} pixels; the limit is {Image.MAX_IMAGE_PIXELS:,}")
+        return self._transform(image)

@@ -1,11 +1,11 @@
 """Embeddings of one model on one data set, computed once and stored under the key of their identity."""
 
 import logging
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -18,6 +18,7 @@ from itm.features.devices import device, leased
 from itm.features.extractors import Extractor
 from itm.features.forward import forward
 from itm.features.identity import Identity
+from itm.features.image_reader import ImageReader
 from itm.kinds import get_kind
 from itm.store.feature_file import check_pages, read_description, write_features
 from itm.store.files import check_space, exists
@@ -28,10 +29,18 @@ from itm.zoo import facts as zoo_facts
 log = logging.getLogger(__name__)
 
 
-def extract(model: ModelRef, data: DataRef, splits: tuple[SplitName, ...], params: ExtractParams, store: Store) -> Features:
+def extract(
+    model: ModelRef,
+    data: DataRef,
+    splits: tuple[SplitName, ...],
+    params: ExtractParams,
+    store: Store,
+    run_configs: Sequence[dict[str, Any]] = (),
+) -> Features:
     """Return the feature file of `model` on the rows of `data` in `splits`; `params.resume` says when it is computed.
 
-    All pages of a stored file are checked first. A damaged file is computed again.
+    All pages of a stored file are checked first. A damaged file is computed again. Images that have to be decoded are decoded
+    for all models of the run: `run_configs` has the preprocessing of each.
 
     Raises
     ------
@@ -56,11 +65,12 @@ def extract(model: ModelRef, data: DataRef, splits: tuple[SplitName, ...], param
     rows, open_image = with_images_here(rows, data, store)
     path = store.features(data.name, model.name, identity.key)
     classes = getattr(module, "num_classes", 0)
-    check_space(path, 4 * len(rows) * (facts.width + (classes if isinstance(classes, int) else 0)))
+    size = 2 * 4 * len(rows) * (facts.width + (classes if isinstance(classes, int) else 0))  # large ones are written twice
+    check_space(path, size)
+    folder, limit = None if params.decoded == "off" else store.decoded, params.decoded
+    reader = ImageReader(data.name, rows, open_image, folder, limit if isinstance(limit, int) else None, size, run_configs)
     with leased(target) as leased_target:
-        started = time.perf_counter()
-        columns = forward(extractor, rows, open_image, leased_target, params, f"{model.name} on {data.name}")
-        seconds = time.perf_counter() - started
+        columns, seconds = forward(extractor, reader, leased_target, params, path.parent, f"{model.name} on {data.name}")
         module.cpu()
     targets = get_kind(data.target.kind).encode(rows["target"].to_list(), data.target)
     features = Features(

@@ -52,7 +52,7 @@ class Extractor:
             preprocessing=self.preprocessing,
             data=data.hash,
             splits=tuple(sorted(splits)),
-            precision=params.precision,
+            precision=params.precision_on(device.type),
             device=device.type,
             packages=identities.package_versions(),
             extractor=identities.EXTRACTOR,

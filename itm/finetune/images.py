@@ -111,6 +111,6 @@ def _decoded(rows: pl.DataFrame, open_image: Open, configs: tuple[dict[str, Any]
     found = []
     with progress_bar(title, len(rows), "images") as advance:
         for images in decode(rows, open_image, configs, workers=torch.get_num_threads(), ahead=len(rows)):
-            found.append(images)
+            found.append([image for image in images if image is not None])  # all are needed
             advance(1)
     return [torch.stack(images) for images in zip(*found, strict=True)]

@@ -16,7 +16,7 @@ from itm.refresh.records import DataChange, Lead, Move, Refresh, Standing, Verdi
 NAMED = 5  # models with changed weights; the others are counted
 NO_EFFECT = {  # options that change no value
     "data": ("sets",),
-    "extract": ("batch_size", "decode_workers", "resume", "device"),
+    "extract": ("batch_size", "decode_workers", "decoded", "resume", "device"),
     "score": ("names", "rank_by"),
 }
 GONE = "the data set is no longer refreshed"

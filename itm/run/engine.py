@@ -43,9 +43,11 @@ def execute(plan: Plan, executor: Executor, store: Store, params: Params) -> lis
         if stage == len(plan.stages):
             plan.stages[-1].log_result(outcome)
     waiting, budget = _unfinished(pairs, plan), Budget(params.limits)
+    jobs = [[pair.job for pair in waiting if pair.stage <= number] for number in range(len(plan.stages))]
+    plan = plan.through(*(stage.for_run(own) for stage, own in zip(plan.stages, jobs, strict=True)))
     with progress_bar("pairs", len(waiting), "pairs") as advance:
         while waiting:
-            with executor.start() as running:
+            with executor.start(len(waiting)) as running:
                 _Round(plan, waiting, budget, params, store, advance).run(running)
             trim_memory()
             waiting = _unfinished(pairs, plan)

@@ -5,16 +5,19 @@ A stage runs in other processes and on other machines, so it is a small object o
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 from itm.core.errors import ItmError, StoreError
+from itm.core.keys import content_key
 from itm.core.params import Params
 from itm.core.types import DataRef, ModelRef, Outcome
 from itm.features.devices import device
 from itm.features.extract import cached_features, extract, log_extracted
 from itm.features.extractors import Extractor
+from itm.features.image_reader import geometry
 from itm.ranking.scoring import all_stored, identities, score_together
 from itm.store.feature_file import check_pages
 from itm.store.files import exists
@@ -60,6 +63,10 @@ class Stage(ABC):
     def find_cached(self, jobs: Sequence[Job], params: Params, store: Store) -> dict[PairKey, Outcome]:
         """Return the outcomes of those jobs whose results are stored."""
 
+    def for_run(self, jobs: Sequence[Job]) -> "Stage":  # noqa: ARG002
+        """Return this stage with what it needs to know of all `jobs` of a run."""
+        return self
+
     def is_usable(self, outcome: Outcome, store: Store) -> bool:  # noqa: ARG002
         """Check a cached outcome that the next stage will read, and make it available to workers elsewhere."""
         return True
@@ -74,12 +81,27 @@ class ExtractStage(Stage):
 
     name: ClassVar[str] = "extract"
     on_device: ClassVar[bool] = True
+    run_configs: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)  # by data set; one per geometry
+
+    def for_run(self, jobs: Sequence[Job]) -> "ExtractStage":
+        models = {job.model.name: job.model for job in jobs}
+        configs = {}
+        for model in models.values():
+            with suppress(ItmError, OSError):  # `compute` raises it
+                configs[model.name] = Extractor(model).preprocessing
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for job in jobs:
+            if config := configs.get(job.model.name):
+                found.setdefault(job.data.name, {})[content_key(geometry(config))] = config
+        return replace(self, run_configs={data: list(own.values()) for data, own in found.items()})
 
     def compute(self, jobs: Sequence[Job], params: Params, store: Store) -> list[Outcome]:
-        return [
-            replace(job.outcome, features=extract(job.model, job.data, params.score.splits, params.extract, store))
-            for job in jobs
-        ]
+        found = []
+        for job in jobs:
+            configs = self.run_configs.get(job.data.name, ())
+            features = extract(job.model, job.data, params.score.splits, params.extract, store, configs)
+            found.append(replace(job.outcome, features=features))
+        return found
 
     def find_cached(self, jobs: Sequence[Job], params: Params, store: Store) -> dict[PairKey, Outcome]:
         """Find feature files by their footers.

@@ -145,6 +145,23 @@ def read_logits(path: Path) -> np.ndarray | None:
         return _read_matrix(file, "logits", path) if "logits" in file.schema_arrow.names else None
 
 
+def new_matrix(rows: int, width: int, folder: Path) -> np.ndarray:
+    """Return an array [rows, width] float32 to fill in: in memory, or mapped from a scratch file in `folder` if it is large."""
+    size = 4 * rows * width
+    if size <= IN_MEMORY:
+        return np.empty((rows, width), np.float32)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with scratch_file(folder) as scratch:
+            if hasattr(os, "posix_fallocate"):  # a full disk under a mapped file would end the process
+                os.posix_fallocate(scratch.fileno(), 0, size)
+            else:
+                scratch.truncate(size)
+            return np.memmap(scratch, np.float32, "r+", shape=(rows, width))
+    except OSError as error:
+        raise _no_scratch_space(folder, f"{rows:,} embeddings need", size, error) from error
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a feature file and translate errors into a `StoreError`."""
@@ -199,7 +216,9 @@ def _map_scratch_file(values: Iterator[np.ndarray], size: int, path: Path) -> np
             os.fsync(scratch.fileno())  # some file systems report a full disk only here
             return np.memmap(scratch, np.float32, "r")
     except OSError as error:
-        raise StoreError(
-            f"{path.parent}: reading {path.name} needs {size / 2**20:.1f} MiB of disk space there ({cause(error)}); "
-            "free space, or allow writing there."
-        ) from error
+        raise _no_scratch_space(path.parent, f"reading {path.name} needs", size, error) from error
+
+
+def _no_scratch_space(folder: Path, what: str, size: int, error: OSError) -> StoreError:
+    need = f"{what} {size / 2**20:.1f} MiB of disk space there"
+    return StoreError(f"{folder}: {need} ({cause(error)}); free space, or allow writing there.")

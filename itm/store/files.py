@@ -39,7 +39,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     StoreError
         If the folder is not writable or the disk is full. `path` is then unchanged.
     """
-    temporary = path.parent / _temporary_name(path.name)
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
@@ -49,6 +49,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise write_error(path, error) from error
     finally:
         remove(temporary)
+
+
+def temporary_path(path: Path) -> Path:
+    """Return a new path next to `path`. If its process is killed, `Store.remove_abandoned` removes what is there."""
+    return path.parent / _temporary_name(path.name)
 
 
 def write_error(path: Path, error: OSError) -> StoreError:

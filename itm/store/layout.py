@@ -103,6 +103,15 @@ class Store:
         """Return the file of one score on one pair with this content key."""
         return self.root / "cache" / "scores" / file_name(data) / file_name(model) / f"{file_name(score)}-{key[:16]}.json"
 
+    def image_hashes(self, data: str) -> Path:
+        """Return the hashes of the images of a data set."""
+        return self.root / "cache" / "images" / f"{file_name(data)}.parquet"
+
+    @property
+    def decoded(self) -> Path:
+        """Return the folder of decoded images."""
+        return self.root / "decoded"  # not in `cache`, which `dvc exp run` copies
+
     @property
     def hashes(self) -> Path:
         """Return the cache of weight file hashes."""
@@ -140,6 +149,10 @@ class Store:
     def tracked(self) -> Path:
         """Return the record of what MLflow has logged."""
         return self.results / "tracked.json"
+
+    def current_record(self, command: str) -> Path:
+        """Return the record of what the ranking of a command depends on."""
+        return self.results / f"{command}.current.json"
 
     def refresh(self, number: int) -> Path:
         """Return the folder with the record, page and log of one refresh."""

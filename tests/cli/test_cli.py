@@ -133,7 +133,7 @@ def test_a_failure_leaves_with_status_one(run, here):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("rank", "--precision", "fp64"), "error: --precision: must be 'fp32' or 'bf16' (got 'fp64')."),
+        (("rank", "--precision", "fp64"), "error: --precision: must be 'auto', 'fp32' or 'bf16' (got 'fp64')."),
         (
             ("rank", "--by", "itm"),
             "error: options: score: rank_by is 'itm', which is not among the scores computed: knn, logme",

@@ -49,7 +49,7 @@ def test_without_a_file_the_defaults_hold(tmp_path, monkeypatch):
         ({"store": "a#b/c"}, "store: contains '#'"),
         ({"scores": {}}, "unknown key 'scores'; did you mean 'score' or 'store'? Known here: data, zoo"),
         ({"data": {"qqq": 1}}, "unknown key 'data.qqq'. Known here: sets"),
-        ({"extract": {"precision": "fp64"}}, "extract.precision: must be 'fp32' or 'bf16' (got 'fp64')."),
+        ({"extract": {"precision": "fp64"}}, "extract.precision: must be 'auto', 'fp32' or 'bf16' (got 'fp64')."),
         ({"extract": {"batch_size": 0}}, "extract.batch_size: must be 1 or more, or 'auto' (got 0)."),
         ({"extract": {"decode_workers": -1}}, "extract.decode_workers: must be 0 or more, or 'auto' (got -1)."),
         (
@@ -151,3 +151,16 @@ def test_the_reference_page_lists_every_key_with_its_default():
     sections = {name: value for name, value in defaults.items() if isinstance(value, dict)}
     top = {name: value for name, value in defaults.items() if name not in sections}
     assert _documented() == {"Top level": top, **sections}
+
+
+@pytest.mark.parametrize(("text", "value"), [("off", "off"), ("auto", "auto"), ("20 GB", 20 * 10**9), ("512 MiB", 2**29)])
+def test_space_for_decoded_images_is_a_word_or_a_size(tmp_path: Path, text: str, value: object) -> None:
+    (tmp_path / "params.yaml").write_text(f"extract: {{decoded: {text}}}\n")
+    assert find_params(tmp_path / "params.yaml").extract.decoded == value
+
+
+@pytest.mark.parametrize("value", ["much", -3, True, [1]])
+def test_space_that_is_no_size_is_refused(value: object) -> None:
+    shown = repr(value) if isinstance(value, str) else value
+    expected = f"params.yaml: extract.decoded: must be a size such as '20 GB', or 'auto' or 'off' (got {shown})."
+    assert _message({"extract": {"decoded": value}}) == expected

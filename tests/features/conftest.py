@@ -1,18 +1,24 @@
 """Extraction of a small data set with a small model, the embedded one or a team's own."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from itm.core.sections import ExtractParams
 from itm.core.types import DataRef, Features, ModelRef
 from itm.features.extract import extract
+from itm.features.image_reader import ImageReader
 from itm.store.layout import Store
+from tests.features.readers import IMAGES, Counted
 
 # A team's own model: it can ask for more memory than any machine has, fail, or have no head.
 FACTORY = """
@@ -94,3 +100,19 @@ def reweighted(resnet: ModelRef, tmp_path: Path) -> Callable[[float], ModelRef]:
         return replace(resnet, checkpoint=tmp_path / "changed.safetensors")
 
     return make
+
+
+@pytest.fixture
+def opener() -> Counted:
+    return Counted()
+
+
+@pytest.fixture
+def reader(tmp_path: Path, store: Store, opener: Counted) -> ImageReader:
+    """Return a reader of twelve images of noise of different shapes."""
+    noise, rows = np.random.default_rng(0), []
+    for number in range(IMAGES):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(noise.integers(0, 256, (50 + 3 * number, 70 - number, 3), np.uint8)).save(path)
+        rows.append({"path": str(path), "id": hashlib.sha256(path.read_bytes()).hexdigest()})
+    return ImageReader("set", pl.DataFrame(rows), opener, store.decoded)

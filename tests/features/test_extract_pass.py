@@ -1,5 +1,6 @@
 """Embeddings are right however they were computed, and whatever goes wrong on the way is named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from itm.core.sections import DataParams
 from itm.core.types import Features
 from itm.data.index import read_index
 from itm.data.ingest import ingest
+from itm.store import feature_file
 from itm.store.feature_file import read_description, read_embeddings
 from itm.zoo.load import build
 
@@ -97,16 +99,33 @@ def test_the_batch_size_does_not_changeembeddings_of(run, resnet):
 
 @pytest.mark.slow
 def test_decoding_in_worker_processes_changes_nothing(run, resnet, shapes):
-    here = run(resnet, decode_workers=0)
+    here = run(resnet, decode_workers=0, decoded="off")
     expected = read_embeddings(here.path)
-    found = read_embeddings(run(resnet, decode_workers=2, batch_size=10, resume="always").path)
+    found = read_embeddings(run(resnet, decode_workers=2, batch_size=10, decoded="off", resume="always").path)
     np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
     assert found[2] == expected[2]
     path = Path(read_index(shapes).filter(split="train")["path"][20])
     path.write_bytes(b"other")
     with pytest.raises(DataError) as caught:
-        run(resnet, decode_workers=1, resume="always")
+        run(resnet, decode_workers=1, decoded="off", resume="always")
     assert str(caught.value) == f"{path} changed after it was ingested; ingest again."
+
+
+def test_large_outputs_are_kept_in_files(run, resnet, monkeypatch):
+    small = run(resnet)
+    monkeypatch.setattr(feature_file, "IN_MEMORY", 1000)
+    large = run(resnet, resume="always")
+    assert large.path.read_bytes()[:-5000] == small.path.read_bytes()[:-5000]  # the footer has the speed
+
+
+def test_the_second_model_opens_no_image(run, resnet, custom, shapes):
+    first = run(resnet)
+    for path in read_index(shapes)["path"]:
+        Path(path).write_bytes(b"other")
+    assert embeddings_of(run(resnet, resume="always")).tobytes() == embeddings_of(first).tobytes()
+    other = custom()
+    with pytest.raises(DataError, match="changed after it was ingested"):  # another size is decoded
+        run(replace(other, preprocessing=replace(other.preprocessing, input_size=64)))
 
 
 def test_half_precision_is_close(run, resnet):
@@ -130,7 +149,7 @@ def test_a_device_that_is_not_there_is_a_parameter_error(run, resnet, name):
 
 
 def test_grey_rectangles_are_extracted_by_worker_processes(run, grey_rectangles):
-    here, elsewhere = (run(grey_rectangles, decode_workers=workers, resume="always") for workers in (0, 1))
+    here, elsewhere = (run(grey_rectangles, decode_workers=n, decoded="off", resume="always") for n in (0, 1))
     assert here.facts.input_size == "48 x 32"
     assert read_description(here.path)[0].facts == here.facts
     assert np.array_equal(embeddings_of(here), embeddings_of(elsewhere))

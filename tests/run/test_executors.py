@@ -106,7 +106,7 @@ for options in ("ro", "nr_inodes=1"):
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", "/dev/shm"], check=True)
     for kind in ("processes", "threads", "inline"):
         try:
-            with executor(RunnerParams(kind=kind)).start():
+            with executor(RunnerParams(kind=kind)).start(1):
                 print(kind, "started")
         except ParamsError as error:
             print(kind, error)

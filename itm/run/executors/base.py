@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from itm.core.errors import ParamsError, cause, fix
-from itm.core.params import Params
+from itm.core.params import Params, RunnerParams
 from itm.core.types import Outcome
 from itm.run.stages import Job, Stage
 from itm.store.layout import Store
@@ -42,8 +42,16 @@ class Running(Protocol):
 class Executor(Protocol):
     """Starts and stops workers."""
 
-    def start(self) -> AbstractContextManager[Running]:
-        """Start the workers, and stop them when the block ends. After an error, running jobs are not waited for."""
+    def start(self, pairs: int) -> AbstractContextManager[Running]:
+        """Start the workers, and stop them when the block ends. After an error, running jobs are not waited for.
+
+        There are no more workers than `pairs`, so that a few pairs can use all cores.
+        """
+
+
+def with_workers(runner: RunnerParams, pairs: int) -> RunnerParams:
+    """Return `runner` with no more workers than pairs."""
+    return runner.model_copy(update={"workers": min(runner.workers, pairs)})
 
 
 def check_processes() -> None:

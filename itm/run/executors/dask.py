@@ -13,7 +13,7 @@ from itm.core.params import Params, RunnerParams
 from itm.core.secrets import error_message
 from itm.core.types import Outcome
 from itm.features.devices import THREADS
-from itm.run.executors.base import QUEUED, Future, LostWorkerError, check_processes, settle
+from itm.run.executors.base import QUEUED, Future, LostWorkerError, check_processes, settle, with_workers
 from itm.run.stages import Job, Stage
 from itm.store.layout import Store
 
@@ -37,13 +37,14 @@ class Dask:
     runner: RunnerParams
 
     @contextmanager
-    def start(self) -> Iterator["_Started"]:
+    def start(self, pairs: int) -> Iterator["_Started"]:
         """Connect to the scheduler, or start one with its workers."""
         with ExitStack() as stack:
             address = self.runner.address
             if address is None:
                 check_processes()
-                address = stack.enter_context(distributed.LocalCluster(**local_cluster(self.runner))).scheduler_address
+                own = local_cluster(with_workers(self.runner, pairs))
+                address = stack.enter_context(distributed.LocalCluster(**own)).scheduler_address
             with scheduler_at(address):
                 client = stack.enter_context(distributed.Client(address, set_as_default=False))
             yield _Started(client)

@@ -26,7 +26,7 @@ class Inline:
     width: int = 1
 
     @contextmanager
-    def start(self) -> Iterator["Inline"]:
+    def start(self, pairs: int) -> Iterator["Inline"]:  # noqa: ARG002
         """Use all cores for the calling thread."""
         share_cores(1)
         yield self
@@ -78,10 +78,11 @@ class Threads:
     workers: int
 
     @contextmanager
-    def start(self) -> Iterator[_Pool]:
+    def start(self, pairs: int) -> Iterator[_Pool]:
         """Start the threads. After an error, jobs are dropped or interrupted."""
-        share_cores(self.workers)
-        pool = _Threads(futures.ThreadPoolExecutor(self.workers, thread_name_prefix="itm"), QUEUED * self.workers)
+        workers = min(self.workers, pairs)
+        share_cores(workers)
+        pool = _Threads(futures.ThreadPoolExecutor(workers, thread_name_prefix="itm"), QUEUED * workers)
         with _shut_down(pool.pool, pool.interrupt):
             yield pool
 
@@ -93,18 +94,19 @@ class Processes:
     workers: int
 
     @contextmanager
-    def start(self) -> Iterator[_Pool]:
+    def start(self, pairs: int) -> Iterator[_Pool]:
         """Start the processes. After an error, they are terminated."""
         check_processes()
         before = set(multiprocessing.active_children())
-        pool = futures.ProcessPoolExecutor(self.workers, _context(), initializer=begin_worker, initargs=(self.workers,))
+        workers = min(self.workers, pairs)
+        pool = futures.ProcessPoolExecutor(workers, _context(), initializer=begin_worker, initargs=(workers,))
 
         def terminate() -> None:
             for process in set(multiprocessing.active_children()) - before:
                 process.terminate()
 
         with _shut_down(pool, terminate):
-            yield _Pool(pool, QUEUED * self.workers)
+            yield _Pool(pool, QUEUED * workers)
 
 
 @contextmanager
