@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
+from itm.data.image_hashes import ImageHashes
 from itm.data.pixels import Open, read_picture
 from itm.data.problems import UnusableImageError
 from itm.data.rows import Row
@@ -19,22 +20,29 @@ Sizes = Mapping[str, tuple[int, int]]  # id -> width and height of images that w
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2, None: 3}
 
 
-def check_images(rows: Iterable[Row], open_image: Open, known: Sizes) -> list[Row]:
-    """Hash and decode images in several threads. Images with a `known` id are not decoded again."""
+def check_images(rows: Iterable[Row], open_image: Open, known: Sizes, hashes: ImageHashes) -> list[Row]:
+    """Hash and decode images in several threads.
+
+    Images with a `known` id are not decoded again, and files that did not change are not even read.
+    """
     Image.init()  # otherwise all threads load the decoders at once
     # Filters of warnings are global to the process, so they are set outside the threads.
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")  # unusual metadata is harmless, and `read_picture` checks for decompression bombs
-        return list(pool.map(lambda row: _check(row, open_image, known), rows))
+        return list(pool.map(lambda row: _check(row, open_image, known, hashes), rows))
 
 
-def _check(row: Row, open_image: Open, known: Sizes) -> Row:
+def _check(row: Row, open_image: Open, known: Sizes, hashes: ImageHashes) -> Row:
     if not row.ok:
         return row
+    state, digest = hashes.find(row.path)
+    if digest and digest in known:
+        return _with_size(replace(row, id=digest), known[digest])
     try:
         with open_image(row.path) as stream:
             digest = hashlib.file_digest(cast(Any, stream), "sha256").hexdigest()
             row = replace(row, id=digest)
+            hashes.add(row.path, state, digest)
             if stream.seek(0, os.SEEK_END) == 0:  # hashing leaves a stream in memory where it was
                 return row.reject("empty", "empty: the file has 0 bytes")
             stream.seek(0)

@@ -10,6 +10,7 @@ from itm.core.sections import DataParams
 from itm.core.text import join_names, pluralize
 from itm.core.types import DataRef, Failure, TargetSpec
 from itm.data.checks import check_images, settle_duplicates
+from itm.data.image_hashes import ImageHashes
 from itm.data.index import describe_index, known_sizes, listing_facts, previous_index, write_index
 from itm.data.pack import publish_data
 from itm.data.rows import Row
@@ -30,7 +31,7 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     """Check, split and index the images of a source such as `folder:petals`, `csv:index.csv` or `digits`.
 
     The index is a Parquet file with one row per image that was checked. It depends only on the files, the text of the source
-    and `params`. A second call hashes all files again, but decodes only images that the index does not have.
+    and `params`. A second call reads only files that look changed, and decodes only images that the index does not have.
 
     Raises
     ------
@@ -56,8 +57,10 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
         check_targets(found, listing.rows, spec, params.max_images)
     index = store.index(found.name)
     before = previous_index(index)
-    check = partial(check_images, open_image=found.source.open, known=known_sizes(index, before, INGEST))
+    hashes = ImageHashes(store.image_hashes(found.name), found.source)
+    check = partial(check_images, open_image=found.source.open, known=known_sizes(index, before, INGEST), hashes=hashes)
     rows = check(listing.rows) if params.max_images is None else sample(found, listing, params.max_images, params.seed, check)
+    hashes.save()
     rows = settle_duplicates(rows)
     check_targets(found, rows, spec, params.max_images)
     if not listing.has_splits:
