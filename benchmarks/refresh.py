@@ -200,7 +200,7 @@ def _remove_from_cache(store: Store, model: str) -> None:
 
 
 def _run_refresh(folder: Path, params: Path) -> Run:
-    return _measure(folder, str(Path(sys.executable).with_name("itm")), "refresh", "--params", str(params))
+    return _measure(folder, str(Path(sys.executable).with_name("itm")), "refresh", "--log", "--params", str(params))
 
 
 def _measure(folder: Path, *command: str) -> Run:

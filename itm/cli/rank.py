@@ -1,6 +1,6 @@
 """The command `itm rank`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,13 @@ from itm.cli.finetune import confirm as confirm_first
 from itm.cli.pipelines import find_pipeline
 from itm.cli.report import print_result
 from itm.cli.trials import say_what_is_kept
+from itm.core.extras import missing_packages
+
+if TYPE_CHECKING:
+    from itm.core.rankings import Ranking
+    from itm.run.current import Inputs
+
+COMMAND = "rank"
 
 
 def rank(
@@ -30,6 +37,7 @@ def rank(
     seeds: options.Seeds = None,
     steps: options.Steps = None,
     budget: options.Budget = None,
+    log: options.Log = False,
     quiet: Annotated[bool, typer.Option(help="Do not print the table; `itm show` prints it later.")] = False,
     params: options.ParamsFile = None,
 ) -> None:
@@ -51,16 +59,17 @@ def rank(
             runner={"kind": runner, "workers": workers},
         )
         options.only_with_confirm(confirm, seeds=seeds, steps=steps, budget=budget)
-        from itm.run.check import check_request
+        from itm.run.current import Inputs
+        from itm.store.confirmed_file import read_confirmed
+        from itm.store.ranking_file import read_ranking
 
-        check_request(chosen)
-        from itm.run import pipeline
-
-        run = find_pipeline("rank", chosen)
-        ranking, problem = run(chosen, store) if run else (pipeline.run(chosen, store), "")
+        inputs = Inputs(chosen, store)
+        if confirm is None and not log and inputs.answered_by(COMMAND):
+            typer.echo("nothing changed since this ranking was computed; --log looks at everything again", err=True)
+            ranking, problem = read_ranking(store), ""
+        else:
+            ranking, problem = _rank(inputs)
         if not quiet:
-            from itm.store.confirmed_file import read_confirmed
-
             print_result(ranking, store, () if confirm is not None else read_confirmed(ranking, store))
         say_what_is_kept(chosen, store)
         if problem:
@@ -70,3 +79,19 @@ def rank(
             failed |= confirm_first(chosen, store, confirm, budget)
     if failed and not allow_failures:
         raise typer.Exit(1)
+
+
+def _rank(inputs: "Inputs") -> "tuple[Ranking, str]":
+    """Rank in the installed pipeline, or without one. Return the ranking, and why it was not tracked, if so."""
+    from itm.run.check import check_request
+
+    params, store = inputs.params, inputs.store
+    check_request(params)
+    from itm.run import pipeline
+
+    run = find_pipeline(COMMAND, params)
+    ranking, problem = run(params, store) if run else (pipeline.run(params, store), "")
+    is_complete = run or params.runner.kind == "inline" or missing_packages("pipeline")  # otherwise Prefect did not start
+    if is_complete and not problem:
+        inputs.remember(COMMAND, ranking)
+    return ranking, problem

@@ -1,34 +1,54 @@
 """The commands `itm refresh` and `itm serve`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itm.cli.options import AllowFailures, ParamsFile, read_params, report_errors
+from itm.cli.options import AllowFailures, Log, ParamsFile, read_params, report_errors
 from itm.cli.pipelines import required_pipeline
 
+if TYPE_CHECKING:
+    from itm.core.params import Params
+    from itm.store.layout import Store
+
+COMMAND = "refresh"
 DEFAULT = Path("params.yaml")
 
 
 def refresh(
     within_noise: Annotated[bool, typer.Option(help="Recommend a new winner even if its lead is within noise.")] = False,
     allow_failures: AllowFailures = False,
+    log: Log = False,
     params: ParamsFile = None,
 ) -> None:
     """Update the ranking: compute what is missing, report changes, track, and version with DVC.
 
-    Exits with status 1 if a model or data set failed, or if tracking or versioning failed.
+    If nothing looks changed since the last refresh, it prints one line. Exits with status 1 if a model or data set
+    failed, or if tracking or versioning failed.
     """
     with report_errors():
-        chosen, _ = read_params(None, params)
-        from itm.refresh.text import sentences
+        chosen, store = _read(params, within_noise)
+        from itm.refresh.history import read_history
+        from itm.refresh.text import sentences, started
+        from itm.run.current import Inputs
+        from itm.store.ranking_file import read_ranking
 
-        record, changes = required_pipeline("refresh", chosen)(str(params or DEFAULT), within_noise)
+        inputs, history = Inputs(chosen, store), read_history(store, 1)
+        if history and not log and inputs.answered_by(COMMAND):
+            typer.echo(f"Nothing changed since refresh {history[-1].number} ({started(history[-1])}).")
+            return
+        record, changes = required_pipeline(COMMAND, chosen)(str(params or DEFAULT), within_noise)
         for sentence in sentences(record, changes):
             typer.echo(sentence)
+        if not record.problems and _read(params, within_noise)[0] == chosen:  # the flow has read the file again
+            inputs.remember(COMMAND, read_ranking(store))
     if (record.work.failed or record.problems or any(standing.reason for standing in record.standings)) and not allow_failures:
         raise typer.Exit(1)
+
+
+def _read(params: Path | None, within_noise: bool) -> "tuple[Params, Store]":
+    return read_params(None, params, refresh={"within_noise": within_noise or None})
 
 
 def serve(

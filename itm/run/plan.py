@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from itm.core.errors import ItmError
 from itm.core.params import Params
+from itm.core.sections import ZooParams
 from itm.core.types import DataRef, Failure, ModelRef, Outcome
 from itm.data.index import indexed
 from itm.data.ingest import ingest_all, short_name
@@ -42,6 +43,8 @@ def plan(params: Params, store: Store, offline: bool = False) -> Plan:
     With `offline`, nothing is fetched, ingested or written: data sets are taken from their indexes.
     """
     check(params)
+    if params.zoo == ZooParams():
+        log.info("no model is named: ranking the embedded zoo; name others with --model or --zoo, or in params.yaml")
     found, failed = resolve(params.zoo)
     most = params.limits.max_models or len(found)
     reason = f"is beyond limits.max_models ({most}) of {len(found)} models; raise it, or name fewer."

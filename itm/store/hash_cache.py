@@ -25,7 +25,7 @@ KEY = "weight files"
 RECORDS = RecordStore()  # not exchanged: paths, times and inodes mean nothing on another machine
 
 
-class _State(NamedTuple):
+class FileState(NamedTuple):
     """What changes with the bytes of a file. `changed` is set by the system and never by a program."""
 
     size: int
@@ -34,13 +34,13 @@ class _State(NamedTuple):
     inode: int
 
 
-Hashes = dict[str, tuple[_State, str]]
+Hashes = dict[str, tuple[FileState, str]]
 _cache: Hashes = {}
 
 
 def cached_hash(path: Path) -> str:
     """Return `file_hash` of a file, computed only if the file looks changed since the last call."""
-    state = _state(path)  # read before the bytes, so that the next call notices a change in between
+    state = file_state(path)  # read before the bytes, so that the next call notices a change in between
     cached = _cache.get(str(path.absolute()))
     if cached is not None and cached[0] == state:
         return cached[1]
@@ -84,13 +84,13 @@ def _save(store: Store) -> None:
         log.warning("%s Weight files are read again by the next run.", error)
 
 
-def _is_unchanged(path: Path, state: _State) -> bool:
+def _is_unchanged(path: Path, state: FileState) -> bool:
     try:
-        return _state(path) == state
+        return file_state(path) == state
     except OSError:
         return False
 
 
-def _state(path: Path) -> _State:
+def file_state(path: Path) -> FileState:
     found = path.stat()
-    return _State(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return FileState(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)

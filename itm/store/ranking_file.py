@@ -21,11 +21,20 @@ def write_ranking(result: Ranking, table: pl.DataFrame, store: Store) -> None:
     always belongs to the ranking.
     """
     write_table(store.scores, table)
-    text = to_json({"version": VERSION} | asdict(result))
+    text = _text(result)
     if not _contains(store.ranking, text):
         delete(page_path(store))
         write_text(store.ranking, text)
     write_json(store.scores.parent / "metrics.json", metrics(result))
+
+
+def is_stored(result: Ranking, store: Store) -> bool:
+    """Return whether this ranking is the one that is stored."""
+    return _contains(store.ranking, _text(result))
+
+
+def _text(result: Ranking) -> str:
+    return to_json({"version": VERSION} | asdict(result))
 
 
 def _contains(path: Path, text: str) -> bool:

@@ -1,6 +1,5 @@
 """Resolve names and wildcards to models of the zoo file, of the embedded zoo and of timm."""
 
-import logging
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
@@ -10,8 +9,6 @@ from itm.core.types import Failure, ModelRef
 from itm.zoo.names import check_is_name, suggestion
 from itm.zoo.zoo_file import Zoo, embedded_zoo_file, read_zoo_file
 
-log = logging.getLogger(__name__)
-
 
 def resolve(zoo: ZooParams) -> tuple[list[ModelRef], list[Failure]]:
     """Return the models that `zoo` names, without duplicates and in order, and a failure per name without a model.
@@ -19,8 +16,6 @@ def resolve(zoo: ZooParams) -> tuple[list[ModelRef], list[Failure]]:
     A pattern is matched in the zoo file, then in the embedded zoo, then in timm, until something matches. An invalid entry of
     the zoo file is a failure if its name matches a pattern. An invalid entry without a readable name is always a failure.
     """
-    if zoo == ZooParams():
-        log.info("no model is named: ranking the embedded zoo; name others with --model or --zoo, or in params.yaml")
     embedded = read_zoo_file(embedded_zoo_file())
     known = read_zoo_file(zoo.file, zoo.code) if zoo.file else embedded
     models: dict[str, ModelRef] = {}

@@ -1,12 +1,14 @@
 """Refreshes that follow each other: what is news, what is within noise, and who is told."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from click.testing import Result
 
 from itm.core.params import find_params
 from itm.ranking.recommend import read_recommended
@@ -26,17 +28,22 @@ class Refreshed:
         self.root, self.params = root, folder / "params.yaml"
         self.store = Store(folder / "store")
 
-    def refresh(self, *models: str, within_noise: bool = False) -> Any:
-        """Refresh through the flow and return what changed on the data set."""
-        from flows.refresh import refresh_flow
-
+    def write(self, *models: str) -> None:
+        """Write the parameters."""
         values = {
             "data": {"sets": ["synthetic:shapes?images=200"]},
             "zoo": {"file": str(self.root / "data" / "zoo" / "zoo.yaml"), "models": [*models]},
             "score": {"names": ["knn"], "rank_by": "knn"},  # near ties by itm differ with the kind of machine
             "store": str(self.store.root),
+            "refresh": {"version": False},
         }
         self.params.write_text(yaml.safe_dump(values))
+
+    def refresh(self, *models: str, within_noise: bool = False) -> Any:
+        """Refresh through the flow and return what changed on the data set."""
+        from flows.refresh import refresh_flow
+
+        self.write(*models)
         _, (change,) = refresh_flow(str(self.params), within_noise)
         return change
 
@@ -48,6 +55,7 @@ class Refreshed:
         return str(MlflowClient(uri, uri).get_model_version_by_alias(f"itm-{DATA}", "recommended").tags["model"])
 
 
+@pytest.mark.servers
 def test_only_what_is_better_beyond_noise_is_news(root: Path, tmp_path: Path, prefect_server: dict[str, str]) -> None:
     refreshed = Refreshed(root, tmp_path)
     first = refreshed.refresh(STROKES)
@@ -71,6 +79,25 @@ def test_only_what_is_better_beyond_noise_is_news(root: Path, tmp_path: Path, pr
     page = refreshed.store.refresh(4) / "changes.html"
     assert RESNET in artifact["data"]
     assert RESNET in page.read_text()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_refresh_without_changes_is_one_line(
+    root: Path, tmp_path: Path, call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refreshed = Refreshed(root, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    refreshed.write("test_resnet.drawn_short")
+    assert "first ranking" in call("refresh").stdout
+    assert call("refresh").stdout.startswith("Nothing changed since refresh 1 (")
+    assert [refresh.number for refresh in read_history(refreshed.store)] == [1]
+    call("refresh", "--log")
+    assert [refresh.number for refresh in read_history(refreshed.store)] == [1, 2]
+    call("rank", "--quiet")
+    assert call("refresh").stdout.startswith("Nothing changed since refresh 2 (")
+    refreshed.write("test_resnet.drawn_short", RESNET)
+    assert RESNET in call("refresh").stdout
+    assert [refresh.number for refresh in read_history(refreshed.store)] == [1, 2, 3]
 
 
 def _events(api: str, expected: int) -> list[dict[str, Any]]:

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from itm.core.params import Params
 from itm.core.sections import ZooParams
+from itm.core.yaml_records import parse
+from itm.run.plan import plan
+from itm.store.layout import Store
 from itm.zoo.resolve import resolve
 from itm.zoo.timm_gate import timm
 
@@ -26,11 +30,12 @@ def test_default_wildcard_takes_all_models_of_the_zoo_file(write_zoo: WriteZoo) 
     assert failures == []
 
 
-def test_embedded_zoo_is_the_default(zoo_file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger="itm"):
-        models, failures = resolve(ZooParams())
+def test_embedded_zoo_is_the_default_and_a_plan_says_so(zoo_file: Path, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    models, failures = resolve(ZooParams())
     assert models == resolve(ZooParams(file=zoo_file))[0]
     assert failures == []
+    with caplog.at_level("INFO", logger="itm"):
+        assert plan(parse({"data": {"sets": ["digits"]}}, Params, "test"), store, offline=True).models == tuple(models)
     assert caplog.messages == [
         "no model is named: ranking the embedded zoo; name others with --model or --zoo, or in params.yaml"
     ]
