@@ -5,6 +5,8 @@ A server stores its parameters, so they are plain values. The parameter file is 
 
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from flows.server import flow_server, provide_server
 from flows.states import opaque, reason
 from itm.core.logs import log_to_file, log_to_terminal
 from itm.core.params import Params, find_params
+from itm.core.processes import descendants, send_signal
 from itm.ranking.recommend import read_recommended
 from itm.refresh.bump_figure import MOST_REFRESHES
 from itm.refresh.changes import compare, options_key
@@ -47,6 +50,7 @@ def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tup
     """
     if os.environ.get(ON_TERMINAL):
         log_to_terminal()
+        _end_on_signals()
     chosen = find_params(Path(params))
     if within_noise:
         chosen = chosen.model_copy(update={"refresh": chosen.refresh.model_copy(update={"within_noise": True})})
@@ -55,6 +59,21 @@ def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tup
         number = next_number(store)
         with log_to_file(store.refresh(number) / "log.jsonl", number):
             return _refresh(number, chosen, store)
+
+
+def _end_on_signals() -> None:
+    """End this process at once on SIGTERM and Ctrl-C, without the errors of threads whose interpreter shuts down.
+
+    Everything that is stored is complete, and who started this process tells the server.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _end)
+
+
+def _end(number: int, _frame: object) -> None:
+    send_signal(descendants(), signal.SIGKILL)
+    os._exit(128 + number)
 
 
 def run(params: str = "params.yaml", within_noise: bool = False) -> tuple[Refresh, tuple[DataChange, ...]]:

@@ -81,7 +81,7 @@ def test_two_refreshes_by_the_clock(project: Path, environment: dict[str, str]) 
     _check_tracked(project)
 
 
-@pytest.mark.parametrize("stop", [sigterm, ctrl_c])
+@pytest.mark.parametrize("stop", [pytest.param(sigterm, marks=pytest.mark.clusters), ctrl_c])
 def test_a_running_refresh_is_stopped_too(
     project: Path, environment: dict[str, str], stop: Callable[["subprocess.Popen[bytes]"], None]
 ) -> None:
@@ -100,9 +100,10 @@ def test_a_running_refresh_is_stopped_too(
     assert work["features_cached"] > 0
 
 
-def test_a_schedule_that_is_none_is_refused_before_anything_starts(project: Path) -> None:
+def test_a_schedule_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("data: {sets: [digits]}\n")
     command = ["itm", "serve", "--cron", "at night"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: --cron is 'at night', which is not a schedule;")
 
