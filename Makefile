@@ -33,10 +33,10 @@ test: lint                ## check style, types and structure, and run all tests
 unit: $(STAMP)            ## run the tests that need no server, no other process and no DVC, in two minutes
 	pytest -n 2 $(BY_FILE) -m "not (integration or slow)"
 
-test-servers: $(STAMP)    ## run the tests with servers, killed processes, DVC projects and a million rows, and those of the wheel
+test-servers: $(STAMP)    ## run the tests with servers, killed processes, DVC projects and whole commands, and those of the wheel
 	pytest -n 3 $(BY_FILE) -m "servers and not clusters"
 
-test-clusters: $(STAMP)   ## run the tests with work pools, Dask clusters, PostgreSQL and long interruptions
+test-clusters: $(STAMP)   ## run the tests with work pools, Dask, PostgreSQL, most interruptions and a million rows
 	pytest -n 2 $(BY_FILE) -m clusters
 
 lint: $(STAMP)            ## check style, types and structure

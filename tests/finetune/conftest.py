@@ -15,7 +15,7 @@ from itm.store.layout import Store
 Finetune = Callable[..., tuple[Run, ...]]
 SHORT = {
     "seeds": 1,
-    "steps": 12,
+    "steps": 6,
     "evaluations": 2,
     "learning_rates": (1e-4, 1e-2),
     "few_images_divisor": 1,

@@ -78,6 +78,7 @@ def test_there_must_be_something_to_confirm():
     assert (chosen.zoo.models, chosen.finetune.protocols) == (("a", "b"), ("full", "head"))
 
 
+@pytest.mark.servers
 def test_the_command_prints_a_line_a_pair_and_the_means(call, here):
     printed = call("finetune", "--protocol", "head", "--seeds", "1")
     assert f"{SHORT} on {NAME}: head " in printed.stderr
@@ -91,6 +92,7 @@ def test_the_command_prints_a_line_a_pair_and_the_means(call, here):
     assert read_table(Store(here / "kept").finetuned).filter(pl.col("status") != "ok").is_empty()
 
 
+@pytest.mark.servers
 def test_rank_confirms_its_first(call, here):
     printed = call("rank", "--confirm", "2")
     assert printed.stdout.index("page: kept/reports/index.html") < printed.stdout.index("fine-tuned")

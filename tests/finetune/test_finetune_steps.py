@@ -62,7 +62,7 @@ def test_the_estimate_is_said_before_long_work_with_what_shortens_it(
 def test_training_tells_rate_steps_and_time_left(run, resnet, caplog, monkeypatch) -> None:
     monkeypatch.setattr("itm.core.progress.LOG_EVERY", 0.0)
     caplog.set_level(logging.INFO)
-    run(resnet)
+    run(resnet, steps=12)
     lines = [record.getMessage() for record in caplog.records]
     assert any(line.startswith("digits: train images: 1 of 90 images, ") for line in lines)
     assert any(": embeddings: 16 of 150 images, " in line for line in lines)

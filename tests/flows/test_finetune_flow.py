@@ -32,6 +32,7 @@ def parameters(root: Path, folder: Path, **changes: object) -> Params:
     return parse(values | changes, Params, "test")
 
 
+@pytest.mark.clusters
 @pytest.mark.usefixtures("prefect_server")
 def test_processes_find_what_the_library_alone_finds(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.finetune import run
@@ -66,6 +67,7 @@ def test_processes_find_what_the_library_alone_finds(root: Path, tmp_path: Path,
     assert found["test_resnet.nowhere"].data.tags["failure"].startswith("zoo: ")
 
 
+@pytest.mark.clusters
 @pytest.mark.usefixtures("prefect_server")
 def test_only_dask_workers_with_a_gpu_fine_tune(root: Path, tmp_path: Path) -> None:
     from distributed import Client, Nanny, Scheduler, SpecCluster

@@ -71,16 +71,16 @@ def stop(project: Path, words: str, number: signal.Signals, moment: str | float)
     [
         ("rank --runner threads", signal.SIGINT, FEATURES),
         pytest.param("rank --runner threads", signal.SIGTERM, INDEX, marks=MINUTES),
-        ("rank --runner processes", signal.SIGINT, FEATURES),
+        pytest.param("rank --runner processes", signal.SIGINT, FEATURES, marks=MINUTES),
         pytest.param("rank --runner dask", signal.SIGTERM, FEATURES, marks=MINUTES),
         pytest.param("rank --runner dask", signal.SIGINT, FEATURES, marks=MINUTES),
         ("rank --runner inline", signal.SIGTERM, INDEX),
         ("refresh", signal.SIGINT, FEATURES),
-        ("finetune --runner threads", signal.SIGINT, RUNS),
+        pytest.param("finetune --runner threads", signal.SIGINT, RUNS, marks=MINUTES),
         pytest.param("finetune --runner processes", signal.SIGTERM, RUNS, marks=MINUTES),
         pytest.param("rank --runner threads --confirm 2", signal.SIGINT, RUNS, marks=MINUTES),
         ("ingest", signal.SIGTERM, INDEX),
-        ("extract --runner inline", signal.SIGINT, FEATURES),
+        ("extract", signal.SIGINT, FEATURES),
     ],
 )
 def test_a_command_that_works_ends_at_once(project, words, number, moment):
@@ -96,6 +96,7 @@ def test_a_command_ends_at_random_moments(project, seed):
     stop(project, words, generator.choice([signal.SIGINT, signal.SIGTERM]), generator.uniform(0.3, 20))
 
 
+@pytest.mark.clusters
 def test_an_interrupted_ranking_and_its_tracking_are_completed(project):
     stop(project, "rank --runner threads", signal.SIGINT, FEATURES)
     stored = len(list((project / "store").glob(FEATURES)))

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.usefixtures("on
 PATIENCE = 120  # seconds
 
 
+@pytest.mark.clusters
 def test_the_second_of_two_refreshes_waits(
     undisturbed: RefreshedStore, refreshed: RefreshedStore, environment: dict[str, str]
 ) -> None:
@@ -37,6 +38,7 @@ def test_the_second_of_two_refreshes_waits(
     assert refreshed.scores() == undisturbed.scores()
 
 
+@pytest.mark.clusters
 @pytest.mark.parametrize("moment", ["extraction", "scoring"])
 def test_a_worker_may_be_killed(undisturbed: RefreshedStore, refreshed: RefreshedStore, moment: str) -> None:
     refreshed.write_params(runner={"kind": "processes", "workers": 1})

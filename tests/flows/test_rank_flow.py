@@ -40,6 +40,7 @@ def test_the_flow_and_the_library_alone_write_the_same_scores(root: Path, tmp_pa
     assert Store(by_flow).scores.read_bytes() == Store(alone).scores.read_bytes()
 
 
+@pytest.mark.clusters
 @pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")
 def test_processes_write_the_same_scores_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ def index(tmp_path: Path) -> Path:
     return tmp_path / "index.csv"
 
 
+@pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")
 def test_a_numeric_target_ranks_end_to_end(root: Path, tmp_path: Path, index: Path) -> None:
     from flows.rank import run

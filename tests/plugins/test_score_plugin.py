@@ -36,6 +36,7 @@ class Width(StatisticScore[WidthOptions]):
 """
 
 
+@pytest.mark.servers
 def test_a_score_of_another_package_ranks(itm: Itm, tmp_path: Path, zoo_file: Path) -> None:
     install(tmp_path / "site", "width-score", {"width_score": SCORE}, {"itm.scores": {"width": "width_score:Width"}})
     (tmp_path / "params.yaml").write_text("score: {options: {width: {factor: 2}}}\n", encoding="utf-8")

@@ -30,6 +30,7 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.servers
 @pytest.mark.slow
 @pytest.mark.usefixtures("archive")
 def test_a_source_of_another_package_is_ranked_on(itm: Itm, tmp_path: Path, zoo_file: Path) -> None:

@@ -60,6 +60,7 @@ def troubled(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.servers
 @pytest.mark.slow
 def test_everything_broken_at_once_still_ranks_the_rest(troubled, zoo_file, tmp_path):
     weights = (zoo_file.parent / f"{LONG}.safetensors").read_bytes()

@@ -82,6 +82,7 @@ def test_an_interrupted_ranking_resumes(project, tmp_path):
     assert read_table(found).equals(read_table(expected))
 
 
+@pytest.mark.clusters
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_workers_end_with_an_interrupt(project, kind):
     params = yaml.safe_load((project / "params.yaml").read_text())

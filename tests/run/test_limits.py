@@ -101,6 +101,7 @@ def test_limits_hold_for_extraction_alone(params):
     assert [outcome.model for outcome in extracted(max_models=1)] == MODELS[:1]
 
 
+@pytest.mark.servers
 def test_limits_hold_for_fine_tuning(finetuned):
     assert all(pair.runs == () and pair.failures[0].step == "limits" for pair in finetuned(seconds=0))
     for count in (1, 2, 3):

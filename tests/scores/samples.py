@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from itm.scores import Evaluation, ModelInfo, evaluate
+from itm.scores import Evaluation, ModelInfo, Splitting, evaluate
 
 
 def blobs(n: int = 120, d: int = 12, classes: int = 4, gap: float = 2.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -38,5 +38,6 @@ def known(features: np.ndarray) -> ModelInfo:
 
 
 def scored(name: str, features: np.ndarray, labels: np.ndarray, **how: Any) -> Evaluation:
-    """Evaluate a score with every fact known that it may need."""
+    """Evaluate a score with every fact known that it may need, on three folds unless others are asked for."""
+    how.setdefault("splitting", Splitting(folds=3))
     return evaluate(name, features, labels, model=how.pop("model", None) or known(features), **how)

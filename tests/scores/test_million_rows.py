@@ -101,6 +101,7 @@ def measured(path: Path, work: str) -> dict[str, float]:
     return found
 
 
+@pytest.mark.clusters
 @pytest.mark.slow
 @pytest.mark.servers
 def test_a_million_rows_are_scored_in_half_their_size(table: Path) -> None:
@@ -109,6 +110,7 @@ def test_a_million_rows_are_scored_in_half_their_size(table: Path) -> None:
     assert found["grown"] <= 512 * MEBIBYTE, f"{found['grown'] / MEBIBYTE:.0f} MiB"
 
 
+@pytest.mark.clusters
 @pytest.mark.slow
 @pytest.mark.servers
 def test_all_scores_on_shared_sums_take_many_rows(table: Path) -> None:

@@ -79,9 +79,9 @@ def test_ids_decide_the_order_where_there_are_any(name: str) -> None:
 @each("seeds")
 def test_the_same_seed_gives_the_same_value_and_another_does_not(name: str) -> None:
     features, labels = blobs(gap=0.7)
-    first = scored(name, features, labels, splitting=Splitting(seed=3))
-    assert scored(name, features, labels, splitting=Splitting(seed=3)) == first
-    assert scored(name, features, labels, splitting=Splitting(seed=90)).fold_values != first.fold_values
+    first = scored(name, features, labels, splitting=Splitting(folds=3, seed=3))
+    assert scored(name, features, labels, splitting=Splitting(folds=3, seed=3)) == first
+    assert scored(name, features, labels, splitting=Splitting(folds=3, seed=90)).fold_values != first.fold_values
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -112,7 +112,7 @@ def test_another_model_in_the_pool_changes_nothing(name: str) -> None:
     ids = in_order(labels)
     tables = [blobs(seed=seed, d=width, gap=gap)[0] for seed, width, gap in ((1, 12, 2.0), (2, 7, 1.0), (3, 12, 0.5))]
     samples = [canonical(table, labels, ids, known(table)) for table in tables]
-    found = evaluate_together(name, [*samples, canonical(tables[0], labels, ids, ModelInfo())])
+    found = evaluate_together(name, [*samples, canonical(tables[0], labels, ids, ModelInfo())], splitting=Splitting(folds=3))
     assert found[:3] == [scored(name, table, labels, ids=ids) for table in tables]
     assert isinstance(found[3], ScoreError if get(name).info.needs else Evaluation)
 
@@ -145,7 +145,7 @@ def test_a_rotation_of_the_space_does_not_matter(name: str) -> None:
 def test_few_images_in_a_wide_rotated_space_score_as_in_their_own(name: str) -> None:
     features, labels = blobs(n=100, d=64, gap=0.5)
     features = features.astype(np.float64)
-    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(2048, 64)))[0]
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(1024, 64)))[0]
     ids, model = in_order(labels), known(features)
     narrow = scored(name, features, labels, ids=ids, model=model).value
     assert scored(name, features @ turn.T, labels, ids=ids, model=model).value == pytest.approx(narrow, abs=1e-6)

@@ -33,6 +33,7 @@ def write_accuracies(path: Path, accuracies: dict[str, tuple[float, ...]]) -> Pa
     return path
 
 
+@pytest.mark.servers
 @pytest.mark.slow
 @pytest.mark.usefixtures("weights")
 def test_available_checkpoints_are_ranked_and_compared(run: Run, here: Path, data: Path) -> None:
