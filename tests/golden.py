@@ -16,7 +16,7 @@ import numpy as np
 
 from itm.core.errors import ScoreError
 from itm.report.page import REPORT, render
-from itm.scores import evaluate, get, names, weights_of
+from itm.scores import Splitting, evaluate, get, names, weights_of
 from tests.report.example import example_ranking
 from tests.scores.samples import scored
 
@@ -40,7 +40,7 @@ def score_entry(name: str) -> Entry:
         centres = rng.normal(size=(classes, columns))
         features = (rng.normal(size=(rows, columns)) + gap * centres[labels]).astype(np.float32)
         try:
-            entry[shape] = float(f"{scored(name, features, labels).value:.10g}")
+            entry[shape] = float(f"{scored(name, features, labels, splitting=Splitting()).value:.10g}")
         except ScoreError:
             entry[shape] = "undefined"
         if "regression" in get(name).info.kinds:

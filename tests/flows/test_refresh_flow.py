@@ -93,7 +93,6 @@ def test_a_refresh_without_changes_is_one_line(
     assert [refresh.number for refresh in read_history(refreshed.store)] == [1]
     call("refresh", "--log")
     assert [refresh.number for refresh in read_history(refreshed.store)] == [1, 2]
-    call("rank", "--quiet")
     assert call("refresh").stdout.startswith("Nothing changed since refresh 2 (")
     refreshed.write("test_resnet.drawn_short", RESNET)
     assert RESNET in call("refresh").stdout

@@ -124,13 +124,14 @@ def test_a_model_that_there_is_not_stops_no_other(done):
 
 def test_a_second_call_computes_nothing_and_writes_the_same(done):
     before = {path: path.read_bytes() for path in done.results.iterdir()}
-    kept = {path: path.stat().st_mtime_ns for path in (done.folder / "kept" / "cache").rglob("*.*")}
+    caches = [done.folder / "kept" / "cache" / name for name in ("features", "scores")]
+    kept = {path: path.stat().st_mtime_ns for cache in caches for path in cache.rglob("*.*")}
     again = _ablate(done.folder)
     assert again.stdout == done.said.stdout
     found = f"{DISTINCT} settings, 0 computed, {DISTINCT - 1} cached, 1 undefined"
     assert re.findall(r"\d+ settings, .*", again.stderr) == [found] * 2
     assert {path: path.read_bytes() for path in done.results.iterdir()} == before
-    assert {path: path.stat().st_mtime_ns for path in (done.folder / "kept" / "cache").rglob("*.*")} == kept
+    assert {path: path.stat().st_mtime_ns for cache in caches for path in cache.rglob("*.*")} == kept
 
 
 def test_what_a_killed_run_left_out_is_all_that_is_computed(done, tmp_path, monkeypatch, caplog):
