@@ -19,12 +19,12 @@ from itm.features.extractors import Extractor
 from itm.features.forward import forward
 from itm.features.identity import Identity
 from itm.features.image_reader import ImageReader
+from itm.features.model_facts import stored_facts
 from itm.kinds import get_kind
 from itm.store.feature_file import check_pages, read_description, write_features
 from itm.store.files import check_space, exists
 from itm.store.layout import Store
 from itm.store.mirror import fetch, local_store, open_shared, publish
-from itm.zoo import facts as zoo_facts
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def extract(
     if params.resume == "only-cache":
         raise StoreError(f"{model.name} on {data.name} has no stored features and resume is 'only-cache'; use 'only-missing'.")
     module = extractor.module  # built and tried before images are read and a device is taken
-    facts = zoo_facts.facts(model, module, extractor.preprocessing)
+    facts = stored_facts(extractor, store)
     rows, open_image = with_images_here(rows, data, store)
     path = store.features(data.name, model.name, identity.key)
     classes = getattr(module, "num_classes", 0)

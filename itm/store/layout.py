@@ -103,6 +103,10 @@ class Store:
         """Return the file of one score on one pair with this content key."""
         return self.root / "cache" / "scores" / file_name(data) / file_name(model) / f"{file_name(score)}-{key[:16]}.json"
 
+    def facts(self, model: str, key: str) -> Path:
+        """Return the file of the facts of a model with this content key."""
+        return self.root / "cache" / "facts" / f"{file_name(model)}-{key[:16]}.json"
+
     def image_hashes(self, data: str) -> Path:
         """Return the hashes of the images of a data set."""
         return self.root / "cache" / "images" / f"{file_name(data)}.parquet"
