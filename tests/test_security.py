@@ -16,6 +16,8 @@ from itm.core.yaml_records import parse
 from itm.run import pipeline
 from itm.store.layout import Store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {path.relative_to(ROOT).as_posix(): path for room in ("itm", "tasks", "flows") for path in (ROOT / room).rglob("*.py")}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}

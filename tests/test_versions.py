@@ -9,6 +9,8 @@ from benchmarks.versions import PATH, all_versions
 from itm.scores import names
 from tests.golden import page_text, read_page, read_values, same, score_entry, unversioned_changes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from itm.cli.commands import app
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 pytestmark = pytest.mark.usefixtures("own_logger")

@@ -10,6 +10,8 @@ from itm.ranking.recommend import read_recommended
 from itm.store.files import write_json
 from itm.store.layout import Store
 
+pytestmark = pytest.mark.slow
+
 SHORT, LONG = "test_resnet.drawn_short", "test_resnet.drawn_long"
 SOURCE = "synthetic:shapes?images=60"
 NAME = "shapes-images60"

@@ -6,6 +6,8 @@ from requests.utils import should_bypass_proxies
 
 from itm.core.proxy import bypass_proxy_for_loopback
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
 @pytest.mark.parametrize("named", [None, "", "corp.example", "corp.example, localhost", "*"])

@@ -18,6 +18,8 @@ from itm.features import identity
 from itm.features.extractors import Extractor
 from itm.store.feature_file import read_embeddings
 
+pytestmark = pytest.mark.slow
+
 
 def embeddings_of(features: Features) -> np.ndarray:
     return read_embeddings(features.path)[0]

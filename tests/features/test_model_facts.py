@@ -43,7 +43,7 @@ def test_another_definition_is_measured_again(resnet: ModelRef, store: Store, me
 def test_a_damaged_or_old_record_is_measured_again(resnet: ModelRef, store: Store, measured: list[str]) -> None:
     first = stored_facts(Extractor(resnet), store)
     (path,) = (store.root / "cache" / "facts").iterdir()
-    for content in ("{", path.read_text().replace("\"width\": 96", "\"width\": 97")):
+    for content in ("{", path.read_text().replace('"width": 96', '"width": 97')):
         path.write_text(content)
         assert stored_facts(Extractor(resnet), store) == first
     assert len(measured) == 3

@@ -20,6 +20,8 @@ from itm.finetune.steps import Deadline, Progress, learning_rates, total_steps
 from itm.run.plan import Plan
 from itm.store.layout import Store
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"seeds": 1, "steps": 12, "evaluations": 2, "learning_rates": [1e-4, 1e-2], "few_images_divisor": 1, "batch_size": 8}
 
 

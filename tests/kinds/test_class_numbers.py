@@ -8,6 +8,8 @@ from itm.kinds.class_numbers import class_numbers
 from itm.scores import evaluate
 from tests.scores.samples import blobs
 
+pytestmark = pytest.mark.slow
+
 NAMES = np.array(["zebra", "cat", "Dog", "7"])
 
 

@@ -14,6 +14,8 @@ from itm.core.types import Facts
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from tests.report.example import HOSTILE, POOL, example_ranking, ranked_by
 
+pytestmark = pytest.mark.slow
+
 DRAWERS = (score_bars, score_against_cost)
 
 

@@ -11,6 +11,8 @@ from itm.core.keys import content_key
 from itm.report.page import render, write_page
 from tests.report.example import BROKEN, HOSTILE, MEMORY, NO_HEAD, POOL, example_ranking, ranked_by
 
+pytestmark = pytest.mark.slow
+
 
 class _Reader(HTMLParser):
     """Gathers the words, elements and attributes of a page."""

@@ -14,6 +14,8 @@ from itm.run import pipeline
 from itm.store.layout import Store
 from itm.store.ranking_file import page_path, read_ranking
 
+pytestmark = pytest.mark.slow
+
 MODEL = "test_resnet.drawn_long"
 
 

@@ -10,6 +10,8 @@ from itm.core.errors import ParamsError, ScoreError
 from itm.scores import evaluate, make
 from itm.scores.itm.options import ItmOptions
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 LABELS = np.repeat(np.arange(6), [150, 110, 90, 70, 50, 30])
 FEATURES = RNG.normal(size=(500, 10)) + 0.8 * RNG.normal(size=(6, 10))[LABELS]

@@ -10,6 +10,8 @@ from tests.scores import public_code
 from tests.scores.conftest import Golden
 from tests.scores.samples import blobs, in_order
 
+pytestmark = pytest.mark.slow
+
 
 def test_public_code_has_full_covariances_and_no_log(golden: Golden) -> None:
     stored = golden.expected["nleep:sfda (seed 0, no log)"]

@@ -11,6 +11,8 @@ from tests.scores.conftest import Golden
 from tests.scores.public_code import cross_entropy, penalised_minimum
 from tests.scores.samples import blobs
 
+pytestmark = pytest.mark.slow
+
 
 def trace_by_differences(features: np.ndarray, labels: np.ndarray, values: np.ndarray) -> float:
     """Return the sum of second derivatives of the cross-entropy by each weight, from values to both sides of it."""

@@ -18,6 +18,8 @@ from itm.zoo.facts import create_transform, facts, list_models, preprocessing, p
 from itm.zoo.load import build
 from itm.zoo.timm_gate import timm
 
+pytestmark = pytest.mark.slow
+
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 WriteZoo = Callable[..., Path]
 
