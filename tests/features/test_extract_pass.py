@@ -112,10 +112,10 @@ def test_decoding_in_worker_processes_changes_nothing(run, resnet, shapes):
 
 
 def test_large_outputs_are_kept_in_files(run, resnet, monkeypatch):
-    small = run(resnet)
+    small = pq.read_table(run(resnet).path)
     monkeypatch.setattr(feature_file, "IN_MEMORY", 1000)
-    large = run(resnet, resume="always")
-    assert large.path.read_bytes()[:-5000] == small.path.read_bytes()[:-5000]  # the footer has the speed
+    large = pq.read_table(run(resnet, resume="always").path)
+    assert large.equals(small)
 
 
 def test_the_second_model_opens_no_image(run, resnet, custom, shapes):
