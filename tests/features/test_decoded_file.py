@@ -16,6 +16,8 @@ from itm.features.image_reader import ImageReader
 from itm.store.layout import Store
 from tests.features.readers import CONFIG, Counted, decoded, files, read
 
+pytestmark = pytest.mark.slow
+
 KILLED = """
 import os, signal, sys
 import polars as pl
@@ -23,8 +25,6 @@ from itm.data.pixels import open_file
 from itm.features.image_reader import ImageReader
 from itm.store.layout import Store
 from tests.features.readers import CONFIG
-
-pytestmark = pytest.mark.slow
 images = ImageReader("set", pl.read_parquet(sys.argv[1]), open_file, Store(__import__("pathlib").Path(sys.argv[2])).decoded)
 for number, image in enumerate(images.read(CONFIG, workers=0, ahead=1, while_decoding=True, fill_workers=0)):
     if number == 5:
