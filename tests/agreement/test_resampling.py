@@ -28,6 +28,8 @@ from itm.agreement import (
 )
 from itm.core.errors import AgreementError
 
+pytestmark = pytest.mark.slow
+
 
 def table(sets: int, models: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return accuracies, and strict ranks of the accuracies plus noise."""

@@ -12,6 +12,8 @@ from itm.data.index import read_index
 from itm.data.rows import Row
 from itm.data.splits import assign_splits
 
+pytestmark = pytest.mark.slow
+
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 DIGITS = "9023119d92d46120fbf50f6bb82e89397b46ce08e20db7116058be68a571f2fe"
 SHAPES = "bfb47e15783d1b093bb39ff07b7f6c45cfb2f98fe9146edca4a932f2f631fdc3"

@@ -15,6 +15,8 @@ from itm.store.layout import Store
 from itm.zoo.facts import create_transform
 from tests.features.readers import CONFIG, IMAGES, Counted, decoded, files, read
 
+pytestmark = pytest.mark.slow
+
 KINDS = {
     "bilinear": {"interpolation": "bilinear"},
     "nearest": {"interpolation": "nearest"},

@@ -10,6 +10,8 @@ from itm.features.model_facts import stored_facts
 from itm.store.layout import Store
 from itm.zoo import facts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:

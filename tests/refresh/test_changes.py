@@ -12,6 +12,8 @@ from itm.refresh.changes import GONE, compare
 from itm.refresh.records import DataChange, Lead, Move
 from tests.refresh.rankings import PARAMS, failing_whole, rank, recommend_first, refresh, without
 
+pytestmark = pytest.mark.slow
+
 POOL = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6}
 
 

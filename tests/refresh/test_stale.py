@@ -28,7 +28,7 @@ from itm.store.files import read_facts, write_table
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
-pytestmark = pytest.mark.usefixtures("own_logger")
+pytestmark = [pytest.mark.usefixtures("own_logger"), pytest.mark.slow]
 MODELS = ("test_resnet.drawn_long", "test_vit.drawn_long")
 ZOO = Path(__file__).resolve().parents[2] / "data" / "zoo"
 

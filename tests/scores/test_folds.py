@@ -13,6 +13,8 @@ from itm.scores import Fold, Splitting, canonical, evaluate
 from itm.scores import folds as _folds
 from tests.scores.samples import blobs, in_order
 
+pytestmark = pytest.mark.slow
+
 STRATA = np.random.default_rng(0).permutation(np.repeat(np.arange(4), [40, 23, 9, 1]))
 KINDS = [Splitting(repeats=3), Splitting("holdout", repeats=3), Splitting(folds=2), Splitting("holdout", folds=7)]
 strata_of_rows = st.lists(st.integers(0, 4), min_size=7, max_size=60).map(np.array)

@@ -11,6 +11,8 @@ from itm.core.errors import ParamsError
 from itm.scores import evaluate, make
 from tests.scores.samples import blobs
 
+pytestmark = pytest.mark.slow
+
 
 def squared_gradient(row: np.ndarray, head: torch.nn.Module) -> float:
     """Return the squared length of the gradient of the sum of a head's logits in all its parameters."""

@@ -8,6 +8,8 @@ from itm.scores import Sample, evaluate
 from itm.scores.common.evidence import mean_evidence
 from itm.scores.common.statistics import Statistics
 
+pytestmark = pytest.mark.slow
+
 
 def evidence_by_definition(features: np.ndarray, target: np.ndarray) -> float:
     """Maximise log N(target; 0, (F F^T / lambda + I) / beta) over both by brute force."""

@@ -12,6 +12,8 @@ from itm.scores.itm import rows as _rows
 from itm.scores.itm.rows import Rows
 from itm.scores.sample import Sample
 
+pytestmark = pytest.mark.slow
+
 COUNT, WIDTH = 700, 12
 CPU = torch.device("cpu")
 rng = np.random.default_rng(0)

@@ -21,6 +21,8 @@ from itm.store.feature_file import (
 )
 from tests.store.feature_files import write
 
+pytestmark = pytest.mark.slow
+
 # A process with a quota of 1 MB a file, as on a full disk, and then without one.
 ON_A_FULL_DISK = """
 import resource, sys

@@ -17,6 +17,8 @@ from itm.zoo.construct import build_on_meta
 from itm.zoo.facts import create_transform, facts, list_models, preprocessing, preprocessing_without_weights
 from itm.zoo.load import build, definition
 
+pytestmark = pytest.mark.slow
+
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 SIZE = {"img_size": [96, 48]}
 

@@ -22,6 +22,8 @@ from itm.core.types import ModelRef
 from itm.zoo.load import build, definition
 from itm.zoo.weight_file import read_weight_file
 
+pytestmark = pytest.mark.slow
+
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 Embeddings = Callable[..., torch.Tensor]
 State = dict[str, torch.Tensor]

@@ -13,6 +13,8 @@ from itm.core.errors import ModelError
 from itm.core.types import ModelRef, Preprocessing
 from itm.zoo.load import build
 
+pytestmark = pytest.mark.slow
+
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 Embeddings = Callable[..., torch.Tensor]
 State = dict[str, torch.Tensor]

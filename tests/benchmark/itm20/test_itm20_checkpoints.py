@@ -17,6 +17,8 @@ from itm.zoo.load import build
 from itm.zoo.timm_gate import import_torchvision, timm
 from itm.zoo.timm_names import timm_config
 
+pytestmark = pytest.mark.slow
+
 published = import_torchvision().models
 
 
