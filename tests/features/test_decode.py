@@ -21,6 +21,8 @@ from itm.core.errors import DataError
 from itm.data.pixels import open_file
 from itm.features.decode import decode
 
+pytestmark = pytest.mark.slow
+
 CONFIG: dict[str, Any] = {
     "input_size": [3, 32, 32],
     "mean": [0.5] * 3,

@@ -10,6 +10,8 @@ from itm.core.yaml_records import parse
 from itm.run import pipeline
 from itm.store.layout import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def ranked(tmp_path: Path, zoo_file: Path) -> Callable[..., Path]:

@@ -15,6 +15,8 @@ from itm.core.keys import file_hash
 from itm.core.types import ModelRef, Preprocessing
 from itm.zoo.load import build, definition, weights_hash
 
+pytestmark = pytest.mark.slow
+
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 Embeddings = Callable[..., torch.Tensor]
 
