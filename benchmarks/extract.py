@@ -21,13 +21,13 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks.extract_inputs import checkpoint, photographs, project, small_images
+from benchmarks.extract_inputs import SMALL, checkpoint, photographs, project, small_images
 from itm.core.params import Params
 from itm.core.types import ModelRef
 from itm.core.yaml_records import read_yaml
 from itm.run.engine import execute
 from itm.run.executors import executor
-from itm.run.plan import plan
+from itm.run.plan import Plan, plan
 from itm.run.stages import EXTRACT
 from itm.store.layout import Store
 from itm.zoo.facts import create_transform, preprocessing_without_weights
@@ -39,8 +39,8 @@ SPEEDS = {"fast": "mobilenetv3_small_100", "middle": "mobilenetv3_large_100", "s
 EIGHT = SPEEDS["fast"]  # decoding is a third of its work
 CACHED_MODELS, CALLS = 20, 5
 GROWTH = 2_000, 20_000
-INGEST = "from pathlib import Path; from itm.core.params import *; from itm.run.plan import plan; from itm.store.layout import Store; from itm.core.yaml_records import read_yaml; p = read_yaml(Path({path!r}), Params); plan(p, Store(p.store))"  # noqa: E501
-EXTRACTION = "from benchmarks.extract import extract_once; from pathlib import Path; extract_once(Path({path!r}))"
+INGEST = "from benchmarks.extract import planned; planned({path!r})"
+EXTRACTION = "from benchmarks.extract import seconds; seconds({path!r})"
 MIB = 2**20
 
 
@@ -61,21 +61,21 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def extract_once(parameters: Path) -> None:
-    """Extract all models of a project, without cached embeddings and decoded images."""
-    seconds(parameters)
+def planned(parameters: Path | str) -> tuple[Plan, Params]:
+    """Ingest the images of a project and resolve its models."""
+    params = read_yaml(Path(parameters), Params)
+    return plan(params, Store(params.store)).through(EXTRACT), params
 
 
-def seconds(parameters: Path, **extraction: object) -> float:
+def seconds(parameters: Path | str, **extraction: object) -> float:
     """Return how long the extraction of all models of a project takes, without anything cached; the images are ingested."""
-    params = read_yaml(parameters, Params)
+    pairs, params = planned(parameters)
     params = params.model_copy(update={"extract": params.extract.model_copy(update=extraction)})
     store = Store(params.store)
-    planned = plan(params, store).through(EXTRACT)
     for folder in (store.root / "cache" / "features", store.decoded):
         shutil.rmtree(folder, ignore_errors=True)
     began = time.perf_counter()
-    outcomes = execute(planned, executor(params.runner), store, params)
+    outcomes = execute(pairs, executor(params.runner), store, params)
     found = time.perf_counter() - began
     assert not any(outcome.failures for outcome in outcomes), outcomes
     return found
@@ -162,7 +162,7 @@ def _cached(folder: Path, images: Path) -> dict[str, float]:
 
 def _million(folder: Path) -> float:
     images = small_images(folder / "million", 1_000_000)
-    parameters = project(folder / "ingest", images, [])
+    parameters = project(folder / "ingest", images, [checkpoint(folder / "checkpoints", "test_resnet", 0, SMALL)])
     return round(_peak(INGEST.format(path=str(parameters))) / 2**30, 2)
 
 
@@ -171,7 +171,7 @@ def _growth(folder: Path) -> dict[str, float]:
     found = {}
     for count in GROWTH:
         images = small_images(folder / f"small{count}", count)
-        entry = checkpoint(folder / "checkpoints", "test_resnet", 0, 64)
+        entry = checkpoint(folder / "checkpoints", "test_resnet", 0, SMALL)
         parameters = project(folder / f"growth{count}", images, [entry])
         found[str(count)] = round(_peak(EXTRACTION.format(path=str(parameters))) / MIB)
     return found

@@ -64,7 +64,7 @@ def rank(
         from itm.store.ranking_file import read_ranking
 
         inputs = Inputs(chosen, store)
-        if confirm is None and not log and inputs.answered_by(COMMAND):
+        if confirm is None and not log and inputs.unchanged_since(COMMAND):
             typer.echo("nothing changed since this ranking was computed; --log looks at everything again", err=True)
             ranking, problem = read_ranking(store), ""
         else:

@@ -35,7 +35,7 @@ def refresh(
         from itm.store.ranking_file import read_ranking
 
         inputs, history = Inputs(chosen, store), read_history(store, 1)
-        if history and not log and inputs.answered_by(COMMAND):
+        if history and not log and inputs.unchanged_since(COMMAND):
             typer.echo(f"Nothing changed since refresh {history[-1].number} ({started(history[-1])}).")
             return
         record, changes = required_pipeline(COMMAND, chosen)(str(params or DEFAULT), within_noise)

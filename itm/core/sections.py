@@ -99,9 +99,9 @@ class ExtractParams(Record):
             raise ValueError("'never' no longer exists; use 'only-missing'")
         return resume
 
-    @field_validator("decoded", mode="wrap")
+    @field_validator("decoded", mode="before")
     @classmethod
-    def _read_size(cls, decoded: Any, _: Any) -> int | str:
+    def _read_size(cls, decoded: Any) -> int | str:
         if decoded in ("auto", "off", False):
             return "auto" if decoded == "auto" else "off"  # YAML reads `off` as false
         try:

@@ -1,4 +1,7 @@
-"""The hashes of images, kept between runs: a file that looks unchanged is not read again, as with weight files."""
+"""The hashes of images, kept between runs: a file that looks unchanged is not read again, as with weight files.
+
+There is a table for each data set. The JSON file of the weights would have to be written as a whole for every new image.
+"""
 
 import logging
 import time

@@ -59,11 +59,13 @@ def forward(
     extractor.module.to(device=target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     config = extractor.preprocessing
     normalise, columns = _normaliser(config, target), _Columns(len(reader.rows), folder)
-    is_auto, on_cpu = params.decode_workers == "auto", target.type == "cpu"
-    workers = _auto_workers(target) if params.decode_workers == "auto" else params.decode_workers
+    if params.decode_workers == "auto":
+        workers, fill_workers = _auto_workers(target), THREADS
+    else:
+        workers = fill_workers = params.decode_workers
     limit = size = _auto_batch(target, config) if params.batch_size == "auto" else params.batch_size
     autocast = torch.autocast(target.type, dtype=torch.bfloat16, enabled=precision == "bf16")
-    images = reader.read(config, workers, 2 * size, not on_cpu, THREADS if is_auto else workers)
+    images = reader.read(config, workers, 2 * size, while_decoding=target.type != "cpu", fill_workers=fill_workers)
     began: float | None = None
     with ExitStack() as stack:
         if target.type == "cuda":

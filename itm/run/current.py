@@ -45,8 +45,8 @@ class Inputs:
         self.params, self.store, self.began = params, store, time.time_ns()
         self.states = _states(params)
 
-    def answered_by(self, command: str) -> bool:
-        """Return whether the stored ranking is that of these inputs, as far as names, sizes, times and inodes of files tell."""
+    def unchanged_since(self, command: str) -> bool:
+        """Return whether nothing changed since `remember`, as far as names, sizes, times and inodes of files tell."""
         if self.states is None or self.params.extract.resume == "always":
             return False
         try:

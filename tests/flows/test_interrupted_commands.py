@@ -94,6 +94,7 @@ def test_a_command_ends_at_random_moments(project, seed):
     generator = random.Random(seed)
     words = generator.choice(["rank", "rank --runner inline", "rank --runner processes", "finetune", "extract", "score"])
     stop(project, words, generator.choice([signal.SIGINT, signal.SIGTERM]), generator.uniform(0.3, 20))
+    assert not any(path.stat().st_size == 0 for path in (project / "store").rglob("[!.]*.parquet"))
 
 
 @pytest.mark.clusters

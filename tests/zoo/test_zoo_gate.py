@@ -52,7 +52,7 @@ def missing() -> bool:
 
 
 def test_transforms_work_after_import() -> None:
-    run(USE)
+    assert run(USE, "print('used')") == "used"
 
 
 def test_working_torchvision_is_not_patched(missing: bool) -> None:
