@@ -11,6 +11,7 @@ from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.run import pipeline
 from itm.run.engine import execute
+from itm.run.speeds import with_speeds
 from itm.run.work import counts
 from itm.store.layout import Store
 from tasks.steps import ingest, rank
@@ -32,7 +33,7 @@ def run(params: Params, store: Store) -> tuple[Ranking, str]:
     planned = ingest(params, store)
     outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
-    result = rank(opaque(planned), opaque(outcomes), params, store)
+    result = rank(opaque(planned), opaque(with_speeds(planned, outcomes, params, store)), params, store)
     problem = ""
     if params.track.uri:
         state = track(opaque(result), params.tracking, store, return_state=True)

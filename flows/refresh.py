@@ -30,6 +30,7 @@ from itm.refresh.lock import refresh_lock
 from itm.refresh.page import other_order, write_changes
 from itm.refresh.records import DataChange, Refresh
 from itm.run.engine import execute
+from itm.run.speeds import with_speeds
 from itm.run.work import counts, work
 from itm.store.layout import Store
 from tasks.announce import announce
@@ -90,7 +91,7 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
         outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
     with _timed("rank", steps):
-        ranking = rank(opaque(planned), opaque(outcomes), params, store)
+        ranking = rank(opaque(planned), opaque(with_speeds(planned, outcomes, params, store)), params, store)
     recommended = read_recommended(store)
     record = Refresh(
         number=number,

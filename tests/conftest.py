@@ -2,6 +2,7 @@
 
 import logging
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
@@ -51,6 +52,14 @@ def _names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):  # a comprehension or a function within
             yield from _names(constant)
+
+
+@pytest.fixture(autouse=True)
+def _short_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the speed of models be measured in one run each, where it is measured at all."""
+    if speed := sys.modules.get("itm.features.speed"):
+        monkeypatch.setattr(speed, "RUNS", (1, 1))
+        monkeypatch.setattr(speed, "BATCHES", {"cpu": 2, "other": 2})
 
 
 @pytest.fixture(autouse=True)

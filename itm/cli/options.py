@@ -25,6 +25,12 @@ Data = Annotated[
 Zoo = Annotated[Path | None, typer.Option(help="Zoo file. Default: from params.yaml.")]
 Code = Annotated[list[Path] | None, typer.Option(help="File or folder with allowed zoo factories. Can be repeated.")]
 Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name or wildcard. Can be repeated.")]
+Variants = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Variants that are candidates, too: token, mean, token+mean, block8, 288 or 96x48. Separated by commas.",
+    ),
+]
 ParamsFile = Annotated[Path | None, typer.Option("--params", help="Parameter file. Default: params.yaml, if it exists.")]
 MaxImages = Annotated[
     int | None, typer.Option(help="Maximum number of images per data set, sampled evenly over classes (0: all).")
@@ -88,6 +94,7 @@ def read_params(
     zoo: Path | None = None,
     models: list[str] | None = None,
     code: list[Path] | None = None,
+    variants: list[str] | None = None,
     **sections: dict[str, Any],
 ) -> "tuple[Params, Store]":
     """Return the parameters, updated by the options, and the store.
@@ -105,6 +112,7 @@ def read_params(
     if zoo or models:
         sections["zoo"] = {"file": zoo, "models": tuple(models) if models else ("*",)}
     sections["zoo"] = sections.get("zoo", {}) | {"code": (*before.zoo.code, *code) if code else None}
+    sections["zoo"]["variants"] = tuple(part.strip() for text in variants for part in text.split(",")) if variants else None
     for source in sources or ():
         parse_source(source)  # an error in it is found before anything heavy is imported
     chosen = with_overrides(before, _option, **sections)

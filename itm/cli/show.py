@@ -19,7 +19,7 @@ def models(
     """List models of the zoo file and of timm, with their size and origin."""
     with report_errors():
         from itm.core.params import find_params
-        from itm.zoo.facts import list_models
+        from itm.zoo.listing import list_models
         from itm.zoo.zoo_file import embedded_zoo_file
 
         chosen = find_params(params).zoo

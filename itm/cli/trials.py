@@ -14,7 +14,7 @@ DEFAULT = Path("params.yaml")
 LONGEST = 40  # characters of a name before its hash
 MOST_NAMES = 3
 # Values that decide what is ranked and how. The others decide where and when it is computed.
-DECIDES = {"data": None, "zoo": {"file", "models"}, "extract": {"precision"}, "score": None}
+DECIDES = {"data": None, "zoo": {"file", "models", "variants"}, "extract": {"precision"}, "score": None}
 
 
 def is_trial(file: Path | None, before: "Params", chosen: "Params") -> bool:
@@ -47,7 +47,10 @@ def say_what_is_kept(chosen: "Params", store: "Store") -> None:
 
 
 def _decides(params: "Params") -> dict[str, Any]:
-    return {name: getattr(params, name).model_dump(mode="json", include=included) for name, included in DECIDES.items()}
+    found = {name: getattr(params, name).model_dump(mode="json", include=included) for name, included in DECIDES.items()}
+    if not found["zoo"]["variants"]:  # names of trials from before there were variants stay valid
+        del found["zoo"]["variants"]
+    return found
 
 
 def _readable(names: list[str]) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from itm.core.types import Facts, Failure, TargetSpec
+from itm.core.types import Facts, Failure, Speed, TargetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class RankedModel:
     scores: dict[str, Estimate] = field(default_factory=dict)
     weights: str | None = None
     facts: Facts | None = None
-    images_per_second: float | None = None
+    speed: Speed | None = None
     failures: tuple[Failure, ...] = ()
     tied_with_first: bool = False
 
@@ -49,7 +49,8 @@ class DataRanking:
     """The ranking of all models on one data set; a data set that failed has a reason and only failed rows.
 
     `metric` is the main metric of the task kind. `score_metric` names the metric that the score ranked by is a mean of, if it
-    is one. `groups` counts the groups that the user named, `rejected` the rejected images by reason.
+    is one. `groups` counts the groups that the user named, `rejected` the rejected images by reason. `recipe` is Python code
+    that builds the first model with timm.
     """
 
     data: str
@@ -64,6 +65,7 @@ class DataRanking:
     groups: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     reason: str | None = None
+    recipe: str = ""
 
 
 @dataclass(frozen=True)

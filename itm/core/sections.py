@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from itm.core.types import Protocol, Resume, SplitName
+from itm.core.variants import check_variants
 from itm.core.yaml_records import with_new_names
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,9 @@ class DataParams(Record):
 class ZooParams(Record):
     """Models to rank: names or wildcards, which are matched in the zoo file or the embedded zoo first, then in timm.
 
+    Of each, the `variants` that it has are candidates, too: "token", "mean" and "token+mean" are ways to pool the tokens of a
+    transformer, "block8" ends after eight blocks, and "288" or "96x48" are pixels of the input. They can be joined by "@".
+
     A factory of the zoo `file` must be in one of the files and folders of `code`. When the network fails, timm weights are
     downloaded in up to `fetch_attempts` attempts. The second one is made after `fetch_wait` seconds, and each further wait is
     twice as long.
@@ -69,9 +73,15 @@ class ZooParams(Record):
 
     file: Path | None = None
     models: tuple[str, ...] = Field(("*",), min_length=1)
+    variants: tuple[str, ...] = ()
     code: tuple[Path, ...] = ()
     fetch_attempts: int = Field(5, ge=1, le=20)
     fetch_wait: float = Field(5, ge=0, le=600)
+
+    @field_validator("variants")
+    @classmethod
+    def _check_variants(cls, variants: tuple[str, ...]) -> tuple[str, ...]:
+        return check_variants(variants)
 
 
 class ExtractParams(Record):

@@ -54,7 +54,10 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class ModelRef:
-    """Description of a model, sufficient to build it in another process."""
+    """Description of a model, sufficient to build it in another process.
+
+    `block` is the last block that a variant computes, counted from 1, and `pooling` how it pools. None is what the model does.
+    """
 
     name: str
     architecture: str | None = None
@@ -65,6 +68,8 @@ class ModelRef:
     weights_key: str | None = None  # which weights of the file, if it has several
     pretrained: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    block: int | None = None
+    pooling: str | None = None
     family: str = ""
     pretraining: str = ""
 
@@ -79,6 +84,24 @@ class Facts:
     input_size: int | str
     family: str
     pretraining: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Speed and memory of a model on one `device`, without decoding.
+
+    `latency_ms` is the median time of one image in milliseconds, `images_per_second` the throughput at the fastest `batch`, and
+    `memory` the peak of that forward pass in bytes. `finetune_memory` is that of a step of full fine-tuning with
+    `finetune_batch` images, or None where it is unknown.
+    """
+
+    device: str
+    latency_ms: float
+    images_per_second: float
+    batch: int
+    memory: int
+    finetune_memory: int | None
+    finetune_batch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +203,7 @@ class Outcome:
     scores: tuple[ScoreValue, ...] = ()
     failures: tuple[Failure, ...] = ()
     runs: tuple[Run, ...] = ()
+    speed: Speed | None = None
 
     @property
     def reason(self) -> str:

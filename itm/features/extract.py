@@ -2,20 +2,21 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 
 from itm.core.errors import DataError, StoreError
 from itm.core.sections import ExtractParams
-from itm.core.types import DataRef, Features, ModelRef, Resume, SplitName
+from itm.core.types import DataRef, Facts, Features, ModelRef, Resume, SplitName
 from itm.data.index import read_index
 from itm.data.pack import with_images_here
 from itm.features.devices import device, leased
-from itm.features.extractors import Extractor
+from itm.features.extractors import Extractor, forward_passes
 from itm.features.forward import forward
 from itm.features.identity import Identity
 from itm.features.image_reader import ImageReader
@@ -29,67 +30,132 @@ from itm.store.mirror import fetch, local_store, open_shared, publish
 log = logging.getLogger(__name__)
 
 
-def extract(
-    model: ModelRef,
+def extract(model: ModelRef, data: DataRef, splits: tuple[SplitName, ...], params: ExtractParams, store: Store) -> Features:
+    """Return the feature file of `model` on the rows of `data` in `splits`, and raise what `extract_together` returns.
+
+    Raises
+    ------
+    ItmError
+        If there is none. The message says why.
+    """
+    (found,) = extract_together([model], data, splits, params, store)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def extract_together(
+    models: Sequence[ModelRef],
     data: DataRef,
     splits: tuple[SplitName, ...],
     params: ExtractParams,
     store: Store,
     run_configs: Sequence[dict[str, Any]] = (),
-) -> Features:
-    """Return the feature file of `model` on the rows of `data` in `splits`; `params.resume` says when it is computed.
+) -> list[Features | Exception]:
+    """Return the feature file of each model on the rows of `data` in `splits`, or the error of a model.
 
-    All pages of a stored file are checked first. A damaged file is computed again. Images that have to be decoded are decoded
-    for all models of the run: `run_configs` has the preprocessing of each.
+    `params.resume` says when it is computed. All models see the same images, so they are read once. All pages of a stored file
+    are checked first. A damaged file is computed again. Images that have to be decoded are decoded for all models of the run:
+    `run_configs` has the preprocessing of each.
 
     Raises
     ------
     DataError
-        If no row is in `splits`.
+        If no row is in `splits`, or an image cannot be read.
     StoreError
-        If there is no stored file and `params.resume` is "only-cache", or the file would not fit on the disk.
+        If the files would not fit on the disk.
     """
     store = local_store(store)
     rows = read_index(data, store).filter((pl.col("status") == "ok") & pl.col("split").is_in(list(splits)))
     if rows.is_empty():
         raise DataError(f"{data.name} has no image in {' or '.join(splits)}; change score.splits or the data's splits.")
-    target, extractor = device(params.device), Extractor(model)
-    identity = extractor.identity(data, splits, params, target)
-    if cached := cached_features(identity, data, params.resume, store, check_pages):
-        publish(store, cached.path)  # an earlier run without a shared place may have written it
-        return cached
-    if params.resume == "only-cache":
-        raise StoreError(f"{model.name} on {data.name} has no stored features and resume is 'only-cache'; use 'only-missing'.")
-    module = extractor.module  # built and tried before images are read and a device is taken
-    facts = stored_facts(extractor, store)
+    target = device(params.device)
+    found: dict[str, Features | Exception] = {}
+    missing: dict[str, tuple[Extractor, Identity]] = {}
+    for model in models:
+        try:
+            extractor = Extractor(model)
+            identity = extractor.identity(data, splits, params, target)
+            if cached := cached_features(identity, data, params.resume, store, check_pages):
+                publish(store, cached.path)  # an earlier run without a shared place may have written it
+                found[model.name] = cached
+            elif params.resume == "only-cache":
+                reason = "has no stored features and resume is 'only-cache'; use 'only-missing'"
+                raise StoreError(f"{model.name} on {data.name} {reason}.")
+            else:
+                missing[model.name] = extractor, identity
+        except Exception as error:  # custom code can raise anything
+            found[model.name] = error
+    if missing:
+        found |= _computed(missing, rows, data, target, params, store, run_configs)
+    return [found[model.name] for model in models]
+
+
+def _computed(
+    missing: dict[str, tuple[Extractor, Identity]],
+    rows: pl.DataFrame,
+    data: DataRef,
+    target: torch.device,
+    params: ExtractParams,
+    store: Store,
+    run_configs: Sequence[dict[str, Any]],
+) -> dict[str, Features | Exception]:
+    found: dict[str, Features | Exception] = {}
+    facts: dict[str, Facts] = {}
+    for name, (extractor, _) in missing.items():
+        try:
+            facts[name] = stored_facts(extractor, store)
+        except Exception as error:  # custom code can raise anything
+            found[name] = error
+    # Models are built before images are read and a device is taken.
+    passes, errors = forward_passes(missing[name][0] for name in facts)
+    found |= errors
+    if not passes:
+        return found
     rows, open_image = with_images_here(rows, data, store)
-    path = store.features(data.name, model.name, identity.key)
-    classes = getattr(module, "num_classes", 0)
-    size = 2 * 4 * len(rows) * (facts.width + (classes if isinstance(classes, int) else 0))  # large ones are written twice
+    columns = sum(facts[one.model.name].width + _classes(one.module) for own in passes for one in own.extractors)
+    size = 2 * 4 * len(rows) * columns  # large ones are written twice
+    paths = {name: store.features(data.name, name, identity.key) for name, (_, identity) in missing.items()}
+    path = next(iter(paths.values()))
     check_space(path, size)
     folder, limit = None if params.decoded == "off" else store.decoded, params.decoded
     reader = ImageReader(data.name, rows, open_image, folder, limit if isinstance(limit, int) else None, size, run_configs)
     with leased(target) as leased_target:
-        columns, seconds = forward(extractor, reader, leased_target, params, path.parent, f"{model.name} on {data.name}")
-        module.cpu()
+        try:
+            outputs, seconds = forward(passes, reader, leased_target, params, path.parent)
+        finally:
+            with suppress(RuntimeError):  # of a device that an error left unusable
+                for own in passes:
+                    own.module.cpu()
     targets = get_kind(data.target.kind).encode(rows["target"].to_list(), data.target)
-    features = Features(
-        path=path,
-        key=identity.key,
-        model=model.name,
-        weights=identity.weights,
-        data=data.name,
-        data_hash=data.hash,
-        kind=data.target.kind,
-        rows=len(rows),
-        facts=facts,
-        images_per_second=round(len(rows) / seconds, 1),
-        cached=False,
-    )
     ids, groups, splits_of_rows = (rows[name].to_list() for name in ("id", "group", "split"))
-    write_features(features, ids, groups, targets, splits_of_rows, columns, asdict(identity))
-    publish(store, features.path)
-    return features
+    for name, output in outputs.items():
+        if isinstance(output, Exception):
+            found[name] = output
+            continue
+        identity = missing[name][1]
+        features = Features(
+            path=paths[name],
+            key=identity.key,
+            model=name,
+            weights=identity.weights,
+            data=data.name,
+            data_hash=data.hash,
+            kind=data.target.kind,
+            rows=len(rows),
+            facts=facts[name],
+            images_per_second=round(len(rows) * len(outputs) / seconds, 1),
+            cached=False,
+        )
+        write_features(features, ids, groups, targets, splits_of_rows, output, asdict(identity))
+        publish(store, features.path)
+        found[name] = features
+    return found
+
+
+def _classes(module: torch.nn.Module) -> int:
+    classes = getattr(module, "num_classes", 0)
+    return classes if isinstance(classes, int) else 0
 
 
 def log_extracted(features: Features) -> None:

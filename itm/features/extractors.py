@@ -1,17 +1,19 @@
 """One model as a function from images to embeddings, with the identity of what it returns."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 import torch
 
-from itm.core.errors import ModelError
+from itm.core.errors import ItmError, ModelError
+from itm.core.keys import content_key
 from itm.core.sections import ExtractParams
 from itm.core.types import DataRef, ModelRef, SplitName
 from itm.features import identity as identities
 from itm.features.identity import Identity
 from itm.zoo import facts, load
+from itm.zoo.variant_module import Pooled, check_variant, has_tokens, tokens_after
 
 
 class Extractor:
@@ -65,7 +67,11 @@ class Extractor:
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the `outputs` of inputs [n, channels, height, width], each [n, width]."""
         module: Any = self.module
-        features = module.forward_features(images)
+        return self.outputs_of(module.forward_features(images))
+
+    def outputs_of(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the `outputs` of what the model computes before its pooling."""
+        module: Any = self.module
         found = {"embedding": module.forward_head(features, pre_logits=True)}
         if found["embedding"].ndim != 2:
             shape = tuple(found["embedding"].shape)
@@ -73,3 +79,65 @@ class Extractor:
         if "logits" in self.outputs:
             found["logits"] = module.forward_head(features)
         return found
+
+    @property
+    def plain_key(self) -> str:
+        """Return a key that is equal for variants of one model that see the same images."""
+        definition = {name: value for name, value in self._definition.items() if name not in ("block", "pooling")}
+        return content_key([definition, self.weights, self.preprocessing])
+
+
+class ForwardPass:
+    """One pass over images for one model, or for variants of one model whose tokens it computes once."""
+
+    def __init__(self, extractors: Sequence[Extractor], plain: torch.nn.Module | None = None) -> None:
+        self.extractors, self.plain = extractors, plain
+        self.module = extractors[0].module if plain is None else plain
+        self.preprocessing = extractors[0].preprocessing
+
+    def __call__(self, images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+        """Return the outputs of each extractor for inputs [n, channels, height, width]."""
+        if self.plain is None:
+            return [self.extractors[0](images)]
+        tokens = tokens_after(self.plain, {extractor.model.block for extractor in self.extractors}, images)
+        return [extractor.outputs_of(tokens[extractor.model.block]) for extractor in self.extractors]
+
+
+def forward_passes(extractors: Iterable[Extractor]) -> tuple[list[ForwardPass], dict[str, ItmError]]:
+    """Build the models with as few forward passes as possible, and return the errors of others by name."""
+    groups: dict[str, list[Extractor]] = {}
+    for extractor in extractors:
+        groups.setdefault(extractor.plain_key, []).append(extractor)
+    passes, errors = list[ForwardPass](), dict[str, ItmError]()
+    for own in groups.values():
+        try:
+            plain = load.build_plain(own[0].model) if len(own) > 1 else None
+        except ItmError as error:
+            errors |= dict.fromkeys((extractor.model.name for extractor in own), error)
+            continue
+        if plain is None or not has_tokens(plain):
+            passes += _alone(own, errors)
+        elif shared := [extractor for extractor in own if _share(extractor, plain, errors)]:
+            passes.append(ForwardPass(shared, plain))
+    return passes, errors
+
+
+def _alone(extractors: Iterable[Extractor], errors: dict[str, ItmError]) -> Iterable[ForwardPass]:
+    for extractor in extractors:
+        try:
+            yield ForwardPass([extractor])
+        except ItmError as error:
+            errors[extractor.model.name] = error
+
+
+def _share(extractor: Extractor, plain: torch.nn.Module, errors: dict[str, ItmError]) -> bool:
+    """Make an extractor use the modules of the plain model, and return whether it is such a variant."""
+    model = extractor.model
+    try:
+        check_variant(model, plain)
+    except ModelError as error:
+        errors[model.name] = error
+        return False
+    is_plain = model.block is None and model.pooling is None
+    extractor.module = plain if is_plain else Pooled(plain, model.pooling)
+    return True

@@ -19,7 +19,7 @@ PACKAGES = ("pillow", "timm", "torch", "torchvision")
 class Identity:
     """What embeddings were computed from.
 
-    `architecture`, `factory`, `arguments` and `input_size` are those of the model. `weights` and `data` are hashes.
+    `architecture`, `factory`, `arguments`, `input_size` and `block` are those of the model. `weights` and `data` are hashes.
     """
 
     model: str
@@ -37,13 +37,12 @@ class Identity:
     packages: Mapping[str, str]
     pooling: str = "forward_head(pre_logits=True)"
     weights_key: str | None = None
+    block: int | None = None
 
     @property
     def key(self) -> str:
-        facts = asdict(self)
-        if self.weights_key is None:  # keys of embeddings from before it existed stay valid
-            del facts["weights_key"]
-        return content_key(facts)
+        later = {"weights_key", "block"}  # keys of embeddings from before they existed stay valid
+        return content_key({name: value for name, value in asdict(self).items() if name not in later or value is not None})
 
     @classmethod
     def read(cls, stored: Any) -> "Identity":

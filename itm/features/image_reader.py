@@ -145,8 +145,7 @@ class ImageReader:
         own = self._file(config)
         with self._lock(folder, "room", wait=True) as is_locked:
             sizes = {path: state.st_size for path, state in _by_age(folder)}
-            free = disk_usage(next(place for place in (folder, *folder.absolute().parents) if exists(place))).free
-            limit = int(SHARE * (max(0, free - self.reserved) + sum(sizes.values()))) if self.limit is None else self.limit
+            limit = allowed_bytes(folder, self.reserved) if self.limit is None else self.limit
             removable = [path for path in sizes if path not in files and not path.name.startswith(".")]
             found: list[tuple[Config, Writer]] = []
             if own.path in sizes:  # another machine has just finished it
@@ -189,6 +188,12 @@ class ImageReader:
             yield lock.is_locked
         finally:
             lock.release()
+
+
+def allowed_bytes(folder: Path, reserved: int = 0) -> int:
+    """Return how many bytes all files of decoded images may have, if `reserved` bytes of the disk are needed otherwise."""
+    free = disk_usage(next(place for place in (folder, *folder.absolute().parents) if exists(place))).free
+    return int(SHARE * (max(0, free - reserved) + sum(state.st_size for _, state in _by_age(folder))))
 
 
 def geometry(config: Config) -> Config:

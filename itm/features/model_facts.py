@@ -13,6 +13,7 @@ from itm.features.identity import package_versions
 from itm.store.layout import Store
 from itm.store.records import RecordStore
 from itm.zoo import facts as zoo_facts
+from itm.zoo.construct import build_on_meta
 from itm.zoo.load import definition
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def stored_facts(extractor: Extractor, store: Store) -> Facts:
             return TypeAdapter(Facts).validate_python(kept)
         except ValidationError:
             log.warning("%s: is from another version. It is measured again.", path)
-    found = zoo_facts.facts(model, extractor.module, extractor.preprocessing)
+    found = zoo_facts.facts(model, build_on_meta(model), extractor.preprocessing)
     try:
         RECORDS.put(path, key, asdict(found))
     except StoreError as error:

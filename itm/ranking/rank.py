@@ -164,7 +164,7 @@ def _row(outcome: Outcome, rank_by: str, test_over_train: float) -> RankedModel:
         scores=estimates,
         weights=features.weights if features else None,
         facts=features.facts if features else None,
-        images_per_second=features.images_per_second if features else None,
+        speed=outcome.speed,
         failures=outcome.failures,
     )
 

@@ -23,6 +23,8 @@ def ranking_note(data: DataRanking) -> str:
         if sum(map(len, lines)) + len(lines) + len(row) > LONGEST - 100:
             return "\n".join([*lines, "", f"{len(rows) - number} more lines are on the page."])
         lines.append(_plain(row))
+    if data.recipe and sum(map(len, lines)) + len(lines) + len(data.recipe) <= LONGEST - 100:
+        lines += ["", "Build the first model with timm:", "", "```python", data.recipe, "```"]
     return "\n".join(lines)
 
 

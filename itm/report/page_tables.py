@@ -75,10 +75,13 @@ def ranking_table(data: DataRanking, ranking: Ranking) -> Table:
         Column("Tie group", first="ascending"),
         Column("GMACs", first="ascending", note="per image"),
         Column("Parameters", first="ascending", note="million"),
-        Column("Images/s"),
+        Column("Latency", first="ascending", note="ms, one image"),
+        Column("Images/s", note="fastest batch"),
+        Column("Memory", first="ascending", note="MB, that batch"),
+        Column("Fine-tuning", first="ascending", note=_finetune_note(data)),
         *(Column(name) for name in others),
     )
-    return Table(f"Ranking on {data.data}", columns, tuple(lines))
+    return Table(f"Ranking on {data.data}", columns, tuple(lines), tuple(filter(None, [_measured_on(data)])))
 
 
 def details_table(data: DataRanking) -> Table | None:
@@ -152,6 +155,18 @@ def _score_cell(row: RankedModel, estimate: Estimate | None, places: int) -> Cel
 
 
 def _cost_cells(row: RankedModel) -> tuple[Cell, ...]:
-    facts = row.facts
-    values = (facts.gmacs if facts else None, facts.parameters / 1e6 if facts else None, row.images_per_second)
+    facts, speed = row.facts, row.speed
+    values = [facts.gmacs if facts else None, facts.parameters / 1e6 if facts else None]
+    values += [speed.latency_ms, speed.images_per_second, speed.memory / 1e6] if speed else [None] * 3
+    values += [speed.finetune_memory / 1e6 if speed and speed.finetune_memory else None]
     return tuple(Cell(compact(value), value) for value in values)
+
+
+def _finetune_note(data: DataRanking) -> str:
+    batches = {row.speed.finetune_batch for row in data.rows if row.speed}
+    return f"MB, {batches.pop()} images" if len(batches) == 1 else "MB"
+
+
+def _measured_on(data: DataRanking) -> str:
+    devices = sorted({row.speed.device for row in data.rows if row.speed})
+    return f"Latency, images per second and memory without decoding, on {' and '.join(devices)}." if devices else ""

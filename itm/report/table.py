@@ -10,12 +10,13 @@ from rich.text import Text
 from itm.core.confirmations import Confirmed
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.text import compact, decimals, format_fixed, interval
+from itm.core.variants import split_variant
 from itm.report.confirmation import caption, cells, headings, of_data, verdict
 from itm.report.details import baseline, control_name, controlled, note, scored_splits
 from itm.report.terminal import plain_table, print_whole
 from itm.report.wording import answer, cheapest_tied, describe_data, group_failures, in_order, status, tied_with_first
 
-NARROW = 100  # columns; a narrower terminal shows neither parameters, speed nor control
+NARROW = 108  # columns; a narrower terminal shows neither parameters, speed nor control
 LEAST = 66  # columns; in a narrower terminal, lines are longer than the terminal: names are never cut
 
 
@@ -46,6 +47,10 @@ def print_ranking(ranking: Ranking, console: Console, confirmed: Sequence[Confir
             console.print()
             _paragraph(console, Text(f"Failed{f' at {step}' if step else ''}: {', '.join(models)}", style="bold"), 0)
             _paragraph(console, Text(reason), 2)
+        if data.recipe and split_variant(data.rows[0].model)[1]:  # a plain model is built by its name
+            console.print()
+            console.print(Text(f"How to build {data.rows[0].model}:", "bold"), soft_wrap=True)
+            console.print(Text(data.recipe), soft_wrap=True)
         if finetuned := of_data(data.data, confirmed):
             console.print()
             print_confirmed([finetuned], console)
@@ -87,7 +92,7 @@ def _table(data: DataRanking, scored: str, wide: bool, confirmed: Confirmed | No
         *([control_name(data.rank_by)] if control else []),
         "tie",
         "GMACs",
-        *(("M params", "img/s") if wide else ()),
+        *(("M params", "ms", "img/s") if wide else ()),
     ):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("status", no_wrap=True)
@@ -109,10 +114,14 @@ def _cells(row: RankedModel, places: int, wide: bool, control: bool) -> list[Tex
         *(["-" if reached is None else format_fixed(reached, places)] if control else []),
         "-" if row.tie_group is None else str(row.tie_group),
         compact(facts.gmacs if facts else None),
-        *([compact(facts.parameters / 1e6 if facts else None), compact(row.images_per_second)] if wide else []),
+        *(map(compact, (facts.parameters / 1e6 if facts else None, *_speed(row))) if wide else ()),
         status(row),
     ]
     return [Text(text) for text in texts]
+
+
+def _speed(row: RankedModel) -> tuple[float | None, float | None]:
+    return (row.speed.latency_ms, row.speed.images_per_second) if row.speed else (None, None)
 
 
 def _caption(data: DataRanking, confirmed: Confirmed | None) -> Text:

@@ -70,7 +70,8 @@ class Inputs:
         if self.states is None or not _is_final(ranking):
             return
         try:
-            weights = [weights_file(model) for model in resolve(self.params.zoo)[0]]
+            plain = self.params.zoo.model_copy(update={"variants": ()})  # variants have no weights of their own
+            weights = [weights_file(model) for model in resolve(plain)[0]]
             before = [*self.states, *_of(weights)]
             is_settled = all(state.changed < self.began - SETTLED for _, state in before)
             if is_settled and self.states == _states(self.params) and is_stored(ranking, self.store):

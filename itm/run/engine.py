@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import groupby
 from queue import SimpleQueue
 
 from itm.core.errors import is_expected
@@ -21,7 +21,7 @@ from itm.core.types import Failure, Outcome
 from itm.features.devices import trim_memory
 from itm.run.executors.base import LOST, Executor, Future, Running
 from itm.run.plan import LIMITS, Plan, find_cached
-from itm.run.stages import Job, PairKey, pair_key
+from itm.run.stages import Job, PairKey, Stage, pair_key
 from itm.store.hash_cache import saved_hashes
 from itm.store.layout import Store
 
@@ -44,7 +44,7 @@ def execute(plan: Plan, executor: Executor, store: Store, params: Params) -> lis
             plan.stages[-1].log_result(outcome)
     waiting, budget = _unfinished(pairs, plan), Budget(params.limits)
     jobs = [[pair.job for pair in waiting if pair.stage <= number] for number in range(len(plan.stages))]
-    plan = plan.through(*(stage.for_run(own) for stage, own in zip(plan.stages, jobs, strict=True)))
+    plan = plan.through(*(stage.for_run(own, params, store) for stage, own in zip(plan.stages, jobs, strict=True)))
     with progress_bar("pairs", len(waiting), "pairs") as advance:
         while waiting:
             with executor.start(len(waiting)) as running:
@@ -125,7 +125,7 @@ class _Round:
         self.suspects: deque[_Batch] = deque()
         self.batches: dict[tuple[int, PairKey], _Batch] = {}
         for number, stage in enumerate(self.stages):
-            for batch in _batches(number, [pair for pair in pairs if pair.stage <= number], stage.together):
+            for batch in _batches(number, stage, [pair for pair in pairs if pair.stage <= number]):
                 self.batches |= {(number, pair.job.key): batch for pair in batch.pairs}
                 self._queue(batch)
 
@@ -183,7 +183,11 @@ class _Round:
                 self._fail(pair, name, error_message(error))
             return False
         for pair, outcome in zip(pairs, outcomes, strict=True):
-            self._complete(pair, outcome)
+            if self.stages[batch.stage].has_result(outcome):
+                self._complete(pair, outcome)
+            else:
+                log.error("%s on %s: %s", *pair.job.key, outcome.failures[-1].reason)
+                self._fail(pair, name, outcome.failures[-1].reason)
         return False
 
     def _complete(self, pair: _Pair, outcome: Outcome) -> None:
@@ -221,8 +225,10 @@ def _unfinished(pairs: Sequence[_Pair], plan: Plan) -> list[_Pair]:
     return [pair for pair in pairs if pair.stage < len(plan.stages)]
 
 
-def _batches(stage: int, pairs: Sequence[_Pair], size: int) -> Iterator[_Batch]:
-    """Yield consecutive pairs of one data set, at most `size` together, and alone each one whose worker was lost."""
+def _batches(number: int, stage: Stage, pairs: Sequence[_Pair]) -> Iterator[_Batch]:
+    """Yield the pairs of one data set that are computed together, and alone each one whose worker was lost."""
+    by_key = {pair.job.key: pair for pair in pairs}
     for (_, is_suspect), own in groupby(pairs, key=lambda pair: (pair.job.data.name, pair.losses > 0)):
-        while some := list(islice(own, 1 if is_suspect else size)):
-            yield _Batch(stage, some)
+        jobs = [pair.job for pair in own]
+        for some in ([job] for job in jobs) if is_suspect else stage.batches(jobs):
+            yield _Batch(number, [by_key[job.key] for job in some])

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 from itm.core.errors import StoreError
 from itm.core.params import Params
-from itm.core.rankings import Ranking
-from itm.core.types import DataRef, Outcome, TargetSpec
+from itm.core.rankings import DataRanking, Ranking
+from itm.core.types import DataRef, ModelRef, Outcome, TargetSpec
 from itm.ranking.pooled import with_pooled
 from itm.ranking.rank import failed_outcome, rank_data, ranking, scores_table
 from itm.ranking.recommend import update_recommended
@@ -14,10 +15,12 @@ from itm.report.page import is_current, write_page
 from itm.run.engine import execute
 from itm.run.executors import Executor, executor
 from itm.run.plan import Plan, plan
+from itm.run.speeds import with_speeds
 from itm.run.work import counts
 from itm.store.confirmed_file import read_confirmed
 from itm.store.layout import Store
 from itm.store.ranking_file import page_path, read_ranking, write_ranking
+from itm.zoo.recipe import recipe
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ def run(params: Params, store: Store, runner: Executor | None = None) -> Ranking
     planned = plan(params, store)
     outcomes = execute(planned, runner or executor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
-    return conclude(planned, outcomes, params, store)
+    return conclude(planned, with_speeds(planned, outcomes, params, store), params, store)
 
 
 def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: Store) -> Ranking:
@@ -49,7 +52,7 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
     for data in planned.data_sets:
         own = with_pooled([o for o in (*outcomes, *early) if o.data == data.name], params.score)
         everything += own
-        data_sets.append(rank_data(data, own, params.score))
+        data_sets.append(_with_recipe(rank_data(data, own, params.score), planned.models))
     for failure in planned.failed_data:
         models = [model.name for model in planned.models] + [failed.model for failed in planned.failed_models]
         failed = [failed_outcome(failure.data, model, failure.step, failure.reason) for model in models]
@@ -66,6 +69,12 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
     except StoreError as error:
         raise StoreError(f"{error} The ranking is stored: `itm show` prints it, and `itm report` writes the page.") from error
     return result
+
+
+def _with_recipe(data: DataRanking, models: Iterable[ModelRef]) -> DataRanking:
+    """Return a ranking with the code that builds its first model."""
+    first = next((model for row in data.rows for model in models if row.rank == 1 and row.model == model.name), None)
+    return data if first is None else replace(data, recipe=recipe(first))
 
 
 def _unusable(source: str, store: Store) -> DataRef:

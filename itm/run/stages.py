@@ -5,19 +5,18 @@ A stage runs in other processes and on other machines, so it is a small object o
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from itm.core.errors import ItmError, StoreError
-from itm.core.keys import content_key
 from itm.core.params import Params
-from itm.core.types import DataRef, ModelRef, Outcome
+from itm.core.secrets import error_message
+from itm.core.types import DataRef, Failure, Features, ModelRef, Outcome
 from itm.features.devices import device
-from itm.features.extract import cached_features, extract, log_extracted
+from itm.features.extract import cached_features, extract_together, log_extracted
 from itm.features.extractors import Extractor
-from itm.features.image_reader import geometry
+from itm.features.shared_passes import SharedPasses, shared_passes
 from itm.ranking.scoring import all_stored, identities, score_together
 from itm.store.feature_file import check_pages
 from itm.store.files import exists
@@ -53,19 +52,27 @@ class Stage(ABC):
 
     name: ClassVar[str]
     on_device: ClassVar[bool] = False  # whether a job needs a GPU where workers declare some
-    together: int = 1  # number of pairs of one data set that a job may have
+    together: int = 1  # number of pairs of one data set that are computed together
+
+    def batches(self, jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
+        """Return which jobs of one data set are computed together."""
+        return (jobs[start : start + self.together] for start in range(0, len(jobs), self.together))
 
     @abstractmethod
     def compute(self, jobs: Sequence[Job], params: Params, store: Store) -> list[Outcome]:
-        """Return the outcome of each job, extended by the results of this stage."""
+        """Return the outcome of each job, extended by the results of this stage or by a failure."""
 
     @abstractmethod
     def find_cached(self, jobs: Sequence[Job], params: Params, store: Store) -> dict[PairKey, Outcome]:
         """Return the outcomes of those jobs whose results are stored."""
 
-    def for_run(self, jobs: Sequence[Job]) -> "Stage":  # noqa: ARG002
+    def for_run(self, jobs: Sequence[Job], params: Params, store: Store) -> "Stage":  # noqa: ARG002
         """Return this stage with what it needs to know of all `jobs` of a run."""
         return self
+
+    def has_result(self, outcome: Outcome) -> bool:  # noqa: ARG002
+        """Return whether the next stage can go on from an outcome of `compute`, which otherwise ends in a failure."""
+        return True
 
     def is_usable(self, outcome: Outcome, store: Store) -> bool:  # noqa: ARG002
         """Check a cached outcome that the next stage will read, and make it available to workers elsewhere."""
@@ -77,31 +84,38 @@ class Stage(ABC):
 
 @dataclass(frozen=True)
 class ExtractStage(Stage):
-    """Computes the embeddings of a model on a data set."""
+    """Computes the embeddings of models on a data set."""
 
     name: ClassVar[str] = "extract"
     on_device: ClassVar[bool] = True
-    run_configs: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)  # by data set; one per geometry
+    shared: SharedPasses = field(default_factory=SharedPasses)
 
-    def for_run(self, jobs: Sequence[Job]) -> "ExtractStage":
-        models = {job.model.name: job.model for job in jobs}
-        configs = {}
-        for model in models.values():
-            with suppress(ItmError, OSError):  # `compute` raises it
-                configs[model.name] = Extractor(model).preprocessing
-        found: dict[str, dict[str, dict[str, Any]]] = {}
+    def for_run(self, jobs: Sequence[Job], params: Params, store: Store) -> "ExtractStage":
+        return replace(self, shared=shared_passes([(job.model, job.data) for job in jobs], params, store))
+
+    def batches(self, jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
+        found: dict[int | PairKey, list[Job]] = {}
         for job in jobs:
-            if config := configs.get(job.model.name):
-                found.setdefault(job.data.name, {})[content_key(geometry(config))] = config
-        return replace(self, run_configs={data: list(own.values()) for data, own in found.items()})
+            found.setdefault(self.shared.numbers.get(job.key, job.key), []).append(job)
+        return found.values()
 
     def compute(self, jobs: Sequence[Job], params: Params, store: Store) -> list[Outcome]:
-        found = []
-        for job in jobs:
-            configs = self.run_configs.get(job.data.name, ())
-            features = extract(job.model, job.data, params.score.splits, params.extract, store, configs)
-            found.append(replace(job.outcome, features=features))
-        return found
+        data = jobs[0].data
+        own = params.score.splits, params.extract, store, self.shared.configs.get(data.name, ())
+        found = extract_together([job.model for job in jobs], data, *own)
+        outcomes = []
+        for job, features in zip(jobs, found, strict=True):
+            if isinstance(features, Features):
+                outcomes.append(replace(job.outcome, features=features))
+            elif len(jobs) == 1:
+                raise features
+            else:
+                failure = Failure(data.name, job.model.name, self.name, error_message(features))
+                outcomes.append(replace(job.outcome, failures=(*job.outcome.failures, failure)))
+        return outcomes
+
+    def has_result(self, outcome: Outcome) -> bool:
+        return outcome.features is not None
 
     def find_cached(self, jobs: Sequence[Job], params: Params, store: Store) -> dict[PairKey, Outcome]:
         """Find feature files by their footers.

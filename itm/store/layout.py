@@ -107,6 +107,10 @@ class Store:
         """Return the file of the facts of a model with this content key."""
         return self.root / "cache" / "facts" / f"{file_name(model)}-{key[:16]}.json"
 
+    def speed(self, architecture: str, key: str) -> Path:
+        """Return the file of the speed of an architecture with this content key."""
+        return self.root / "cache" / "speeds" / f"{file_name(architecture)}-{key[:16]}.json"
+
     def image_hashes(self, data: str) -> Path:
         """Return the hashes of the images of a data set."""
         return self.root / "cache" / "images" / f"{file_name(data)}.parquet"

@@ -13,6 +13,7 @@ from itm.core.types import ModelRef
 from itm.zoo.factory import load_factory
 from itm.zoo.timm_gate import timm
 from itm.zoo.timm_names import check_architecture, timm_config
+from itm.zoo.variant_module import as_variant
 
 ARGUMENTS = ("num_classes", "img_size", "patch_size", "global_pool", "in_chans", "drop_rate", "dynamic_img_size")
 SIZE_ARGUMENTS = {"img_size", "dynamic_img_size", "strict_img_size"}
@@ -20,14 +21,14 @@ Create = Callable[..., Any]
 
 
 def build_without_weights(model: ModelRef, create_model: Create = timm.create_model) -> torch.nn.Module:
-    """Build `model` without reading its weights. Under ``with torch.device("meta")`` it needs no memory."""
+    """Build the plain model of `model` without reading its weights. Under ``with torch.device("meta")`` it needs no memory."""
     arguments = dict(model.arguments)
     if model.factory is not None:
         create_model, where = load_factory(model.factory), f"factory {model.factory}"
     elif model.architecture is not None:
         check_architecture(model.architecture)
         where = f"architecture {model.architecture}"
-        arguments = {"model_name": model.architecture, **_with_size(model)}
+        arguments = {"model_name": model.architecture, **create_arguments(model)}
     else:
         raise ModelError(f"{model.name}: has neither an architecture nor a factory; give one.")
     try:
@@ -43,21 +44,23 @@ def build_on_meta(model: ModelRef) -> torch.nn.Module:
     """Return `model` in evaluation mode without weights, on the meta device if its code supports it."""
     try:
         with torch.device("meta"):
-            return build_without_weights(model).eval()
+            module = build_without_weights(model).eval()
     except ModelError:
         # code that reads tensor values cannot run on meta; other errors are raised again
-        return build_without_weights(model).eval()
+        module = build_without_weights(model).eval()
+    return as_variant(model, module)
 
 
 def head_modules(model: ModelRef) -> frozenset[str]:
     """Return the modules of timm's architecture that `num_classes: 0` leaves out."""
-    with_head = build_on_meta(replace(model, arguments={**model.arguments, "num_classes": 2})).state_dict()
-    without = build_on_meta(model).state_dict()
+    plain = replace(model, block=None, pooling=None)
+    with_head = build_on_meta(replace(plain, arguments={**model.arguments, "num_classes": 2})).state_dict()
+    without = build_on_meta(plain).state_dict()
     return frozenset(name.rpartition(".")[0] for name in with_head if name not in without)
 
 
-def _with_size(model: ModelRef) -> dict[str, Any]:
-    """Return the arguments, with the image size for architectures with a fixed one."""
+def create_arguments(model: ModelRef) -> dict[str, Any]:
+    """Return the arguments of `timm.create_model`, with the image size for architectures with a fixed one."""
     size, config = model.preprocessing.input_size, timm_config(model.architecture or "")
     if size is None or SIZE_ARGUMENTS & model.arguments.keys() or not config.get("fixed_input_size"):
         return model.arguments

@@ -1,8 +1,7 @@
 """Properties of a model that do not depend on data: preprocessing, size, cost and origin."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,14 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from itm.core.errors import ModelError
-from itm.core.types import Facts, Failure, ModelRef
+from itm.core.types import Facts, ModelRef
 from itm.zoo.construct import build_on_meta, build_without_weights
-from itm.zoo.names import check_is_name
-from itm.zoo.resolve import matches, timm_model, zoo_failure
 from itm.zoo.timm_gate import import_torchvision, timm
-from itm.zoo.timm_names import check_architecture, timm_config, timm_names
+from itm.zoo.timm_names import check_architecture, timm_config
 from itm.zoo.units import check_channels, input_size
-from itm.zoo.zoo_file import Zoo, read_zoo_file
+from itm.zoo.variant_module import as_variant, plain
 
 log = logging.getLogger(__name__)
 timm_data: Any = timm.data  # its type hints do not declare its exports
@@ -27,6 +24,7 @@ transforms: Any = import_torchvision().transforms
 
 def preprocessing(model: ModelRef, module: torch.nn.Module) -> dict[str, Any]:
     """Return the preprocessing of `model` as plain values: timm's configuration of `module`, updated by that of the model."""
+    module = plain(module)
     own_channels = getattr(module, "in_chans", None) if model.factory else None
     return _plain(model, getattr(module, "pretrained_cfg", None) or {}, own_channels)
 
@@ -67,42 +65,6 @@ def facts(model: ModelRef, module: torch.nn.Module, config: dict[str, Any]) -> F
         family=model.family or _family(model, module),
         pretraining=model.pretraining or _pretraining(model),
     )
-
-
-def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) -> Iterator[tuple[str, Facts | Failure]]:
-    """Yield name and facts of each model of the zoo file and of timm that matches `pattern`. No weights are read.
-
-    Factories are executed, so a factory outside the paths `code` is a failure.
-
-    Raises
-    ------
-    ModelError
-        If no model matches.
-    """
-    known = Zoo() if zoo_file is None else read_zoo_file(zoo_file, code)
-    invalid = known.unnamed | known.invalid
-    own = matches(pattern, [*known.models, *invalid])
-    for name in own:
-        yield name, zoo_failure(name, invalid[name]) if name in invalid else _facts_or_failure(known.models[name])
-    try:
-        if not own:
-            check_is_name(pattern)
-        others = timm_names(pattern)
-    except ModelError:
-        if not own:
-            raise
-        return
-    for name in others:
-        if name not in own:
-            yield name, _facts_or_failure(timm_model(name))
-
-
-def _facts_or_failure(model: ModelRef) -> Facts | Failure:
-    try:
-        module = build_on_meta(model)
-        return facts(model, module, preprocessing(model, module))
-    except ModelError as error:
-        return zoo_failure(model.name, str(error))
 
 
 def _plain(model: ModelRef, config: dict[str, Any], own_channels: int | None = None) -> dict[str, Any]:
@@ -151,7 +113,7 @@ def _measure(model: ModelRef, module: torch.nn.Module, size: list[int]) -> tuple
     except Exception as error:
         log.debug("%s cannot be measured on the meta device: %s", model.name, error)
     if any(parameter.is_meta for parameter in module.parameters()):
-        module = build_without_weights(model).eval()
+        module = as_variant(model, build_without_weights(model).eval())
     try:
         return _count(module, size)
     except Exception as error:
@@ -206,6 +168,7 @@ def _width(module: Any, size: list[int]) -> int:
 
 def _family(model: ModelRef, module: torch.nn.Module) -> str:
     """Return the name of the timm module that defines the architecture, or the class name of a custom model."""
+    module = plain(module)
     origin = type(module).__module__
     if model.architecture is not None:
         origin = timm.models.model_entrypoint(model.architecture).__module__

@@ -18,6 +18,7 @@ from itm.zoo.hub import pretrained_file
 from itm.zoo.state import required
 from itm.zoo.timm_load import Conversion
 from itm.zoo.timm_names import timm_config
+from itm.zoo.variant_module import as_variant
 from itm.zoo.weight_sets import Tensors
 
 
@@ -72,11 +73,16 @@ def definition(model: ModelRef) -> dict[str, Any]:
         "factory": factory,
         "arguments": model.arguments,
         "input_size": model.preprocessing.input_size,
-    } | ({"weights_key": model.weights_key} if model.weights_key else {})
+    } | {word: value for word in ("weights_key", "block", "pooling") if (value := getattr(model, word))}
 
 
 def build(model: ModelRef) -> torch.nn.Module:
     """Build `model` in evaluation mode and load its weights strictly."""
+    return as_variant(model, build_plain(model))
+
+
+def build_plain(model: ModelRef) -> torch.nn.Module:
+    """Build the plain model of `model`: with all blocks and its own pooling."""
     path = weights_file(model)
     if model.sha256:
         weights_hash(model, file_hash)  # before the file is parsed

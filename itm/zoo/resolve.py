@@ -1,31 +1,35 @@
 """Resolve names and wildcards to models of the zoo file, of the embedded zoo and of timm."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from itm.core.errors import ModelError
 from itm.core.sections import ZooParams
 from itm.core.types import Failure, ModelRef
-from itm.zoo.names import check_is_name, suggestion
+from itm.core.variants import Variant, split_variant
+from itm.zoo.names import check_is_name, is_wildcard, suggestion
 from itm.zoo.zoo_file import Zoo, embedded_zoo_file, read_zoo_file
 
 
 def resolve(zoo: ZooParams) -> tuple[list[ModelRef], list[Failure]]:
-    """Return the models that `zoo` names, without duplicates and in order, and a failure per name without a model.
+    """Return the candidates that `zoo` names, without duplicates and in order, and a failure per name without a model.
 
     A pattern is matched in the zoo file, then in the embedded zoo, then in timm, until something matches. An invalid entry of
     the zoo file is a failure if its name matches a pattern. An invalid entry without a readable name is always a failure.
+    Each model is followed by those of `zoo.variants` that it has.
     """
     embedded = read_zoo_file(embedded_zoo_file())
     known = read_zoo_file(zoo.file, zoo.code) if zoo.file else embedded
     models: dict[str, ModelRef] = {}
     failures = {place: zoo_failure(place, reason) for place, reason in known.unnamed.items()}
     for pattern in zoo.models:
-        for result in _find(pattern, known, embedded):
+        for result in _find_candidates(pattern, known, embedded):
             if isinstance(result, ModelRef):
                 models.setdefault(result.name, result)
             else:
                 failures.setdefault(result.model, result)
+    if zoo.variants:
+        models = _with_variants(models, [Variant.parse(text) for text in zoo.variants])
     return list(models.values()), list(failures.values())
 
 
@@ -33,7 +37,7 @@ def is_any_known(zoo: ZooParams) -> bool:
     """Return whether a name or wildcard matches the zoo file or the embedded zoo. timm is not asked."""
     files = [read_zoo_file(zoo.file, zoo.code)] if zoo.file else []
     known = [name for file in (*files, read_zoo_file(embedded_zoo_file())) for name in (*file.models, *file.invalid)]
-    return any(matches(pattern, known) for pattern in zoo.models)
+    return any(matches(pattern, known) or matches(split_variant(pattern)[0], known) for pattern in zoo.models)
 
 
 def matches(pattern: str, names: list[str]) -> list[str]:
@@ -48,6 +52,35 @@ def timm_model(name: str) -> ModelRef:
 
 def zoo_failure(name: str, reason: str) -> Failure:
     return Failure(data="", model=name, step="zoo", reason=reason)
+
+
+def _with_variants(models: dict[str, ModelRef], variants: Sequence[Variant]) -> dict[str, ModelRef]:
+    """Return each model, followed by those variants that it has."""
+    from itm.zoo.existing_variants import existing_variants  # takes seconds to import, and few zoos need it
+
+    found = existing_variants(models.values(), variants)
+    return {one.name: one for model in models.values() for one in (model, *found[model.name])}
+
+
+def _find_candidates(pattern: str, known: Zoo, embedded: Zoo) -> Iterator[ModelRef | Failure]:
+    """Yield what a pattern names. After "@" is a variant, of which a wildcard finds only those that there are."""
+    name, text = split_variant(pattern)
+    if not text or matches(pattern, [*known.models, *known.invalid]):
+        yield from _find(pattern, known, embedded)
+        return
+    try:
+        variant = Variant.parse(text)
+    except ModelError as error:
+        yield zoo_failure(pattern, str(error))
+        return
+    found = list(_find(name, known, embedded))
+    yield from (result for result in found if isinstance(result, Failure))
+    models = {result.name: result for result in found if isinstance(result, ModelRef)}
+    if is_wildcard(name):
+        variants = _with_variants(models, [variant])
+        yield from (one for one in variants.values() if one.name not in models)
+    else:
+        yield from map(variant.of, models.values())
 
 
 def _find(pattern: str, known: Zoo, embedded: Zoo) -> Iterator[ModelRef | Failure]:

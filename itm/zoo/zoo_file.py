@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from itm.core.errors import ModelError, ParamsError, did_you_mean
 from itm.core.types import ModelRef, Preprocessing
+from itm.core.variants import Variant, check_variants, split_variant
 from itm.core.yaml_records import parse, read_yaml
 from itm.zoo.names import WEIGHT_FILES, is_wildcard, without_source
 from itm.zoo.units import Crop, InputSize, Mean, Std, check_channels
@@ -48,6 +49,8 @@ class Entry(BaseModel):
     std: Std | None = None
     crop: Crop | None = None
     interpolation: Interpolation | None = None
+    # further candidates
+    variants: tuple[str, ...] = ()
     # shown in a ranking
     family: str = ""
     pretraining: str = ""
@@ -60,6 +63,11 @@ class Entry(BaseModel):
                 f"is {values!r}, but must be keys and values, such as {{architecture: resnet18, pretrained: true}}"
             )
         return values
+
+    @field_validator("variants")
+    @classmethod
+    def _check_variants(cls, variants: tuple[str, ...]) -> tuple[str, ...]:
+        return check_variants(variants)
 
     @model_validator(mode="after")
     def _check_channels(self) -> Self:
@@ -118,11 +126,14 @@ def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
         else:
             name = model.name
             zoo.models.setdefault(name, model)
+            for text in entry.variants:
+                variant = Variant.parse(text).of(model)
+                zoo.models.setdefault(variant.name, variant)
         if name in positions:
             zoo.invalid[name] = f"{path}: {positions[name]} and {position} are both named {name!r}; give each its own `name`."
         positions.setdefault(name, position)
-    for name in zoo.invalid:
-        zoo.models.pop(name, None)
+    for name in [name for name in zoo.models if {name, split_variant(name)[0]} & zoo.invalid.keys()]:
+        del zoo.models[name]
     return zoo
 
 

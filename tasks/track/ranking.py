@@ -153,13 +153,16 @@ def _log_model(client: MlflowClient, experiment_id: str, parent: str, attempt: s
         metrics |= {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
         metrics |= {f"{name}/standard_error": estimate.standard_error}
         metrics |= {f"{name}/{detail}": value for detail, value in estimate.details.items()}
-    if row.images_per_second:
-        metrics["images_per_second"] = row.images_per_second
+    if row.speed:
+        metrics |= {"latency_ms": row.speed.latency_ms, "images_per_second": row.speed.images_per_second}
+        metrics |= {"memory_mb": row.speed.memory / 1e6}
+        metrics |= {"finetune_memory_mb": row.speed.finetune_memory / 1e6} if row.speed.finetune_memory else {}
     facts = row.facts
     axes: dict[str, Any] = {"family": facts.family, "pretraining": facts.pretraining} if facts else {}
     if facts:
         axes |= {"params_m": round(facts.parameters / 1e6, 3), "width": facts.width, "image_size": facts.input_size}
         axes |= {"gmacs": round(facts.gmacs, 4)} if facts.gmacs is not None else {}
+        axes |= {"speed_device": row.speed.device} if row.speed else {}
     client.log_batch(
         run,
         metrics=[Metric(metric_name(name), value, now, 0) for name, value in metrics.items()],

@@ -47,6 +47,12 @@ def small(most=1000, breaks=False):
     return Small(most, breaks)
 
 
+def frozen(most=1000, breaks=False):
+    model = Small(most, breaks)
+    model.forward_head = lambda x, pre_logits=False: torch.from_numpy(x.mean((2, 3)).numpy())  # not of tensors with gradients
+    return model
+
+
 def wide(most=1000, breaks=False):
     model = Small(most, breaks)
     model.forward_head = lambda x, pre_logits=False: x.flatten(1)

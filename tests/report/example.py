@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from itm.core.keys import content_key
 from itm.core.rankings import DataRanking, Estimate, MetricFacts, RankedModel, Ranking, ScoreFacts
-from itm.core.types import Facts, Failure, TargetSpec
+from itm.core.types import Facts, Failure, Speed, TargetSpec
 
 HOSTILE = "custom_net.<script>alert('tag')</script>"
 ACCURACY = MetricFacts("accuracy", "accuracy")
@@ -17,6 +17,7 @@ NO_HEAD = "leep needs class probabilities of a source head, and this model has n
 BROKEN = "broken_csv: there is no column 'label'. Found: file, class; ?target=COLUMN names another."
 
 ACCURACY = MetricFacts("accuracy", "accuracy")
+RECIPE = 'import timm\n\nmodel = timm.create_model("vit_base_patch16_224.augreg_in21k_ft_in1k", pretrained=True)'
 # name, parameters, GMACs, images a second, family, pretraining
 POOL = (
     ("vit_base_patch16_224.augreg_in21k_ft_in1k", 86_567_656, 16.87, 21.4, "vit", "ImageNet-21k, ImageNet-1k"),
@@ -70,10 +71,12 @@ def _data_set(
             failures = (Failure(name, tag, "score", NO_HEAD),)
         known = Facts(parameters, gmacs, 768, 224, family, pretraining)
         tied = place > 1 and value[1] == 1
-        rows.append(RankedModel(tag, "ranked", place, value[1], estimate, scores, weights, known, speed, failures, tied))
+        measured = Speed("a processor, 2 threads", round(1300 / speed, 3), speed, 8, 20 * parameters, 32 * parameters, 32)
+        rows.append(RankedModel(tag, "ranked", place, value[1], estimate, scores, weights, known, measured, failures, tied))
     return DataRanking(
         data=name,
         source=f"folder:images/{name}",
+        recipe=RECIPE,
         hash=content_key(name),
         images=3665,
         target=TargetSpec("classification", ("daisy", "dandelion", "rose", "sunflower", "tulip")),

@@ -44,9 +44,13 @@ class First(Stage):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _passed(self, job: Job) -> Outcome:
-        """Return the outcome with a note that says which stage it went through."""
-        note = Failure(job.data.name, job.model.name, self.name, "passed")
+        """Return the outcome with a note that says which stage it went through, or that it has no result."""
+        reason = "no result" if job.model.name == f"no result of {self.name}" else "passed"
+        note = Failure(job.data.name, job.model.name, self.name, reason)
         return replace(job.outcome, failures=(*job.outcome.failures, note))
+
+    def has_result(self, outcome: Outcome) -> bool:
+        return outcome.failures[-1].reason == "passed"
 
     def find_cached(self, jobs: Sequence[Job], params: Params, store: Store) -> dict[PairKey, Outcome]:
         del params, store

@@ -84,6 +84,14 @@ def test_groups_do_not_mix_data_sets(store, tmp_path, log):
     assert log() == ["first a b", "first c", "first a b", "first c"]
 
 
+def test_a_pair_without_a_result_ends_there_and_the_others_of_its_job_go_on(store, tmp_path, log, caplog):
+    stages = First(tmp_path, 3), Second(tmp_path, 3)
+    outcomes = execute(plan_of(("a", "no result of first", "b"), stages), Inline(), store, Params())
+    assert list(map(results, outcomes)) == [["first", "second"], ["first: no result"], ["first", "second"]]
+    assert log() == ["first a no result of first b", "second a b"]
+    assert "no result of first on data0: no result" in caplog.text
+
+
 def test_a_failure_names_its_stage_and_stops_nothing(run, log, caplog):
     found = run("known error in first", "a", "error in second", together=3)
     assert found == {

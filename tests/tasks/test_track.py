@@ -72,7 +72,9 @@ def test_a_parent_run_a_ranking_and_a_child_run_a_model(tracked: tuple[Params, R
     assert by_model[first.model].data.metrics["itm"] == first.scores["itm"].value
     assert by_model[first.model].data.metrics["logme/low"] == first.scores["logme"].low
     assert by_model[first.model].data.metrics["logme/standard_error"] == first.scores["logme"].standard_error
-    assert set(by_model[first.model].data.params) == {"family", "pretraining", "params_m", "gmacs", "width", "image_size"}
+    named = {"family", "pretraining", "params_m", "gmacs", "width", "image_size", "speed_device"}
+    assert set(by_model[first.model].data.params) == named
+    assert {"latency_ms", "images_per_second", "memory_mb", "finetune_memory_mb"} <= by_model[first.model].data.metrics.keys()
     assert by_model[first.model].data.tags["weights"] == first.weights
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from itm.cli.commands import app
 from itm.core.sections import ZooParams
 from itm.core.types import Failure
-from itm.zoo.facts import list_models
+from itm.zoo.listing import list_models
 from itm.zoo.resolve import resolve
 
 WriteZoo = Callable[..., Path]

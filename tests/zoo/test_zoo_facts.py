@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from itm.core.errors import ModelError, ParamsError
 from itm.core.types import Facts, Failure, ModelRef, Preprocessing
 from itm.zoo.construct import build_on_meta
-from itm.zoo.facts import create_transform, facts, list_models, preprocessing, preprocessing_without_weights
+from itm.zoo.facts import create_transform, facts, preprocessing, preprocessing_without_weights
+from itm.zoo.listing import list_models
 from itm.zoo.load import build
 from itm.zoo.timm_gate import timm
 

@@ -14,7 +14,8 @@ from itm.core.errors import ModelError
 from itm.core.keys import content_key
 from itm.core.types import ModelRef, Preprocessing
 from itm.zoo.construct import build_on_meta
-from itm.zoo.facts import create_transform, facts, list_models, preprocessing, preprocessing_without_weights
+from itm.zoo.facts import create_transform, facts, preprocessing, preprocessing_without_weights
+from itm.zoo.listing import list_models
 from itm.zoo.load import build, definition
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,85 @@
+"""Variants of a model: other pixels, fewer blocks or another pooling. Their names are `MODEL@VARIANT`."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from itm.core.errors import ModelError, did_you_mean
+from itm.core.types import ModelRef
+
+Pooling = Literal["token", "mean", "token+mean"]
+POOLINGS: tuple[Pooling, ...] = ("token", "mean", "token+mean")
+SEPARATOR = "@"
+FORMS = "token, mean, token+mean, blockN such as block8, or pixels such as 288 or 96x48"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is other than in the plain model.
+
+    `pixels` is the side of the input, or height and width. `block` is the last block that is computed, counted from 1; of a
+    convolutional network, it is a level of timm's `feature_info`. `pooling` is how the positions become one embedding.
+    """
+
+    pixels: int | tuple[int, int] | None = None
+    block: int | None = None
+    pooling: Pooling | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the variant of a text such as "288" or "block8@mean".
+
+        Raises
+        ------
+        ModelError
+            If a part is not known, or two parts say the same kind of thing.
+        """
+        found: dict[str, object] = {}
+        for part in text.split(SEPARATOR):
+            name, value = _part(part)
+            if name in found:
+                raise ModelError(f"{text!r} names two values for {name}; give one.")
+            found[name] = value
+        return cls(**found)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        pixels = "x".join(map(str, self.pixels)) if isinstance(self.pixels, tuple) else self.pixels
+        parts = (pixels, self.block and f"block{self.block}", self.pooling)
+        return SEPARATOR.join(str(part) for part in parts if part)
+
+    def of(self, model: ModelRef) -> ModelRef:
+        """Return the candidate `MODEL@VARIANT`."""
+        changed = replace(model, name=f"{model.name}{SEPARATOR}{self}", block=self.block, pooling=self.pooling)
+        if self.pixels is None:
+            return changed
+        own = {"img_size": self.pixels} if "img_size" in model.arguments else {}
+        size = replace(model.preprocessing, input_size=self.pixels)
+        return replace(changed, arguments=model.arguments | own, preprocessing=size)
+
+
+def split_variant(name: str) -> tuple[str, str]:
+    """Return the name of the model and the text of the variant; the text is empty where there is none."""
+    model, _, variant = name.partition(SEPARATOR)
+    return model, variant
+
+
+def check_variants(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the texts, or raise a `ValueError` if one of them is no variant."""
+    for text in texts:
+        try:
+            Variant.parse(text)
+        except ModelError as error:
+            raise ValueError(str(error).rstrip(".")) from error
+    return texts
+
+
+def _part(part: str) -> tuple[str, object]:
+    if part in POOLINGS:
+        return "pooling", part
+    if match := re.fullmatch(r"block([1-9]\d{0,3})", part):
+        return "block", int(match[1])
+    if match := re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", part):
+        height, width = int(match[1]), int(match[2] or match[1])
+        return "pixels", height if height == width else (height, width)
+    near = did_you_mean(part, POOLINGS) if part else "."
+    raise ModelError(f"{part!r} is not a variant of a model; give {FORMS}{near}")
