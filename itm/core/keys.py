@@ -3,9 +3,12 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+BLOCK = 4096  # items that are text at the same time
 _SAFE = re.compile(r"[A-Za-z0-9_.-]")
 
 
@@ -14,8 +17,25 @@ def content_key(facts: Any) -> str:
 
     A type that JSON does not have is a TypeError: its text could change between runs.
     """
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(facts)).hexdigest()
+
+
+def list_key(items: Iterable[Any]) -> str:
+    """Return `content_key` of the list of `items`, which do not have to be in memory at the same time.
+
+    >>> list_key(number for number in (1, 2)) == content_key([1, 2])
+    True
+    """
+    rest, digest, separator = iter(items), hashlib.sha256(b"["), b""
+    while block := list(islice(rest, BLOCK)):
+        digest.update(separator + _canonical(block)[1:-1])
+        separator = b","
+    digest.update(b"]")
+    return digest.hexdigest()
+
+
+def _canonical(facts: Any) -> bytes:
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True).encode()
 
 
 def file_hash(path: Path) -> str:

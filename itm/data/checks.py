@@ -3,10 +3,11 @@
 import hashlib
 import os
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, BinaryIO, cast
 
 from PIL import Image
@@ -17,19 +18,40 @@ from itm.data.problems import UnusableImageError
 from itm.data.rows import Row
 
 Sizes = Mapping[str, tuple[int, int]]  # id -> width and height of images that were decoded before
+BATCH = 64  # images per task: scheduling a task takes longer than finding that a file is unchanged
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2, None: 3}
 
 
-def check_images(rows: Iterable[Row], open_image: Open, known: Sizes, hashes: ImageHashes) -> list[Row]:
+def check_images(rows: Sequence[Row], open_image: Open, known: Sizes, hashes: ImageHashes) -> list[Row]:
     """Hash and decode images in several threads.
 
     Images with a `known` id are not decoded again, and files that did not change are not even read.
     """
     Image.init()  # otherwise all threads load the decoders at once
+    workers = min(8, os.cpu_count() or 1)
+    size = max(1, min(BATCH, len(rows) // (4 * workers)))
     # Filters of warnings are global to the process, so they are set outside the threads.
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         warnings.simplefilter("ignore")  # unusual metadata is harmless, and `read_picture` checks for decompression bombs
-        return list(pool.map(lambda row: _check(row, open_image, known, hashes), rows))
+        batches = (rows[start : start + size] for start in range(0, len(rows), size))
+
+        def check(batch: Sequence[Row]) -> list[Row]:
+            return [_check(row, open_image, known, hashes) for row in batch]
+
+        return [row for batch in _map(pool, check, batches, 4 * workers) for row in batch]
+
+
+def _map(
+    pool: ThreadPoolExecutor, check: Callable[[Sequence[Row]], list[Row]], batches: Iterable[Sequence[Row]], ahead: int
+) -> Iterator[list[Row]]:
+    """Yield the checked batches in order. At most `ahead` are submitted: a future takes more memory than a row."""
+    waiting: deque[Future[list[Row]]] = deque()
+    for batch in batches:
+        waiting.append(pool.submit(check, batch))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _check(row: Row, open_image: Open, known: Sizes, hashes: ImageHashes) -> Row:
@@ -65,16 +87,18 @@ def _with_size(row: Row, size: tuple[int, int]) -> Row:
     return replace(row, width=size[0], height=size[1])
 
 
-def settle_duplicates(rows: Iterable[Row]) -> list[Row]:
+def settle_duplicates(rows: Sequence[Row]) -> list[Row]:
     """Reject duplicates: no image may count twice or be in two splits.
 
     Of several images with the same target, one in test is kept, otherwise one in val, otherwise one in train; within a split it
     is the first path. If the targets differ, all are rejected, since the right target is unknown.
     """
+    ids = sorted(row.id for row in rows if row.ok and row.id is not None)
+    repeated = {id_ for id_, following in pairwise(ids) if id_ == following}
     settled: list[Row] = []
     same: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row.ok and row.id is not None:
+        if row.ok and row.id in repeated:
             same[row.id].append(row)
         else:
             settled.append(row)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from itm.core.errors import ItmError, StoreError
-from itm.core.keys import content_key
+from itm.core.keys import list_key
 from itm.core.text import pluralize
 from itm.core.types import DataRef
 from itm.data.pack import INDEX
@@ -68,7 +68,7 @@ def table_hash(table: pl.DataFrame) -> str:
     """Return the hash of the usable images with their targets, splits and groups; paths do not count."""
     used = table.filter(status="ok")
     columns = ["id", "target", "split", *(["group"] if used["group"].is_not_null().any() else [])]
-    return content_key(sorted(map(list, used.select(columns).fill_null("").iter_rows())))
+    return list_key(used.select(columns).fill_null("").sort(columns).iter_rows())  # JSON has tuples as lists
 
 
 def write_index(path: Path, rows: Sequence[Row], before: pl.DataFrame | None, facts: Mapping[str, str]) -> pl.DataFrame:
@@ -86,7 +86,7 @@ def listing_facts(listing: Listing, version: int) -> dict[str, str]:
     return {
         "version": str(version),
         "listed": str(len(listing.rows)),
-        "names": content_key(sorted(row.relative for row in listing.rows)),
+        "names": list_key(sorted(row.relative for row in listing.rows)),
     }
 
 

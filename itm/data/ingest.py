@@ -61,15 +61,17 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     check = partial(check_images, open_image=found.source.open, known=known_sizes(index, before, INGEST), hashes=hashes)
     rows = check(listing.rows) if params.max_images is None else sample(found, listing, params.max_images, params.seed, check)
     hashes.save()
+    listed, has_splits = len(listing.rows), listing.has_splits
+    del listing, check, hashes  # with a million images, each is hundreds of megabytes
     rows = settle_duplicates(rows)
     check_targets(found, rows, spec, params.max_images)
-    if not listing.has_splits:
+    if not has_splits:
         rows = assign_splits(rows, params.splits, params.seed)
         check_targets(found, rows, spec, params.max_images)  # groups may leave train without a class
     table = write_index(index, rows, before, facts)
     data = describe_index(found, index, table)
-    _log_result(found, data, rows, len(listing.rows))
-    if listing.has_splits:
+    _log_result(found, data, rows, listed)
+    if has_splits:
         _log_absent(data, rows)
     publish_data(data, table, store)
     return data

@@ -21,13 +21,18 @@ def assign_splits(rows: Iterable[Row], shares: Mapping[SplitName, float], seed: 
     The groups of a stratum are ordered by a seeded hash of their name, and each split gets its share of them. An image without
     a group is a group of its own, named by its id. A group belongs to the stratum of most of its images.
     """
-    groups: dict[tuple[str, bool], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, bool], Row | list[Row]] = {}  # a list only for several rows: most images have no group
     placed: list[Row] = []
     for row in rows:
-        if row.ok:
-            groups[row.group or row.id or "", row.group is not None].append(row)
-        else:
+        if not row.ok:
             placed.append(row)
+            continue
+        key = row.group or row.id or "", row.group is not None
+        before = groups.setdefault(key, row)
+        if isinstance(before, list):
+            before.append(row)
+        elif before is not row:
+            groups[key] = [before, row]
     strata: dict[int, list[tuple[str, bool]]] = defaultdict(list)
     for key, members in groups.items():
         strata[_stratum(members)].append(key)
@@ -36,12 +41,15 @@ def assign_splits(rows: Iterable[Row], shares: Mapping[SplitName, float], seed: 
         counts = split_counts(len(keys), shares)
         names = [split for split in _SPLITS for _ in range(counts[split])]
         for key, split in zip(keys, names, strict=True):
-            placed += [replace(row, split=split) for row in groups[key]]
+            members = groups.pop(key)
+            placed += [replace(row, split=split) for row in (members if isinstance(members, list) else [members])]
     return sorted(placed, key=lambda row: row.place)
 
 
-def _stratum(members: list[Row]) -> int:
+def _stratum(members: Row | list[Row]) -> int:
     """Return the most frequent stratum; of several, the lowest."""
+    if isinstance(members, Row):
+        return members.stratum
     counts = Counter(row.stratum for row in members)
     return min(counts, key=lambda stratum: (-counts[stratum], stratum))
 
@@ -72,6 +80,6 @@ def largest_remainder(total: int, shares: Mapping[Name, float]) -> dict[Name, in
     return counts
 
 
-def shuffled(seed: int, text: str) -> str:
+def shuffled(seed: int, text: str) -> bytes:
     """Return a pseudo-random sort key of a text."""
-    return hashlib.sha256(f"{seed}:{text}".encode()).hexdigest()
+    return hashlib.sha256(f"{seed}:{text}".encode()).digest()

@@ -1,8 +1,8 @@
 """Read the targets of listed images, and say why the images of a data set cannot be used."""
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from itm.core.errors import DataError
@@ -20,27 +20,36 @@ MOST_NAMES, LONGEST_PATH = 4, 300  # in a message
 
 def read_targets(source: NamedSource, listing: Listing, kind: TaskKind) -> tuple[Listing, TargetSpec]:
     """Return the listing with canonical targets and strata, and the specification of the targets."""
-    rows, readable = [], []
-    forms: dict[str, set[str]] = {}
-    for number, row in enumerate(listing.rows):
-        try:
-            rows.append(replace(row, target=kind.read(row.target)))
-            readable.append(number)
-            forms.setdefault(rows[-1].target, set()).add(row.target)
-        except DataError as error:
-            rows.append(_without_target(row, error) if row.ok else row)
+    readings = {text: _read(kind, text) for text in {row.target for row in listing.rows}}
+    forms: dict[str, set[str]] = defaultdict(set)
+    for text, reading in readings.items():
+        if isinstance(reading, str):
+            forms[reading].add(text)
     names = [kind.read(name) for name in listing.names if not is_missing(name)]
-    spec = kind.specify([*names, *(rows[number].target for number in readable)])
+    targets = [reading for row in listing.rows if isinstance(reading := readings[row.target], str)]
+    spec = kind.specify([*names, *targets])
     if merged := [repr(name) for name in spec.names if len(forms.get(name, ())) > 1]:
         log.info(
             "%s: the spellings of %s differ in blanks at the ends or in Unicode form; read as one class",
             source.name,
             join_names(merged, MOST_NAMES),
         )
-    strata = kind.strata(kind.encode([rows[number].target for number in readable], spec)) if readable else ()
-    for number, stratum in zip(readable, strata, strict=True):
-        rows[number] = replace(rows[number], stratum=int(stratum))
-    return replace(listing, rows=tuple(rows)), spec
+    strata: Iterator[int] = iter(kind.strata(kind.encode(targets, spec)).tolist() if targets else ())
+    return replace(listing, rows=tuple(_with_target(row, readings[row.target], strata) for row in listing.rows)), spec
+
+
+def _read(kind: TaskKind, text: str) -> str | DataError:
+    try:
+        return kind.read(text)
+    except DataError as error:
+        return error
+
+
+def _with_target(row: Row, reading: str | DataError, strata: Iterator[int]) -> Row:
+    """Return a row with its target, and with the next of the strata if it has one."""
+    if isinstance(reading, str):
+        return replace(row, target=reading, stratum=next(strata))
+    return _without_target(row, reading) if row.ok else row
 
 
 def _without_target(row: Row, error: DataError) -> Row:

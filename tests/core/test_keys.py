@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from itm.core.keys import content_key, file_hash, metric_name, registered_name, slug
+from itm.core.keys import BLOCK, content_key, file_hash, list_key, metric_name, registered_name, slug
 
 NAMES = st.one_of(st.text(), st.text(alphabet="./~-2ef%\\ aA\0é"))
 
@@ -43,6 +43,12 @@ def test_content_key_depends_only_on_content(facts):
     backwards = dict(reversed(facts.items()))
     assert content_key(facts) == content_key(backwards)
     assert content_key(facts) != content_key(facts | {"one more" + "".join(facts): 1})
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
+def test_list_key_is_the_content_key_of_the_list(count):
+    items = [["é\ud800", number, None, {"b": 1, "a": [0.5]}] for number in range(count)]
+    assert list_key(iter(items)) == content_key(items)
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", float("nan"), float("inf")])

@@ -1,5 +1,6 @@
 """An image that looks unchanged is not read again, and one that changed in any way is."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from itm.data import image_hashes, pixels
 from itm.data.index import read_index
 from itm.data.ingest import ingest
 from itm.data.sources import base
+from itm.store.files import read_table
+from itm.store.hash_cache import file_state
 from itm.store.layout import Store
 
 
@@ -101,6 +104,25 @@ def test_a_damaged_record_costs_only_time(
         assert len(opened) == 10
         assert "Images are read again." in caplog.text
         caplog.clear()
+
+
+def test_the_table_has_state_and_hash_of_every_file_in_the_order_of_paths(petals: Path, store: Store) -> None:
+    data = again(petals, store)
+    table = read_table(store.image_hashes(data.name))
+    assert dict(table.schema) == image_hashes.SCHEMA
+    assert table.rows() == [
+        (path.as_posix(), *file_state(path), hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in sorted(petals.rglob("*.png"))
+    ]
+
+
+def test_images_that_are_gone_leave_the_table(petals: Path, store: Store, opened: list[str]) -> None:
+    again(petals, store)
+    (petals / "rose" / "4.png").unlink()
+    opened.clear()
+    data = again(petals, store)
+    assert opened == []
+    assert len(read_table(store.image_hashes(data.name))) == 9
 
 
 def test_samples_are_remembered_too(petals: Path, store: Store, opened: list[str]) -> None:

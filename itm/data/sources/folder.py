@@ -38,8 +38,8 @@ class Folder(Source):
         return list_folder(self.path)
 
     def fingerprint(self) -> Mapping[str, float]:
-        paths = [Path(row.path) for row in list_folder(self.path).rows]
-        return {path.as_posix(): path.stat().st_mtime for path in paths if is_file(path)}
+        paths = (row.path for row in list_folder(self.path).rows)
+        return {path: Path(path).stat().st_mtime for path in paths if is_file(path)}
 
 
 def list_folder(folder: Path) -> Listing:
@@ -58,7 +58,9 @@ def list_folder(folder: Path) -> Listing:
             raise DataError(f"{folder}: the name of the class folder {name!r} is not UTF-8; rename it.")
         before = len(layout.ignored)
         unlistable: list[OSError] = []
-        found = [_row(folder, path, name, split) for path in _files(class_folder, layout.ignored, unlistable)]
+        found = [
+            _row(path, relative, name, split) for path, relative in _files(folder, class_folder, layout.ignored, unlistable)
+        ]
         found += [_unlistable(folder, error, name, split) for error in unlistable]
         if found or len(layout.ignored) == before:  # a folder of nothing but files of other systems is no class
             classes.add(name)
@@ -67,8 +69,11 @@ def list_folder(folder: Path) -> Listing:
     return Listing(tuple(rows), tuple(sorted(classes)), tuple(notes), tuple(layout.warnings))
 
 
-def _files(class_folder: Path, ignored: list[str], unlistable: list[OSError]) -> Iterator[Path]:
-    """Yield all files below a class folder. Links are followed, but no folder is visited twice: links can form a cycle."""
+def _files(folder: Path, class_folder: Path, ignored: list[str], unlistable: list[OSError]) -> Iterator[tuple[str, str]]:
+    """Yield the path of every file below a class folder, and the path relative to `folder`.
+
+    Links are followed, but no folder is visited twice: links can form a cycle.
+    """
     seen: set[str] = set()
     for where, folders, files in os.walk(class_folder, followlinks=True, onerror=unlistable.append):
         real = os.path.realpath(where)
@@ -77,20 +82,24 @@ def _files(class_folder: Path, ignored: list[str], unlistable: list[OSError]) ->
             continue
         seen.add(real)
         ignored += [name for name in folders if is_clutter(name, folder=True)]
-        ignored += [name for name in files if is_clutter(name)]
+        images = sorted(name for name in files if not is_clutter(name))
+        if len(images) < len(files):
+            ignored += [name for name in files if is_clutter(name)]
         folders[:] = sorted(name for name in folders if not is_clutter(name, folder=True))
-        yield from (Path(where, name) for name in sorted(files) if not is_clutter(name))
+        path, relative = Path(where).as_posix(), Path(where).relative_to(folder).as_posix()
+        yield from ((f"{path}/{name}", f"{relative}/{name}") for name in images)
 
 
-def _row(folder: Path, path: Path, class_name: str, split: SplitName | None) -> Row:
-    if _is_utf8(path.as_posix()):
-        return Row(path.as_posix(), path.relative_to(folder).as_posix(), class_name, split)
+def _row(path: str, relative: str, class_name: str, split: SplitName | None) -> Row:
+    if _is_utf8(path):
+        return Row(path, relative, class_name, split)
     readable = os.fsencode(path).decode("utf-8", "backslashreplace")
     return Row(readable, readable, class_name, split).reject("unreadable", "unreadable: the name of the file is not UTF-8")
 
 
 def _unlistable(folder: Path, error: OSError, class_name: str, split: SplitName | None) -> Row:
-    row = _row(folder, Path(error.filename), class_name, split)
+    path = Path(error.filename)
+    row = _row(path.as_posix(), path.relative_to(folder).as_posix(), class_name, split)
     return row.reject("unreadable", f"unreadable: the folder cannot be listed ({error.strerror}); allow reading it")
 
 

@@ -85,6 +85,7 @@ def find_layout(folder: Path) -> Layout:
         layout.classes += [(path, path.name, None) for path in parts]
         _warn_of_nested(top, parts, layout)
     _count_files(top, layout)
+    layout.seen.clear()  # the names of all files
     return layout
 
 
