@@ -40,7 +40,7 @@ def decode(
         If an image changed since it was ingested, or cannot be decoded or resized. The message names the image.
     """
     one = partial(_decode, open_image=open_image, configs=[*map(_Geometry, configs)], needed=needed or len(configs))
-    images = zip(rows["path"].to_list(), rows["id"].to_list(), strict=True)
+    images = rows.select("path", "id").iter_rows()
     if not workers:
         for path, id_ in images:
             yield one(path, id_)

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import zlib
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,20 +68,20 @@ class DecodedFile:
             raise StoreError(f"{self.path}: decoded images cannot be read ({cause(error)}).") from error
 
 
-def _read_checks(table: bytes, count: int) -> list[int]:
+def _read_checks(table: bytes, count: int) -> np.ndarray:
     if len(table) != (count + 1) * CRC.itemsize:
         raise ValueError("its size is wrong")
-    checks: list[int] = np.frombuffer(table, CRC).tolist()
-    if zlib.crc32(table[: -CRC.itemsize]) != checks.pop():
+    checks = np.frombuffer(table, CRC)
+    if zlib.crc32(table[: -CRC.itemsize]) != checks[-1]:
         raise ValueError("its checksums are damaged")
-    return checks
+    return checks[:-1]
 
 
 class Writer:
     """Writes a file image by image. If that becomes impossible, the reason is logged and the file is left out."""
 
     def __init__(self, file: DecodedFile) -> None:
-        self._file, self._checks, self._temporary = file, list[int](), temporary_path(file.path)
+        self._file, self._checks, self._temporary = file, array("I"), temporary_path(file.path)
         self._stream: IO[bytes] | None = None
         try:
             file.path.parent.mkdir(parents=True, exist_ok=True)

@@ -134,7 +134,11 @@ class ImageReader:
 
     @cached_property
     def _images(self) -> str:
-        return hashlib.sha256("\n".join(self.rows["id"]).encode()).hexdigest()
+        digest, separator = hashlib.sha256(), b""
+        for block in self.rows.select("id").iter_slices():
+            digest.update(separator + "\n".join(block["id"]).encode())
+            separator = b"\n"
+        return digest.hexdigest()
 
     def _writers(self, config: Config, folder: Path) -> list[tuple[Config, Writer]]:
         """Return a writer for `config` and for each other config of the run whose file is missing, as far as they fit.

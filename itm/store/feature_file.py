@@ -6,7 +6,7 @@ possible: pyarrow does not expose its pages, and only decoding verifies their ch
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from io import BytesIO
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,10 +34,10 @@ _COLUMNS = {*_PLAIN, "embedding"}
 
 def write_features(
     features: Features,
-    ids: list[str],
-    groups: list[str | None],
+    ids: Sequence[str] | pl.Series,
+    groups: Sequence[str | None] | pl.Series,
     targets: np.ndarray,
-    splits: list[str],
+    splits: Sequence[str] | pl.Series,
     columns: dict[str, np.ndarray],
     identity: Any,
 ) -> None:
@@ -57,10 +58,10 @@ def write_features(
     described = {"key": features.key, "identity": identity, "facts": asdict(features.facts)}
     described |= {name: getattr(features, name) for name in _PLAIN_FACTS}
     arrays = {
-        "id": pa.array(ids),
-        "group": pa.array(groups, pa.string()),
+        "id": _texts(ids),
+        "group": _texts(groups),
         "target": pa.array(targets),
-        "split": pa.array(splits),
+        "split": _texts(splits),
     }
     for name, values in columns.items():
         flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
@@ -80,11 +81,15 @@ def write_features(
             write_page_checksum=True,
         )
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            written = file.read(columns=["id"])["id"].to_pylist()
-        if written != ids:
+            written = file.read(columns=["id"])["id"]
+        if not written.equals(table["id"]):
             raise StoreError(f"{path}: {len(written)} of {len(ids)} rows came back after writing; check the disk.")
 
     write_atomically(features.path, write)
+
+
+def _texts(values: Sequence[str | None] | pl.Series) -> pa.Array:
+    return values.to_arrow().cast(pa.string()) if isinstance(values, pl.Series) else pa.array(values, pa.string())
 
 
 def read_description(path: Path, stream: IO[bytes] | None = None) -> tuple[Features, Any]:

@@ -1,15 +1,18 @@
 """Images are decoded once for all models, which see what timm gives, bit by bit."""
 
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from PIL import Image
 
 from itm.core.errors import DataError
+from itm.data.pixels import open_file
 from itm.features.image_reader import ImageReader
 from itm.store.layout import Store
 from itm.zoo.facts import create_transform
@@ -55,6 +58,13 @@ def test_models_that_differ_in_normalisation_share_a_file(reader: ImageReader, s
     read(reader)
     read(reader, CONFIG | {"mean": [0.5] * 3, "std": [0.5] * 3})
     assert len(files(store)) == 1
+
+
+def test_the_name_of_a_file_depends_on_the_ids_however_many_there_are() -> None:
+    ids = [f"{number:064x}" for number in range(25_000)]
+    for count in (1, 10_000, 25_000):
+        reader = ImageReader("many", pl.DataFrame({"id": ids[:count]}), open_file, None)
+        assert reader._images == hashlib.sha256("\n".join(ids[:count]).encode()).hexdigest()
 
 
 def test_models_that_begin_at_the_same_time_decode_once(reader: ImageReader, opener: Counted) -> None:

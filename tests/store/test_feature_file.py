@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
@@ -62,6 +63,15 @@ def test_what_is_written_is_read_back(tmp_path):
     assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float>[6]"
     np.testing.assert_array_equal(np.array(table["logits"].to_pylist(), dtype=np.float32), columns["logits"])
     assert read_description(path) == (replace(features, cached=True), IDENTITY)
+
+
+def test_columns_of_a_table_and_lists_give_the_same_bytes(tmp_path):
+    path, other = tmp_path / "features.parquet", tmp_path / "other.parquet"
+    features, columns, targets, ids = write(path, 40)
+    table = pq.read_table(path)
+    ids, groups, splits = (pl.Series(table[name].to_pylist(), dtype=pl.String) for name in ("id", "group", "split"))
+    write_features(replace(features, path=other), ids, groups, targets, splits, columns, IDENTITY)
+    assert other.read_bytes() == path.read_bytes()
 
 
 def test_rows_without_a_group_get_a_number_of_their_own(tmp_path):
