@@ -1,12 +1,12 @@
 """The index of a data set: a table with one row per image. The same images give the same bytes."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from itm.core.errors import ItmError, StoreError
+from itm.core.errors import ItmError, StoreError, cause
 from itm.core.keys import list_key
 from itm.core.text import pluralize
 from itm.core.types import DataRef
@@ -32,6 +32,8 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "rejection": pl.String,
     "reason": pl.String,
 }
+USED = ("id", "path", "group", "target", "split")  # columns of usable images
+Read = Callable[[Path, DataRef], pl.DataFrame]
 
 
 def read_index(data: DataRef, store: Store | None = None) -> pl.DataFrame:
@@ -44,20 +46,54 @@ def read_index(data: DataRef, store: Store | None = None) -> pl.DataFrame:
     StoreError
         If the index is missing, damaged or of other images, and the shared place does not have it.
     """
+    return _here_or_shared(_read, data, store)
+
+
+def read_usable(data: DataRef, store: Store | None = None) -> pl.DataFrame:
+    """Read the columns `USED` of the usable images, like `read_index` but with half of the memory.
+
+    The table is scanned lazily. The hash of the data covers all of these columns but the paths; what is read from a path is
+    compared with the id.
+
+    Raises
+    ------
+    StoreError
+        If the index is missing, damaged or of other images, and the shared place does not have it.
+    """
+    return _here_or_shared(_read_usable, data, store)
+
+
+def _here_or_shared(read: Read, data: DataRef, store: Store | None) -> pl.DataFrame:
     try:
-        return _read(data.index, data)
+        return read(data.index, data)
     except StoreError:
         if store is None or store.shared is None:
             raise
         path = store.shared_data(data.hash) / INDEX
-        return _read(fetch_required(store, path, lambda temporary: _check(temporary, data)), data)
+        return read(fetch_required(store, path, lambda temporary: _check(temporary, data)), data)
 
 
 def _read(path: Path, data: DataRef) -> pl.DataFrame:
     table = read_table(path)
     if table.schema != pl.Schema(SCHEMA) or table_hash(table) != data.hash:
-        raise StoreError(f"{path}: is not the index of {data.name} as it was ingested; another run with this name replaced it.")
+        raise _other_data(path, data)
     return table
+
+
+def _read_usable(path: Path, data: DataRef) -> pl.DataFrame:
+    try:
+        scan = pl.scan_parquet(path, glob=False)
+        is_index = scan.collect_schema() == pl.Schema(SCHEMA)
+        used = scan.filter(pl.col("status") == "ok").select(USED).collect() if is_index else None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(f"{path}: is missing, damaged or cannot be read ({cause(error)}); run again.") from error
+    if used is None or _hash(used) != data.hash:
+        raise _other_data(path, data)
+    return used
+
+
+def _other_data(path: Path, data: DataRef) -> StoreError:
+    return StoreError(f"{path}: is not the index of {data.name} as it was ingested; another run with this name replaced it.")
 
 
 def _check(path: Path, data: DataRef) -> None:
@@ -66,7 +102,10 @@ def _check(path: Path, data: DataRef) -> None:
 
 def table_hash(table: pl.DataFrame) -> str:
     """Return the hash of the usable images with their targets, splits and groups; paths do not count."""
-    used = table.filter(status="ok")
+    return _hash(table.filter(status="ok"))
+
+
+def _hash(used: pl.DataFrame) -> str:
     columns = ["id", "target", "split", *(["group"] if used["group"].is_not_null().any() else [])]
     return list_key(used.select(columns).fill_null("").sort(columns).iter_rows())  # JSON has tuples as lists
 

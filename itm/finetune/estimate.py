@@ -10,7 +10,7 @@ import torch
 from itm.core.params import Params
 from itm.core.text import duration, pluralize
 from itm.core.types import DataRef, ModelRef, Outcome, SplitName
-from itm.data.index import read_index
+from itm.data.index import read_usable
 from itm.features.devices import device, leased
 from itm.features.extractors import Extractor
 from itm.finetune.images import SPLITS
@@ -91,7 +91,7 @@ def estimates(pairs: Sequence[tuple[ModelRef, DataRef]], params: Params) -> list
 
 
 def _images_per_split(data: DataRef) -> dict[SplitName, int]:
-    usable = read_index(data).filter(status="ok")
+    usable = read_usable(data)
     return {split: len(usable.filter(split=split)) for split in SPLITS}
 
 
