@@ -2,7 +2,7 @@
 
 The bound of one model is the time to decode all images and the time of the bare forward passes, each on all cores and with
 nothing around it: their sum, since both need the same cores. Models have random weights and see 600 photographs at 224 pixels.
-With `--million`, a folder of a million small JPEGs is ingested, too, which takes an hour. The last line is JSON.
+`growth` is the peak of memory by number of images, in a process that extracts and does not ingest. The last line is JSON.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 
 from benchmarks.extract_inputs import SMALL, checkpoint, photographs, project, small_images
+from benchmarks.ingest import ingest_peak_gib
 from benchmarks.model_speed import ratios
 from itm.core.params import Params
 from itm.core.types import ModelRef
@@ -39,9 +40,9 @@ IMAGES, PIXELS, BATCH, ROUNDS = 600, 224, 16, 3
 SPEEDS = {"fast": "mobilenetv3_small_100", "middle": "mobilenetv3_large_100", "slow": "resnet18"}
 EIGHT = SPEEDS["fast"]  # decoding is a third of its work
 CACHED_MODELS, CALLS = 20, 5
-GROWTH = 2_000, 20_000
+GROWTH = 2_000, 20_000, 100_000
 INGEST = "from benchmarks.extract import planned; planned({path!r})"
-EXTRACTION = "from benchmarks.extract import seconds; seconds({path!r})"
+EXTRACTION = "from benchmarks.extract import seconds; seconds({path!r}, offline=True)"
 MIB = 2**20
 
 
@@ -49,7 +50,7 @@ def main() -> None:
     """Make the inputs, measure, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--million", action="store_true")
+    parser.add_argument("--million", action="store_true", help="also ingest a million images, which takes half an hour")
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
     images = photographs(folder / "photographs", IMAGES)
@@ -58,7 +59,7 @@ def main() -> None:
     figures |= _eight_models(folder, images)
     figures["speed_over_loop"] = ratios()
     figures |= _cached(folder, images)
-    figures["million_ingest_gib"] = _million(folder) if options.million else None
+    figures["million_ingest_gib"] = ingest_peak_gib(folder, 1_000_000) if options.million else None
     figures["growth"] = _growth(folder)
     print(json.dumps(figures))
 
@@ -71,15 +72,15 @@ class EachAlone(ExtractStage):
         return self
 
 
-def planned(parameters: Path | str) -> tuple[Plan, Params]:
-    """Ingest the images of a project and resolve its models."""
+def planned(parameters: Path | str, offline: bool = False) -> tuple[Plan, Params]:
+    """Ingest the images of a project, or with `offline` take their index, and resolve its models."""
     params = read_yaml(Path(parameters), Params)
-    return plan(params, Store(params.store)).through(EXTRACT), params
+    return plan(params, Store(params.store), offline).through(EXTRACT), params
 
 
-def seconds(parameters: Path | str, stage: ExtractStage = EXTRACT, **extraction: object) -> float:
+def seconds(parameters: Path | str, stage: ExtractStage = EXTRACT, offline: bool = False, **extraction: object) -> float:
     """Return how long the extraction of all models of a project takes, without anything cached; the images are ingested."""
-    pairs, params = planned(parameters)
+    pairs, params = planned(parameters, offline)
     pairs = pairs.through(stage)
     params = params.model_copy(update={"extract": params.extract.model_copy(update=extraction)})
     store = Store(params.store)
@@ -176,12 +177,6 @@ def _cached(folder: Path, images: Path) -> dict[str, float]:
     return {name: round(value, 2) for name, value in figures.items()}
 
 
-def _million(folder: Path) -> float:
-    images = small_images(folder / "million", 1_000_000)
-    parameters = project(folder / "ingest", images, [checkpoint(folder / "checkpoints", "test_resnet", 0, SMALL)])
-    return round(_peak(INGEST.format(path=str(parameters))) / 2**30, 2)
-
-
 def _growth(folder: Path) -> dict[str, float]:
     """Return the peak of private memory by number of images. Mapped files do not count: the system takes their pages back."""
     found = {}
@@ -189,6 +184,7 @@ def _growth(folder: Path) -> dict[str, float]:
         images = small_images(folder / f"small{count}", count)
         entry = checkpoint(folder / "checkpoints", "test_resnet", 0, SMALL)
         parameters = project(folder / f"growth{count}", images, [entry])
+        _peak(INGEST.format(path=str(parameters)))
         found[str(count)] = round(_peak(EXTRACTION.format(path=str(parameters))) / MIB)
     return found
 

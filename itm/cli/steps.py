@@ -35,7 +35,7 @@ def ingest(
             rejected = ", ".join(f"{count} {reason}" for reason, count in ref.rejected.items()) or "none"
             targets = get_kind(ref.target.kind).describe(ref.target)
             typer.echo(f"{ref.name}: {pluralize(ref.images, 'image')}, {targets}, rejected: {rejected} -> {ref.index}")
-            for row in read_index(ref).filter(status="rejected").iter_rows(named=True):
+            for row in read_index(ref).filter(status="rejected").iter_rows(named=True) if ref.rejected else ():
                 typer.echo(f"  {row['path'] or 'no path'}: {row['reason']}")
     if failures and not allow_failures:
         raise typer.Exit(1)

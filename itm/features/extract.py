@@ -13,7 +13,7 @@ import torch
 from itm.core.errors import DataError, StoreError
 from itm.core.sections import ExtractParams
 from itm.core.types import DataRef, Facts, Features, ModelRef, Resume, SplitName
-from itm.data.index import read_index
+from itm.data.index import read_usable
 from itm.data.pack import with_images_here
 from itm.features.devices import device, leased
 from itm.features.extractors import Extractor, forward_passes
@@ -66,7 +66,7 @@ def extract_together(
         If the files would not fit on the disk.
     """
     store = local_store(store)
-    rows = read_index(data, store).filter((pl.col("status") == "ok") & pl.col("split").is_in(list(splits)))
+    rows = read_usable(data, store).filter(pl.col("split").is_in(list(splits)))
     if rows.is_empty():
         raise DataError(f"{data.name} has no image in {' or '.join(splits)}; change score.splits or the data's splits.")
     target = device(params.device)
@@ -128,7 +128,7 @@ def _computed(
                 for own in passes:
                     own.module.cpu()
     targets = get_kind(data.target.kind).encode(rows["target"].to_list(), data.target)
-    ids, groups, splits_of_rows = (rows[name].to_list() for name in ("id", "group", "split"))
+    ids, groups, splits_of_rows = (rows[name] for name in ("id", "group", "split"))
     for name, output in outputs.items():
         if isinstance(output, Exception):
             found[name] = output
