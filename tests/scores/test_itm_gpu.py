@@ -6,7 +6,10 @@ import torch
 
 from itm.scores import Evaluation, canonical, evaluate, evaluate_together
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that CUDA can use here")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that CUDA can use here"),
+]
 
 
 @pytest.mark.parametrize(
