@@ -31,7 +31,7 @@ from itm.report.wording import (
 from itm.store.files import write_text
 
 MOST_ROWS = 100  # per table; thousands of rows make a page of many megabytes
-REPORT = 3  # raise it when a change of the page, its figures or its style changes what is written
+REPORT = 4  # raise it when a change of the page, its figures or its style changes what is written
 GENERATOR = f"itm report {REPORT}"
 
 
@@ -172,5 +172,5 @@ def inline(figure: Figure, prefix: str, label: str) -> Markup:
 
 
 def _breakable(name: str) -> Markup:
-    """Let a long name break after its separators, without changing the text that a reader copies."""
-    return Markup(re.sub(r"([._/-])", r"\1<wbr>", name)) if re.fullmatch(r"[\w./-]*", name) else escape(name)
+    """Let a long name break at its separators, without changing the text that a reader copies."""
+    return Markup(re.sub(r"(?<=[._/+-])|(?=@)", "<wbr>", name)) if re.fullmatch(r"[\w./@+-]*", name) else escape(name)

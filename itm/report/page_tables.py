@@ -76,9 +76,7 @@ def ranking_table(data: DataRanking, ranking: Ranking) -> Table:
         Column("GMACs", first="ascending", note="per image"),
         Column("Parameters", first="ascending", note="million"),
         Column("Latency", first="ascending", note="ms, one image"),
-        Column("Images/s", note="fastest batch"),
-        Column("Memory", first="ascending", note="MB, that batch"),
-        Column("Fine-tuning", first="ascending", note=_finetune_note(data)),
+        Column("Memory", first="ascending", note="MB, fine-tuning"),
         *(Column(name) for name in others),
     )
     return Table(f"Ranking on {data.data}", columns, tuple(lines), tuple(filter(None, [_measured_on(data)])))
@@ -156,17 +154,25 @@ def _score_cell(row: RankedModel, estimate: Estimate | None, places: int) -> Cel
 
 def _cost_cells(row: RankedModel) -> tuple[Cell, ...]:
     facts, speed = row.facts, row.speed
-    values = [facts.gmacs if facts else None, facts.parameters / 1e6 if facts else None]
-    values += [speed.latency_ms, speed.images_per_second, speed.memory / 1e6] if speed else [None] * 3
-    values += [speed.finetune_memory / 1e6 if speed and speed.finetune_memory else None]
-    return tuple(Cell(compact(value), value) for value in values)
-
-
-def _finetune_note(data: DataRanking) -> str:
-    batches = {row.speed.finetune_batch for row in data.rows if row.speed}
-    return f"MB, {batches.pop()} images" if len(batches) == 1 else "MB"
+    values = (facts.gmacs if facts else None, facts.parameters / 1e6 if facts else None)
+    found = [Cell(compact(value), value) for value in values]
+    if speed is None:
+        return (*found, Cell("-"), Cell("-"))
+    memory = speed.finetune_memory / 1e6 if speed.finetune_memory else None
+    return (
+        *found,
+        Cell(compact(speed.latency_ms), speed.latency_ms, f"{compact(speed.images_per_second)} images/s"),
+        Cell(compact(memory), memory, f"{compact(speed.memory / 1e6)} to embed"),
+    )
 
 
 def _measured_on(data: DataRanking) -> str:
-    devices = sorted({row.speed.device for row in data.rows if row.speed})
-    return f"Latency, images per second and memory without decoding, on {' and '.join(devices)}." if devices else ""
+    """Return where speed was measured, and for which batches."""
+    speeds = [row.speed for row in data.rows if row.speed]
+    if not speeds:
+        return ""
+    devices, batches = (sorted({str(getattr(speed, name)) for speed in speeds}) for name in ("device", "finetune_batch"))
+    return (
+        f"Latency and memory are those of the model alone, without decoding, on {' and '.join(devices)}. "
+        f"Small numbers are of the fastest batch. A step of fine-tuning has {' or '.join(batches)} images."
+    )
