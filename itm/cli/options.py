@@ -36,7 +36,7 @@ MaxImages = Annotated[
     int | None, typer.Option(help="Maximum number of images per data set, sampled evenly over classes (0: all).")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
-Precision = Annotated[str | None, typer.Option(help="fp32, bf16, or auto: bf16 on a GPU, fp32 elsewhere.")]
+Precision = Annotated[str | None, typer.Option(help="fp32, bf16, or auto: bf16 on a GPU that has it, fp32 elsewhere.")]
 BatchSize = Annotated[int | None, typer.Option(help="Images per batch. It is halved when memory runs out.")]
 Resume = Annotated[str | None, typer.Option(help="always, only-missing or only-cache.")]
 RankingName = Annotated[

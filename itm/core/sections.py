@@ -98,10 +98,6 @@ class ExtractParams(Record):
     decoded: int | Literal["auto", "off"] = "auto"
     resume: Resume = "only-missing"
 
-    def precision_on(self, device: str) -> str:
-        """Return the precision on a kind of device. By default, a GPU computes in half precision."""
-        return self.precision if self.precision != "auto" else "bf16" if device == "cuda" else "fp32"
-
     @field_validator("resume", mode="before")
     @classmethod
     def _never_is_gone(cls, resume: Any) -> Any:

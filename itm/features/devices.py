@@ -84,6 +84,13 @@ def device(name: str) -> torch.device:
     return found
 
 
+def precision_on(target: torch.device, wanted: str) -> str:
+    """Return the precision on a device. By default, a GPU that has bf16 computes in it; older ones would only emulate it."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if target.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
 def share_cores(workers: int) -> None:
     """Limit the threads of torch and NumPy to the share of cores of one of `workers`."""
     threads = max(1, THREADS // workers)

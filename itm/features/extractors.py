@@ -11,6 +11,7 @@ from itm.core.keys import content_key
 from itm.core.sections import ExtractParams
 from itm.core.types import DataRef, ModelRef, SplitName
 from itm.features import identity as identities
+from itm.features.devices import precision_on
 from itm.features.identity import Identity
 from itm.zoo import facts, load
 from itm.zoo.variant_module import Pooled, check_variant, has_tokens, tokens_after
@@ -54,7 +55,7 @@ class Extractor:
             preprocessing=self.preprocessing,
             data=data.hash,
             splits=tuple(sorted(splits)),
-            precision=params.precision_on(device.type),
+            precision=precision_on(device, params.precision),
             device=device.type,
             packages=identities.package_versions(),
             extractor=identities.EXTRACTOR,

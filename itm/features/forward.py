@@ -20,7 +20,7 @@ from itm.core.progress import progress_bar
 from itm.core.secrets import error_message
 from itm.core.sections import ExtractParams
 from itm.core.text import pluralize
-from itm.features.devices import THREADS
+from itm.features.devices import THREADS, precision_on
 from itm.features.extractors import ForwardPass
 from itm.features.image_reader import ImageReader
 from itm.store.feature_file import new_matrix
@@ -80,7 +80,7 @@ def forward(
     DataError
         If an image changed since it was ingested, or cannot be decoded or resized.
     """
-    precision = params.precision_on(target.type)
+    precision = precision_on(target, params.precision)
     config, rows = passes[0].preprocessing, reader.rows
     if params.decode_workers == "auto":
         workers, fill_workers = _auto_workers(target), THREADS

@@ -14,6 +14,7 @@ from itm.core.errors import ModelError
 from itm.core.progress import progress_bar
 from itm.core.sections import FinetuneParams
 from itm.core.types import SplitName, TargetSpec
+from itm.features.devices import precision_on
 from itm.finetune.head import Embedded, Evaluation, Head, evaluate, train_head
 from itm.finetune.images import SPLITS, Images
 from itm.kinds import get_kind
@@ -188,8 +189,8 @@ class Training:
 
     def _autocast(self) -> torch.autocast:
         """Return the context of half precision. By default it is used on a GPU."""
-        wanted, kind = self.params.precision, self.images.device.type
-        return torch.autocast(kind, dtype=torch.bfloat16, enabled=wanted == "bf16" or (wanted == "auto" and kind == "cuda"))
+        precision = precision_on(self.images.device, self.params.precision)
+        return torch.autocast(self.images.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
     def _step(self, rows: Tensor, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> bool:
         """Take one step on training images `rows`, and return whether its loss and gradient are finite."""

@@ -9,7 +9,7 @@ from itm.core.params import Params
 from itm.core.progress import progress_bar
 from itm.core.secrets import error_message
 from itm.core.types import ModelRef, Outcome, Speed
-from itm.features.devices import device, leased
+from itm.features.devices import device, leased, precision_on
 from itm.features.speed import Speedometer
 from itm.run.plan import LIMITS, Plan
 from itm.store.layout import Store
@@ -33,7 +33,7 @@ def with_speeds(planned: Plan, outcomes: Iterable[Outcome], params: Params, stor
 
 def _speeds(models: list[ModelRef], may_measure: bool, params: Params, store: Store) -> dict[str, Speed]:
     target = device(params.extract.device)
-    precision = params.extract.precision_on(target.type)
+    precision = precision_on(target, params.extract.precision)
     speedometer = Speedometer(target, precision, params.finetune.batch_size, store)
     found: dict[str, Speed] = {}
     missing = []
