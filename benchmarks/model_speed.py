@@ -39,7 +39,7 @@ def ratios() -> dict[str, dict[str, float]]:
         rounds = []
         for _ in range(ROUNDS):
             with tempfile.TemporaryDirectory() as folder:
-                own = Speedometer(torch.device("cpu"), "fp32", STEP, Store(Path(folder))).measure(ModelRef(name, name))
+                own = Speedometer(torch.device("cpu"), "fp32", "fp32", STEP, Store(Path(folder))).measure(ModelRef(name, name))
             rate = own.batch / _seconds_per_call(model, own.batch)
             rounds.append((own.latency_ms / 1000 / _seconds_per_call(model, 1), own.images_per_second / rate))
         assert own.finetune_memory

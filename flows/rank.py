@@ -1,6 +1,7 @@
 """The flow of a ranking: ingest, compute what is missing, then rank, report and track."""
 
 import logging
+import time
 
 from prefect import flow
 
@@ -30,10 +31,11 @@ def _without_prefect(params: Params, store: Store) -> tuple[Ranking, str]:
 @flow(name="rank", validate_parameters=False)
 def run(params: Params, store: Store) -> tuple[Ranking, str]:
     """Rank every model on every data set. Return the ranking, and why it was not tracked, if so."""
-    planned = ingest(params, store)
+    began, planned = time.monotonic(), ingest(params, store)
     outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
-    result = rank(opaque(planned), opaque(with_speeds(planned, outcomes, params, store)), params, store)
+    outcomes = with_speeds(planned, outcomes, params, store, began)
+    result = rank(opaque(planned), opaque(outcomes), params, store)
     problem = ""
     if params.track.uri:
         state = track(opaque(result), params.tracking, store, return_state=True)

@@ -84,14 +84,17 @@ def run(params: str = "params.yaml", within_noise: bool = False) -> tuple[Refres
 
 
 def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[DataChange, ...]]:
+    began = time.monotonic()
     started, before, steps = datetime.now(UTC).isoformat(timespec="seconds"), read_history(store, 1), dict[str, float]()
     with _timed("plan", steps):
         planned = ingest(params, store)
     with _timed("compute", steps):
         outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
+    with _timed("speed", steps):
+        outcomes = with_speeds(planned, outcomes, params, store, began)
     with _timed("rank", steps):
-        ranking = rank(opaque(planned), opaque(with_speeds(planned, outcomes, params, store)), params, store)
+        ranking = rank(opaque(planned), opaque(outcomes), params, store)
     recommended = read_recommended(store)
     record = Refresh(
         number=number,

@@ -28,7 +28,7 @@ Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name or
 Variants = Annotated[
     list[str] | None,
     typer.Option(
-        help="Variants that are candidates, too: token, mean, token+mean, block8, 288 or 96x48. Separated by commas.",
+        help="Variants of each model to rank as well: token, mean, token+mean, block8, 288 or 96x48. Separated by commas.",
     ),
 ]
 ParamsFile = Annotated[Path | None, typer.Option("--params", help="Parameter file. Default: params.yaml, if it exists.")]

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-BLOCK = 4096  # items that are text at the same time
+BLOCK = 4096  # items that are encoded at once
 _SAFE = re.compile(r"[A-Za-z0-9_.-]")
 
 

@@ -63,7 +63,7 @@ class DataParams(Record):
 class ZooParams(Record):
     """Models to rank: names or wildcards, which are matched in the zoo file or the embedded zoo first, then in timm.
 
-    Of each, the `variants` that it has are candidates, too: "token", "mean" and "token+mean" are ways to pool the tokens of a
+    The `variants` that a model has are ranked as well: "token", "mean" and "token+mean" are ways to pool the tokens of a
     transformer, "block8" ends after eight blocks, and "288" or "96x48" are pixels of the input. They can be joined by "@".
 
     A factory of the zoo `file` must be in one of the files and folders of `code`. When the network fails, timm weights are

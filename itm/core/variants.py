@@ -15,7 +15,7 @@ FORMS = "token, mean, token+mean, blockN such as block8, or pixels such as 288 o
 
 @dataclass(frozen=True)
 class Variant:
-    """What is other than in the plain model.
+    """How a variant differs from the plain model.
 
     `pixels` is the side of the input, or height and width. `block` is the last block that is computed, counted from 1; of a
     convolutional network, it is a level of timm's `feature_info`. `pooling` is how the positions become one embedding.
@@ -52,7 +52,8 @@ class Variant:
         changed = replace(model, name=f"{model.name}{SEPARATOR}{self}", block=self.block, pooling=self.pooling)
         if self.pixels is None:
             return changed
-        own = {"img_size": self.pixels} if "img_size" in model.arguments else {}
+        pixels = [*self.pixels] if isinstance(self.pixels, tuple) else self.pixels
+        own = {"img_size": pixels} if "img_size" in model.arguments else {}
         size = replace(model.preprocessing, input_size=self.pixels)
         return replace(changed, arguments=model.arguments | own, preprocessing=size)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from itm.core.errors import StoreError
+from itm.core.errors import StoreError, cause
 from itm.data.sources.base import Source
 from itm.store.files import exists, read_table, write_table
 from itm.store.hash_cache import SETTLED, FileState, file_state
@@ -87,4 +87,8 @@ def _read(path: Path) -> dict[str, bytes]:
         return {}
     if table.schema != pl.Schema(SCHEMA):
         return {}
-    return {name: _RECORD.pack(*state, bytes.fromhex(hash_)) for name, *state, hash_ in table.iter_rows()}
+    try:
+        return {name: _RECORD.pack(*state, bytes.fromhex(hash_)) for name, *state, hash_ in table.iter_rows()}
+    except (TypeError, ValueError, struct.error) as error:
+        log.warning("%s: is damaged (%s). Images are read again.", path, cause(error))
+        return {}

@@ -91,6 +91,17 @@ def precision_on(target: torch.device, wanted: str) -> str:
     return "bf16" if target.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
 
 
+@contextmanager
+def exact_convolutions(wanted: bool) -> Iterator[None]:
+    """Let a GPU compute convolutions of fp32 in full if `wanted`; otherwise it rounds their inputs to ten bits."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = not wanted
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
 def share_cores(workers: int) -> None:
     """Limit the threads of torch and NumPy to the share of cores of one of `workers`."""
     threads = max(1, THREADS // workers)

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def extract(model: ModelRef, data: DataRef, splits: tuple[SplitName, ...], params: ExtractParams, store: Store) -> Features:
-    """Return the feature file of `model` on the rows of `data` in `splits`, and raise what `extract_together` returns.
+    """Return the feature file of `model` on the rows of `data` in `splits`. See `extract_together`.
 
     Raises
     ------
@@ -147,9 +147,12 @@ def _computed(
             images_per_second=round(len(rows) * len(outputs) / seconds, 1),
             cached=False,
         )
-        write_features(features, ids, groups, targets, splits_of_rows, output, asdict(identity))
-        publish(store, features.path)
-        found[name] = features
+        try:
+            write_features(features, ids, groups, targets, splits_of_rows, output, asdict(identity))
+            publish(store, features.path)
+            found[name] = features
+        except StoreError as error:
+            found[name] = error
     return found
 
 

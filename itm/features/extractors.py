@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from itm.core.errors import ItmError, ModelError
+from itm.core.errors import ModelError
 from itm.core.keys import content_key
 from itm.core.sections import ExtractParams
 from itm.core.types import DataRef, ModelRef, SplitName
@@ -104,16 +104,16 @@ class ForwardPass:
         return [extractor.outputs_of(tokens[extractor.model.block]) for extractor in self.extractors]
 
 
-def forward_passes(extractors: Iterable[Extractor]) -> tuple[list[ForwardPass], dict[str, ItmError]]:
+def forward_passes(extractors: Iterable[Extractor]) -> tuple[list[ForwardPass], dict[str, Exception]]:
     """Build the models with as few forward passes as possible, and return the errors of others by name."""
     groups: dict[str, list[Extractor]] = {}
     for extractor in extractors:
         groups.setdefault(extractor.plain_key, []).append(extractor)
-    passes, errors = list[ForwardPass](), dict[str, ItmError]()
+    passes, errors = list[ForwardPass](), dict[str, Exception]()
     for own in groups.values():
         try:
             plain = load.build_plain(own[0].model) if len(own) > 1 else None
-        except ItmError as error:
+        except Exception as error:  # custom code can raise anything
             errors |= dict.fromkeys((extractor.model.name for extractor in own), error)
             continue
         if plain is None or not has_tokens(plain):
@@ -123,15 +123,15 @@ def forward_passes(extractors: Iterable[Extractor]) -> tuple[list[ForwardPass], 
     return passes, errors
 
 
-def _alone(extractors: Iterable[Extractor], errors: dict[str, ItmError]) -> Iterable[ForwardPass]:
+def _alone(extractors: Iterable[Extractor], errors: dict[str, Exception]) -> Iterable[ForwardPass]:
     for extractor in extractors:
         try:
             yield ForwardPass([extractor])
-        except ItmError as error:
+        except Exception as error:  # custom code can raise anything
             errors[extractor.model.name] = error
 
 
-def _share(extractor: Extractor, plain: torch.nn.Module, errors: dict[str, ItmError]) -> bool:
+def _share(extractor: Extractor, plain: torch.nn.Module, errors: dict[str, Exception]) -> bool:
     """Make an extractor use the modules of the plain model, and return whether it is such a variant."""
     model = extractor.model
     try:

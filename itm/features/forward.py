@@ -20,10 +20,10 @@ from itm.core.progress import progress_bar
 from itm.core.secrets import error_message
 from itm.core.sections import ExtractParams
 from itm.core.text import pluralize
-from itm.features.devices import THREADS, precision_on
+from itm.features.devices import THREADS, exact_convolutions, precision_on
 from itm.features.extractors import ForwardPass
 from itm.features.image_reader import ImageReader
-from itm.store.feature_file import new_matrix
+from itm.store.feature_file import IN_MEMORY, new_matrix
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +87,13 @@ def forward(
     else:
         workers = fill_workers = params.decode_workers
     size = _auto_batch(target, config) if params.batch_size == "auto" else params.batch_size
-    running = [_Running(one, target, size, len(rows), folder, reader.name) for one in passes]
+    in_memory = IN_MEMORY // len(passes)
+    running = [_Running(one, target, size, len(rows), folder, reader.name, in_memory) for one in passes]
     began: float | None = None
     with ExitStack() as stack:
         if target.type == "cuda":
             stack.enter_context(torch.cuda.device(target))  # where streams, events and pinned memory belong
-        stack.callback(setattr, torch.backends.cudnn, "allow_tf32", torch.backends.cudnn.allow_tf32)
-        torch.backends.cudnn.allow_tf32 = precision != "fp32"  # otherwise a GPU rounds convolutions to ten bits
+        stack.enter_context(exact_convolutions(precision == "fp32"))
         stack.enter_context(torch.inference_mode())
         stack.enter_context(torch.autocast(target.type, dtype=torch.bfloat16, enabled=precision == "bf16"))
         if target.type == "cuda" and params.batch_size == "auto":
@@ -117,7 +117,9 @@ def forward(
 class _Running:
     """A forward pass over the images of a data set, until its first error."""
 
-    def __init__(self, own: ForwardPass, target: torch.device, limit: int, rows: int, folder: Path, data: str) -> None:
+    def __init__(
+        self, own: ForwardPass, target: torch.device, limit: int, rows: int, folder: Path, data: str, in_memory: int
+    ) -> None:
         names = [extractor.model.name for extractor in own.extractors]
         others = f" and {pluralize(len(names) - 1, 'variant')}" if len(names) > 1 else ""
         self.title, self._data = f"{names[0]}{others} on {data}", data
@@ -125,7 +127,7 @@ class _Running:
         self.found: dict[str, dict[str, np.ndarray] | Exception] = {}
         own.module.to(device=target, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._own, self._limit, self._normalise = own, limit, _normaliser(own.preprocessing, target)
-        self._columns, self._done = {name: _Columns(rows, folder) for name in names}, 0
+        self._columns, self._done = {name: _Columns(rows, folder, in_memory // len(names)) for name in names}, 0
 
     def choose_batch(self, target: torch.device, together: int) -> int:
         """Choose how many images this pass and `together - 1` others take at once from the free memory of a GPU."""
@@ -159,20 +161,21 @@ class _Running:
         for name, columns in self._columns.items():
             try:
                 if self.error:
+                    traceback.clear_frames(self.error.__traceback__)  # they hold what the pass has computed
                     raise self.error
                 outputs = columns.finished()
                 for output_name, output in outputs.items():
                     _check_finite(output_name, output, rows, precision, f"{name} on {self._data}")
                 self.found[name] = outputs
-            except ItmError as error:
+            except Exception as error:  # also of a device that fails late
                 self.found[name] = error
 
 
 class _Columns:
     """The outputs of all images on the host. Those of a batch arrive while a GPU computes the next one."""
 
-    def __init__(self, rows: int, folder: Path) -> None:
-        self._rows, self._folder = rows, folder
+    def __init__(self, rows: int, folder: Path, in_memory: int) -> None:
+        self._rows, self._folder, self._in_memory = rows, folder, in_memory
         self._columns: dict[str, np.ndarray] = {}
         self._pending: Callable[[], None] = lambda: None
 
@@ -195,7 +198,7 @@ class _Columns:
             copied.synchronize()
         for name, copy in copies.items():
             if name not in self._columns:
-                self._columns[name] = new_matrix(self._rows, copy.shape[1], self._folder)
+                self._columns[name] = new_matrix(self._rows, copy.shape[1], self._folder, self._in_memory // len(copies))
             self._columns[name][rows] = copy.numpy()
 
 

@@ -41,10 +41,16 @@ class _Known:
 
 @dataclass
 class SharedPasses:
-    """Numbers by model and data set, equal for those that share a pass, and the preprocessing of all models by data set."""
+    """Numbers by model and data set, equal for those that share a pass, and the preprocessing of all models by data set.
+
+    Workers need no numbers, so these are not pickled with every job.
+    """
 
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
     configs: dict[str, list[Config]] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"numbers": {}, "configs": self.configs}
 
 
 def shared_passes(pairs: Iterable[tuple[ModelRef, DataRef]], params: Params, store: Store) -> SharedPasses:
@@ -98,7 +104,8 @@ def _variants(models: Iterable[_Known]) -> Iterable[list[_Known]]:
 def _merged(groups: Sequence[list[_Known]], params: Params) -> Iterator[list[_Known]]:
     """Yield models that fit into memory together, but leave some for every worker."""
     most = min(MOST, math.ceil(len(groups) / params.runner.workers))
-    memory = MEMORY * _memory(device(params.extract.device))
+    target = device(params.extract.device)
+    memory = MEMORY * _memory(target) / (1 if target.type == "cuda" else params.runner.workers)
     together: list[list[_Known]] = []
     for own in groups:
         size = sum(other[0].bytes for other in (*together, own))

@@ -21,7 +21,7 @@ from itm.core.errors import ModelError, StoreError, is_out_of_memory
 from itm.core.keys import content_key
 from itm.core.types import ModelRef, Speed
 from itm.features.allocations import peak_memory
-from itm.features.devices import THREADS
+from itm.features.devices import THREADS, exact_convolutions
 from itm.features.extractors import Extractor
 from itm.features.identity import package_versions
 from itm.store.layout import Store
@@ -44,10 +44,11 @@ RECORDS = RecordStore()
 
 @dataclass(frozen=True)
 class Speedometer:
-    """Measures models on one device, for one precision and one number of images in a step of fine-tuning."""
+    """Measures models on one device: embedding and fine-tuning in a precision, the latter with so many images in a step."""
 
     target: torch.device
     precision: str
+    finetune_precision: str
     finetune_batch: int
     store: Store
 
@@ -90,6 +91,7 @@ class Speedometer:
         packages = package_versions(("timm", "torch"))
         facts = {"speed": SPEED, "model": own, "input_size": Extractor(model).preprocessing["input_size"], "packages": packages}
         facts |= {"device": self.device, "precision": self.precision, "finetune_batch": self.finetune_batch}
+        facts |= {"finetune_precision": self.finetune_precision}
         key = content_key(facts)
         return self.store.speed(model.architecture or Path(model.factory or "").name, key), key
 
@@ -97,7 +99,7 @@ class Speedometer:
         module.to(device=self.target, memory_format=torch.channels_last)  # type: ignore[call-overload]
         forward = _embedding(module)
         autocast = torch.autocast(self.target.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
-        with torch.inference_mode(), autocast:
+        with torch.inference_mode(), autocast, exact_convolutions(self.precision == "fp32"):
             latency = self._seconds(forward, self._images(1, size))
             if latency is None:
                 raise ModelError(f"{name}: memory runs out with a single image; its speed is unknown.")
@@ -177,7 +179,7 @@ class Speedometer:
         def peak_of(count: int) -> int:
             images = self._images(count, size)
             with peak_memory(self.target, _tensors(model, optimiser, images)) as peak:
-                with torch.autocast(self.target.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+                with torch.autocast(self.target.type, dtype=torch.bfloat16, enabled=self.finetune_precision == "bf16"):
                     loss = model(images).square().mean()
                 optimiser.zero_grad()
                 loss.backward()

@@ -21,7 +21,7 @@ from itm.ranking.batch import splitting
 from itm.ranking.intervals import cannot_be_told_apart, estimate, standard_error
 
 AUTO = "auto"
-RANKING = 1  # raise it when a change of order, intervals, ties or records changes a ranking
+RANKING = 2  # raise it when a change of order, intervals, ties or records changes a ranking
 SCHEMA = {
     "data": pl.String,
     "data_hash": pl.String,

@@ -65,6 +65,6 @@ def _check_models(zoo: ZooParams) -> None:
     """Check that at least one model can be resolved. timm, which takes seconds to import, is only asked if none is known."""
     if is_any_known(zoo):
         return
-    models, failures = resolve(zoo)
+    models, failures = resolve(zoo.model_copy(update={"variants": ()}))
     if not models and failures:
         raise ModelError("\n".join(f"{failure.model}: {failure.reason}" for failure in failures))

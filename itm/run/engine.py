@@ -47,7 +47,7 @@ def execute(plan: Plan, executor: Executor, store: Store, params: Params) -> lis
     plan = plan.through(*(stage.for_run(own, params, store) for stage, own in zip(plan.stages, jobs, strict=True)))
     with progress_bar("pairs", len(waiting), "pairs") as advance:
         while waiting:
-            with executor.start(len(waiting)) as running:
+            with executor.start(_count_jobs(waiting, plan)) as running:
                 _Round(plan, waiting, budget, params, store, advance).run(running)
             trim_memory()
             waiting = _unfinished(pairs, plan)
@@ -57,8 +57,8 @@ def execute(plan: Plan, executor: Executor, store: Store, params: Params) -> lis
 class Budget:
     """What is left of the limits of one run."""
 
-    def __init__(self, limits: LimitParams) -> None:
-        self.limits, self._began, self._device_seconds = limits, time.monotonic(), 0.0
+    def __init__(self, limits: LimitParams, began: float | None = None) -> None:
+        self.limits, self._began, self._device_seconds = limits, time.monotonic() if began is None else began, 0.0
 
     def take(self, outcome: Outcome) -> None:
         """Count the time that devices needed for a pair: its extraction and its fine-tuning runs, unless they were cached."""
@@ -223,6 +223,12 @@ class _Round:
 
 def _unfinished(pairs: Sequence[_Pair], plan: Plan) -> list[_Pair]:
     return [pair for pair in pairs if pair.stage < len(plan.stages)]
+
+
+def _count_jobs(waiting: Sequence[_Pair], plan: Plan) -> int:
+    """Return how many jobs can begin now."""
+    own = ((number, stage, [pair for pair in waiting if pair.stage == number]) for number, stage in enumerate(plan.stages))
+    return sum(len(list(_batches(*one))) for one in own)
 
 
 def _batches(number: int, stage: Stage, pairs: Sequence[_Pair]) -> Iterator[_Batch]:

@@ -1,6 +1,7 @@
 """From data sets and a zoo to a ranking: plan, execute, conclude."""
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -33,10 +34,10 @@ def run(params: Params, store: Store, runner: Executor | None = None) -> Ranking
     ParamsError
         If the parameters are wrong as a whole.
     """
-    planned = plan(params, store)
+    began, planned = time.monotonic(), plan(params, store)
     outcomes = execute(planned, runner or executor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
-    return conclude(planned, with_speeds(planned, outcomes, params, store), params, store)
+    return conclude(planned, with_speeds(planned, outcomes, params, store, began), params, store)
 
 
 def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: Store) -> Ranking:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from itm.core.errors import ItmError, StoreError
+from itm.core.errors import ItmError, StoreError, is_expected
 from itm.core.params import Params
 from itm.core.secrets import error_message
 from itm.core.types import DataRef, Failure, Features, ModelRef, Outcome
@@ -71,7 +71,7 @@ class Stage(ABC):
         return self
 
     def has_result(self, outcome: Outcome) -> bool:  # noqa: ARG002
-        """Return whether the next stage can go on from an outcome of `compute`, which otherwise ends in a failure."""
+        """Return whether a pair can go to the next stage. Otherwise its last failure ends it."""
         return True
 
     def is_usable(self, outcome: Outcome, store: Store) -> bool:  # noqa: ARG002
@@ -110,6 +110,8 @@ class ExtractStage(Stage):
             elif len(jobs) == 1:
                 raise features
             else:
+                if not is_expected(features):
+                    log.error("%s on %s failed", *job.key, exc_info=features)
                 failure = Failure(data.name, job.model.name, self.name, error_message(features))
                 outcomes.append(replace(job.outcome, failures=(*job.outcome.failures, failure)))
         return outcomes

@@ -150,10 +150,13 @@ def read_logits(path: Path) -> np.ndarray | None:
         return _read_matrix(file, "logits", path) if "logits" in file.schema_arrow.names else None
 
 
-def new_matrix(rows: int, width: int, folder: Path) -> np.ndarray:
-    """Return an array [rows, width] float32 to fill in: in memory, or mapped from a scratch file in `folder` if it is large."""
+def new_matrix(rows: int, width: int, folder: Path, in_memory: int = IN_MEMORY) -> np.ndarray:
+    """Return an array [rows, width] float32 to fill in.
+
+    It is in memory, or if it has more than `in_memory` bytes, mapped from a scratch file in `folder`.
+    """
     size = 4 * rows * width
-    if size <= IN_MEMORY:
+    if size <= in_memory:
         return np.empty((rows, width), np.float32)
     try:
         folder.mkdir(parents=True, exist_ok=True)

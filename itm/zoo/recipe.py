@@ -5,19 +5,24 @@ from typing import Any
 from itm.core.types import ModelRef
 from itm.zoo.construct import build_on_meta, create_arguments
 from itm.zoo.facts import preprocessing_without_weights
+from itm.zoo.timm_names import timm_config
 from itm.zoo.variant_module import has_tokens
 
 BOTH = "token+mean"
 
 
 def recipe(model: ModelRef) -> str:
-    """Return code that builds a model for fine-tuning and the transform of its images, or nothing for a factory."""
-    if model.factory is not None or model.architecture is None:
+    """Return code that builds a model for fine-tuning and the transform of its images.
+
+    There is none for a factory, and for a file of several weights, of which timm takes others.
+    """
+    if model.factory is not None or model.architecture is None or model.weights_key:
         return ""
     own = create_arguments(model)
     weights: dict[str, Any] = {"pretrained": True}
     if model.checkpoint is not None and "img_size" in own:  # this way, timm resamples the positions of tokens
-        weights |= {"pretrained_cfg_overlay": {"file": model.checkpoint.name, "num_classes": own.get("num_classes", 1000)}}
+        classes = own.get("num_classes", timm_config(model.architecture).get("num_classes", 1000))
+        weights |= {"pretrained_cfg_overlay": {"file": model.checkpoint.name, "num_classes": classes}}
     elif model.checkpoint is not None:
         weights = {"checkpoint_path": model.checkpoint.name}
     config = preprocessing_without_weights(model)
@@ -29,6 +34,7 @@ def recipe(model: ModelRef) -> str:
             "",
             f"model = timm.create_model({_call(model.architecture, weights | own)})",
             f"transform = timm.data.create_transform({_call(tuple(config['input_size']), values)})",
+            *(['transform.transforms.insert(0, lambda image: image.convert("L"))'] if config["input_size"][0] == 1 else []),
             *_variant_lines(model),
         ]
     )

@@ -63,9 +63,9 @@ def _with_variants(models: dict[str, ModelRef], variants: Sequence[Variant]) -> 
 
 
 def _find_candidates(pattern: str, known: Zoo, embedded: Zoo) -> Iterator[ModelRef | Failure]:
-    """Yield what a pattern names. After "@" is a variant, of which a wildcard finds only those that there are."""
+    """Yield what a pattern names. It may end in `@VARIANT`: then a wildcard finds only models that have the variant."""
     name, text = split_variant(pattern)
-    if not text or matches(pattern, [*known.models, *known.invalid]):
+    if not text or pattern in known.models or pattern in known.invalid:
         yield from _find(pattern, known, embedded)
         return
     try:
@@ -75,7 +75,7 @@ def _find_candidates(pattern: str, known: Zoo, embedded: Zoo) -> Iterator[ModelR
         return
     found = list(_find(name, known, embedded))
     yield from (result for result in found if isinstance(result, Failure))
-    models = {result.name: result for result in found if isinstance(result, ModelRef)}
+    models = {result.name: result for result in found if isinstance(result, ModelRef) and not split_variant(result.name)[1]}
     if is_wildcard(name):
         variants = _with_variants(models, [variant])
         yield from (one for one in variants.values() if one.name not in models)

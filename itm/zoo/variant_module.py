@@ -13,6 +13,7 @@ from torch import nn
 
 from itm.core.errors import ModelError
 from itm.core.types import ModelRef
+from itm.core.variants import split_variant
 
 
 class Pooled(nn.Module):
@@ -46,7 +47,7 @@ def plain(module: nn.Module) -> nn.Module:
 
 
 def as_variant(model: ModelRef, module: Any) -> nn.Module:
-    """Return the module of a variant, which takes over that of the plain model; the plain model stays as it is.
+    """Turn the module of the plain model into that of the variant, in place, and return it. Other models stay as they are.
 
     Raises
     ------
@@ -55,8 +56,12 @@ def as_variant(model: ModelRef, module: Any) -> nn.Module:
     """
     check_variant(model, module)
     if model.block is not None:
-        module.prune_intermediate_layers([model.block - 1], prune_head=not has_tokens(module))
-        module.reset_classifier(0, None if has_tokens(module) else "avg")
+        try:
+            module.prune_intermediate_layers([model.block - 1], prune_head=not has_tokens(module))
+            module.reset_classifier(0, None if has_tokens(module) else "avg")
+        except Exception as error:  # timm refuses some in its own words, and custom code can raise anything
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{model.name}: there is no such variant ({type(error).__name__}: {reason}).") from error
         module.eval()
     found: nn.Module = Pooled(module, model.pooling) if model.pooling else module
     return found
@@ -93,7 +98,7 @@ def _check_pooling(name: str, module: Any, pooling: str) -> None:
     if "token" in pooling and getattr(module, "cls_token", None) is None:
         raise ModelError(f"{name}: the model has no class token.")
     own = {"token": "token", "avg": "mean"}.get(str(getattr(module, "global_pool", "")))
-    if pooling == own and not getattr(module, "pool_include_prefix", False):
+    if pooling == own == split_variant(name)[1] and not getattr(module, "pool_include_prefix", False):
         raise ModelError(f"{name}: is the plain model, whose embedding is the {'class token' if own == 'token' else 'mean'}.")
 
 
@@ -101,7 +106,7 @@ def _check_block(name: str, module: Any, block: int) -> None:
     levels = getattr(module, "feature_info", None)
     if not levels or not hasattr(module, "prune_intermediate_layers"):
         raise ModelError(f"{name}: the blocks of the model cannot be read one by one.")
-    if not has_tokens(module) and len({level["reduction"] for level in levels}) < 2:
+    if not has_tokens(module) and len({level.get("reduction") for level in levels}) < 2:
         raise ModelError(f"{name}: the class token of the model joins after its blocks, or its blocks have no embedding.")
     if block >= len(levels):
         raise ModelError(f"{name}: the model has {len(levels)} blocks, so an earlier one is between 1 and {len(levels) - 1}.")

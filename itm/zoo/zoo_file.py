@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, m
 
 from itm.core.errors import ModelError, ParamsError, did_you_mean
 from itm.core.types import ModelRef, Preprocessing
-from itm.core.variants import Variant, check_variants, split_variant
+from itm.core.variants import SEPARATOR, Variant, check_variants, split_variant
 from itm.core.yaml_records import parse, read_yaml
 from itm.zoo.names import WEIGHT_FILES, is_wildcard, without_source
 from itm.zoo.units import Crop, InputSize, Mean, Std, check_channels
@@ -126,13 +126,12 @@ def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
         else:
             name = model.name
             zoo.models.setdefault(name, model)
-            for text in entry.variants:
-                variant = Variant.parse(text).of(model)
+            for variant in (Variant.parse(text).of(model) for text in entry.variants):
                 zoo.models.setdefault(variant.name, variant)
         if name in positions:
             zoo.invalid[name] = f"{path}: {positions[name]} and {position} are both named {name!r}; give each its own `name`."
         positions.setdefault(name, position)
-    for name in [name for name in zoo.models if {name, split_variant(name)[0]} & zoo.invalid.keys()]:
+    for name in [name for name in zoo.models if split_variant(name)[0] in zoo.invalid]:
         del zoo.models[name]
     return zoo
 
@@ -177,8 +176,11 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
     default = _default_name(architecture, entry.factory, entry.checkpoint)
     if architecture is not None and entry.pretrained:
         architecture = default = _with_tag(architecture, where)
+    name = entry.name or default
+    if SEPARATOR in name:
+        raise ParamsError(f"{where}: name {name!r}: {SEPARATOR!r} is between a model and its variant; give another `name`.")
     return ModelRef(
-        name=entry.name or default,
+        name=name,
         architecture=architecture,
         factory=None if entry.factory is None else _allowed_factory(entry.factory, folder, allowed, where),
         arguments=dict(entry.arguments),

@@ -50,9 +50,9 @@ def test_a_part_that_fails_stops_no_other(tmp_path: Path) -> None:
 
 
 def test_parts_after_the_time_of_all_are_not_begun(tmp_path: Path) -> None:
-    results = Runner([sys.executable, "-c", PROCESS], tmp_path, {"hangs": 60.0, "next": 1.0}, start=20, seconds=2).run()
-    assert "when all 2 s were used" in results.failed["hangs"]
-    assert results.failed["next"] == "not begun: all 2 s were used"
+    results = Runner([sys.executable, "-c", PROCESS], tmp_path, {"hangs": 60.0, "next": 1.0}, start=60, seconds=15).run()
+    assert "when all 15 s were used" in results.failed["hangs"]
+    assert results.failed["next"] == "not begun: all 15 s were used"
 
 
 def test_a_process_that_cannot_start_fails_all_parts(tmp_path: Path) -> None:

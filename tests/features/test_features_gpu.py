@@ -79,7 +79,7 @@ def test_the_gpu_is_empty_afterwards(embed, embedded: Embedded) -> None:
 
 def test_memory_of_a_model_is_that_of_the_allocator(embedded: Embedded, store: Store) -> None:
     model = embedded("mini_resnet18.supervised")
-    measured = Speedometer(torch.device("cuda"), "fp32", 32, store).measure(model)
+    measured = Speedometer(torch.device("cuda"), "fp32", "fp32", 32, store).measure(model)
     weights = 4 * 465_000
     assert measured.memory > weights
     assert measured.finetune_memory

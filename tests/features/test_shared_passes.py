@@ -1,5 +1,6 @@
 """Variants share a forward pass; models share a pass over the images where decoded images cannot be kept."""
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from itm.features.extractors import Extractor, forward_passes
 from itm.features.shared_passes import shared_passes
 from itm.store.feature_file import read_embeddings
 from itm.store.layout import Store
+from itm.zoo import load
 
 Embedded = Callable[[str], ModelRef]
 
@@ -152,6 +154,29 @@ def test_models_that_do_not_fit_into_memory_together_have_passes_of_their_own(
     models = [embedded(f"test_resnet.{name}") for name in ("drawn_long", "drawn_short")]
     monkeypatch.setattr(passes, "_memory", lambda _: 1000)
     assert len(set(numbers(models, shapes, store, decoded="off"))) == 2
+
+
+def test_an_error_while_one_model_is_built_stops_no_other(
+    embedded: Embedded, shapes: DataRef, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = load.build
+
+    def failing(model: ModelRef) -> torch.nn.Module:
+        if model.name.endswith("long"):
+            raise RuntimeError("no memory")
+        return build(model)
+
+    monkeypatch.setattr(load, "build", failing)
+    models = [embedded(f"test_resnet.{name}") for name in ("drawn_long", "drawn_short")]
+    found = extract_together(models, shapes, ("train",), ExtractParams(), store)
+    assert [type(one) for one in found] == [RuntimeError, Features]
+
+
+def test_numbers_do_not_travel_to_workers(embedded: Embedded, shapes: DataRef, store: Store) -> None:
+    params = parse({"runner": {"kind": "inline"}}, Params, "test")
+    found = shared_passes([(embedded("test_resnet.drawn_long"), shapes)], params, store)
+    sent = pickle.loads(pickle.dumps(found))
+    assert (len(found.numbers), sent.numbers, sent.configs) == (1, {}, found.configs)
 
 
 def test_an_image_that_changed_fails_all_models_of_the_pass(tmp_path: Path, embedded: Embedded, store: Store) -> None:

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def speedometer(store: Store) -> Speedometer:
-    return Speedometer(CPU, "fp32", 32, store)
+    return Speedometer(CPU, "fp32", "fp32", 32, store)
 
 
 def test_what_was_measured_is_kept(speedometer: Speedometer, embedded: Embedded) -> None:
@@ -40,7 +40,7 @@ def test_speed_belongs_to_architecture_pixels_and_device(speedometer: Speedomete
     others = [replace(model, name="other", checkpoint=None, weights_key="ema"), Variant.parse("mean").of(model)]
     assert all(map(speedometer.stored, others))
     assert not any(map(speedometer.stored, (Variant.parse(text).of(model) for text in ("64", "block2"))))
-    for changed in ({"precision": "bf16"}, {"finetune_batch": 16}):
+    for changed in ({"precision": "bf16"}, {"finetune_precision": "bf16"}, {"finetune_batch": 16}):
         assert replace(speedometer, **changed).stored(model) is None  # type: ignore[arg-type]
 
 

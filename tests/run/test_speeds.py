@@ -8,7 +8,8 @@ from itm.core.params import Params
 from itm.core.rankings import DataRanking, RankedModel
 from itm.core.yaml_records import parse
 from itm.features.speed import Speedometer
-from itm.run import pipeline
+from itm.run import pipeline, speeds
+from itm.run.engine import Budget
 from itm.store.layout import Store
 
 pytestmark = pytest.mark.slow
@@ -78,6 +79,31 @@ def test_nothing_is_measured_where_nothing_may_be_computed(store: Store, measure
 def test_nothing_is_measured_after_the_time_is_used_up(store: Store, measured: list[str]) -> None:
     rows(store, limits={"device_seconds": 1e-6})
     assert not measured
+
+
+def test_measuring_ends_when_the_time_of_the_run_is_used_up(
+    store: Store, measured: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows(store)
+    for path in (store.root / "cache" / "speeds").iterdir():
+        path.unlink()
+    measured.clear()
+    monkeypatch.setattr(Budget, "spent", lambda *_, **__: "no time" if measured else "")
+    with caplog.at_level("INFO", logger="itm"):
+        found = rows(store)
+    assert sorted(row.speed is None for row in found) == [False, True]
+    assert "the speed of 1 model is not known: no time" in caplog.text
+
+
+def test_a_lock_that_cannot_be_made_loses_no_ranking(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def locked(*_: object) -> object:
+        raise OSError("no lock")
+
+    monkeypatch.setattr(speeds, "leased", locked)
+    assert [(row.status, row.speed) for row in rows(store)] == [("ranked", None)] * 2
+    assert "no speed can be measured (OSError: no lock)" in caplog.text
 
 
 def test_a_model_that_cannot_be_measured_is_ranked(

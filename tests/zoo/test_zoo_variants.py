@@ -14,6 +14,7 @@ from itm.core.sections import ZooParams
 from itm.core.types import ModelRef
 from itm.core.variants import Variant
 from itm.zoo import load
+from itm.zoo.construct import build_on_meta
 from itm.zoo.facts import create_transform, facts, preprocessing
 from itm.zoo.recipe import recipe
 from itm.zoo.resolve import resolve
@@ -122,6 +123,18 @@ def test_a_variant_that_a_model_lacks_has_a_reason(saved: Saved, architecture: s
         load.build(variant(model, text))
 
 
+@pytest.mark.parametrize(("architecture", "text"), [("efficientformer_l1", "block1"), ("pit_ti_224", "block1")])
+def test_what_timm_refuses_is_an_error_of_the_model(architecture: str, text: str) -> None:
+    with pytest.raises(ModelError, match=f"{architecture}@{text}: there is no such variant"):
+        build_on_meta(variant(ModelRef(architecture, architecture), text))
+
+
+def test_the_pooling_of_the_model_itself_is_no_change_of_an_earlier_block(saved: Saved, embeddings: Embed) -> None:
+    model, _ = saved("test_vit")
+    plain, named = (embeddings(load.build(variant(model, text)), 160) for text in ("block2", "block2@token"))
+    torch.testing.assert_close(named, plain, rtol=0, atol=0)
+
+
 def test_pixels_of_a_transformer_resample_its_positions(saved: Saved, embeddings: Embed) -> None:
     model, module = saved("test_vit")
     larger = load.build(variant(model, "192"))
@@ -167,6 +180,19 @@ def test_an_entry_of_a_zoo_file_names_its_variants(write_zoo: Callable[..., Path
     assert "variants: 'maen' is not a variant of a model" in failure.reason
 
 
+def test_a_wildcard_finds_variants_also_where_a_zoo_file_names_one_of_them(write_zoo: Callable[..., Path]) -> None:
+    zoo = write_zoo(entry("test_vit", variants=["mean"]), entry("test_vit", name="other.vit"))
+    models, failures = resolve(ZooParams(file=zoo, models=("*@mean",)))
+    assert ([model.name for model in models], failures) == (["test_vit.own@mean", "other.vit@mean"], [])
+
+
+def test_a_name_with_the_separator_is_refused(write_zoo: Callable[..., Path]) -> None:
+    zoo = write_zoo(entry("test_vit", name="vit@home"), entry("test_vit"))
+    models, (failure,) = resolve(ZooParams(file=zoo))
+    assert [model.name for model in models] == ["test_vit.own"]
+    assert "'@' is between a model and its variant; give another `name`" in failure.reason
+
+
 def test_variants_of_a_name_that_is_used_twice_are_invalid_too(write_zoo: Callable[..., Path]) -> None:
     zoo = write_zoo(entry("test_vit", name="a", variants=["mean"]), entry("test_resnet", name="a"))
     models, failures = resolve(ZooParams(file=zoo))
@@ -185,6 +211,14 @@ def test_the_recipe_builds_the_variant_of_a_convolutional_network(
 ) -> None:
     model, _ = saved("test_resnet")
     follow_recipe(variant(model, text) if text else model, monkeypatch)
+
+
+def test_the_recipe_of_grey_images(grey_rectangles: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    follow_recipe(grey_rectangles, monkeypatch)
+
+
+def test_there_is_no_recipe_where_timm_would_take_other_weights(saved: Saved) -> None:
+    assert recipe(replace(saved("test_resnet")[0], weights_key="ema")) == ""
 
 
 @pytest.mark.parametrize("name", ["mini_vit_tiny_patch16_224.mae", "mini_resnet18.supervised", "test_mambaout.strokes"])
