@@ -1,4 +1,4 @@
-"""Compare the stored speed of models with loops of their own: `python -m benchmarks.model_speed`. Two minutes on two cores.
+"""Compare the stored speed of models with loops of their own: `python -m benchmarks.model_speed`. Five minutes on two cores.
 
 The loops build models with timm alone. Time is taken around many calls instead of each, and memory is what torch's profiler saw
 being allocated. The last line is JSON: what itm stores, divided by what the loop measured.
@@ -22,7 +22,7 @@ from itm.store.layout import Store
 from itm.zoo.timm_gate import timm
 
 MODELS = ("mobilenetv3_small_100", "mobilenetv3_large_100", "resnet18", "vit_tiny_patch16_224")
-PIXELS, STEP = 224, 8
+PIXELS, STEP = 224, 32
 ROUNDS, SECONDS = 5, 1.0
 
 

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ByteSize,
     ConfigDict,
     Field,
@@ -19,7 +20,7 @@ from pydantic import (
 )
 
 from itm.core.types import Protocol, Resume, SplitName
-from itm.core.variants import check_variants
+from itm.core.variants import VariantText, as_list
 from itm.core.yaml_records import with_new_names
 
 log = logging.getLogger(__name__)
@@ -73,15 +74,10 @@ class ZooParams(Record):
 
     file: Path | None = None
     models: tuple[str, ...] = Field(("*",), min_length=1)
-    variants: tuple[str, ...] = ()
+    variants: Annotated[tuple[VariantText, ...], BeforeValidator(as_list)] = ()
     code: tuple[Path, ...] = ()
     fetch_attempts: int = Field(5, ge=1, le=20)
     fetch_wait: float = Field(5, ge=0, le=600)
-
-    @field_validator("variants")
-    @classmethod
-    def _check_variants(cls, variants: tuple[str, ...]) -> tuple[str, ...]:
-        return check_variants(variants)
 
 
 class ExtractParams(Record):

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator
 
 from itm.core.errors import ModelError, did_you_mean
 from itm.core.types import ModelRef
@@ -10,6 +12,7 @@ from itm.core.types import ModelRef
 Pooling = Literal["token", "mean", "token+mean"]
 POOLINGS: tuple[Pooling, ...] = ("token", "mean", "token+mean")
 SEPARATOR = "@"
+MOST_PIXELS = 4096  # more is a mistake, and would ask for more memory than there is
 FORMS = "token, mean, token+mean, blockN such as block8, or pixels such as 288 or 96x48"
 
 
@@ -64,14 +67,25 @@ def split_variant(name: str) -> tuple[str, str]:
     return model, variant
 
 
-def check_variants(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the texts, or raise a `ValueError` if one of them is no variant."""
-    for text in texts:
-        try:
-            Variant.parse(text)
-        except ModelError as error:
-            raise ValueError(str(error).rstrip(".")) from error
-    return texts
+def _text(value: Any) -> Any:
+    """Return a number of pixels, as YAML reads it, as text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _check(text: str) -> str:
+    try:
+        Variant.parse(text)
+    except ModelError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+    return text
+
+
+def as_list(value: Any) -> Any:
+    """Return a single value as a list, and nothing as an empty one."""
+    return [] if value is None else value if isinstance(value, list | tuple) else [value]
+
+
+VariantText = Annotated[str, BeforeValidator(_text), AfterValidator(_check)]
 
 
 def _part(part: str) -> tuple[str, object]:
@@ -81,6 +95,8 @@ def _part(part: str) -> tuple[str, object]:
         return "block", int(match[1])
     if match := re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", part):
         height, width = int(match[1]), int(match[2] or match[1])
+        if max(height, width) > MOST_PIXELS:
+            raise ModelError(f"{part!r} is too large; the side of an input has at most {MOST_PIXELS:,} pixels.")
         return "pixels", height if height == width else (height, width)
     near = did_you_mean(part, POOLINGS) if part else "."
     raise ModelError(f"{part!r} is not a variant of a model; give {FORMS}{near}")

@@ -33,7 +33,7 @@ from itm.zoo.variant_module import as_variant
 log = logging.getLogger(__name__)
 
 SPEED = 1  # raise it when what is measured changes
-SECONDS = 0.1  # of timed runs for each number of images
+SECONDS = 0.2  # of timed runs for each number of images
 RUNS = 5, 50  # at least and at most, where they take less than `SLOW` seconds together
 SLOW = 3.0
 BATCHES = {"cpu": 32, "other": 1024}  # the largest that is tried; twice as many each time
@@ -85,6 +85,10 @@ class Speedometer:
         except StoreError as error:
             log.warning("%s It is measured again by the next run.", error)
         return found
+
+    def key(self, model: ModelRef) -> str:
+        """Return a key that is equal for models with the same speed."""
+        return self._record(model)[1]
 
     def _record(self, model: ModelRef) -> tuple[Path, str]:
         own = {name: value for name, value in definition(model).items() if name not in ("weights_key", "pooling")}

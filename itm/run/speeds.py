@@ -1,7 +1,8 @@
 """The speed of the ranked models: what is not stored is measured after the run, when nothing else computes."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from itm.core.errors import is_expected
@@ -47,37 +48,33 @@ def _find(models: Sequence[ModelRef], found: dict[str, Speed], budget: Budget | 
     target = device(params.extract.device)
     embedding, training = (precision_on(target, wanted) for wanted in (params.extract.precision, params.finetune.precision))
     speedometer = Speedometer(target, embedding, training, params.finetune.batch_size, store)
-    missing = [model for model in models if not _stored(speedometer, model, found)]
+    missing: dict[str, list[ModelRef]] = {}  # of the same speed, by its key
+    for model in models:
+        with _warning(model, "looked up"):
+            if speed := speedometer.stored(model):
+                found[model.name] = speed
+            else:
+                missing.setdefault(speedometer.key(model), []).append(model)
     if not missing or budget is None:
         return
     with leased(target) as leased_target, progress_bar("measuring speed", len(missing), "models") as advance:
         speedometer = replace(speedometer, target=leased_target)
-        for number, model in enumerate(missing):
+        for number, same in enumerate(missing.values()):
             if reason := budget.spent(on_device=False):
                 log.info("the speed of %s is not known: %s", pluralize(len(missing) - number, "model"), reason)
                 return
-            # a model of the same architecture may have been measured just now
-            if not _stored(speedometer, model, found):
-                _measure(speedometer, model, found)
+            with _warning(same[0], "measured"):
+                speed = speedometer.measure(same[0])
+                found |= {model.name: speed for model in same}
             advance(1)
 
 
-def _stored(speedometer: Speedometer, model: ModelRef, found: dict[str, Speed]) -> bool:
-    """Add the speed of a model if it is stored, and return whether nothing is left to do for it."""
+@contextmanager
+def _warning(model: ModelRef, done: str) -> Iterator[None]:
+    """Log an error of a model, whose code can raise anything, instead of raising it."""
     try:
-        speed = speedometer.stored(model)
-    except Exception as error:  # custom code can raise anything
-        log.warning("%s: its speed cannot be looked up (%s)", model.name, error_message(error))
-        return True
-    if speed:
-        found[model.name] = speed
-    return speed is not None
-
-
-def _measure(speedometer: Speedometer, model: ModelRef, found: dict[str, Speed]) -> None:
-    try:
-        found[model.name] = speedometer.measure(model)
-    except Exception as error:  # custom code can raise anything
-        log.warning("%s: its speed cannot be measured (%s)", model.name, error_message(error))
+        yield
+    except Exception as error:
+        log.warning("%s: its speed cannot be %s (%s)", model.name, done, error_message(error))
         if not is_expected(error):
             log.debug("the error was", exc_info=error)

@@ -1,8 +1,7 @@
 """Which variants a model has. They are built without weights, on the meta device."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from itm.core.errors import ModelError
 from itm.core.text import pluralize
@@ -14,13 +13,13 @@ from itm.zoo.facts import facts, preprocessing
 log = logging.getLogger(__name__)
 
 
-def existing_variants(models: Iterable[ModelRef], variants: Sequence[Variant]) -> dict[str, list[ModelRef]]:
+def existing_variants(models: Collection[ModelRef], variants: Sequence[Variant]) -> dict[str, list[ModelRef]]:
     """Return, by the name of each model, those variants that it has and that differ from it.
 
     A variant of a variant is left out. What is left out is logged with the reasons.
     """
     found: dict[str, list[ModelRef]] = {}
-    missing: Counter[Variant] = Counter()
+    missing: dict[Variant, list[str]] = {}
     for model in models:
         found[model.name] = []
         if split_variant(model.name)[1]:
@@ -30,11 +29,15 @@ def existing_variants(models: Iterable[ModelRef], variants: Sequence[Variant]) -
                 _check(variant.of(model), model)
             except ModelError as error:
                 log.debug("%s", error)
-                missing[variant] += 1
+                missing.setdefault(variant, []).append(str(error))
             else:
                 found[model.name].append(variant.of(model))
-    for variant, times in missing.items():
-        log.info("@%s is left out for %s: there is none, or it is the model itself", variant, pluralize(times, "model"))
+    for variant, reasons in missing.items():
+        if any(variant.of(model).name == one.name for model in models for one in found[model.name]):
+            times = pluralize(len(reasons), "model")
+            log.info("@%s is left out for %s: there is none, or it is the model itself", variant, times)
+        else:
+            log.warning("no model has the variant @%s. %s", variant, reasons[0])
     return found
 
 

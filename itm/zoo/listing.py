@@ -5,6 +5,7 @@ from pathlib import Path
 
 from itm.core.errors import ModelError
 from itm.core.types import Facts, Failure, ModelRef
+from itm.core.variants import Variant, split_variant
 from itm.zoo.construct import build_on_meta
 from itm.zoo.facts import facts, preprocessing
 from itm.zoo.names import check_is_name
@@ -16,6 +17,8 @@ from itm.zoo.zoo_file import Zoo, read_zoo_file
 def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) -> Iterator[tuple[str, Facts | Failure]]:
     """Yield name and facts of each model of the zoo file and of timm that matches `pattern`. No weights are read.
 
+    The pattern may end in a variant, of which the facts are then.
+
     Factories are executed, so a factory outside the paths `code` is a failure.
 
     Raises
@@ -23,11 +26,13 @@ def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) 
     ModelError
         If no model matches.
     """
+    pattern, text = split_variant(pattern)
+    variant = Variant.parse(text) if text else None
     known = Zoo() if zoo_file is None else read_zoo_file(zoo_file, code)
     invalid = known.unnamed | known.invalid
     own = matches(pattern, [*known.models, *invalid])
     for name in own:
-        yield name, zoo_failure(name, invalid[name]) if name in invalid else _facts_or_failure(known.models[name])
+        yield _described(name, zoo_failure(name, invalid[name]) if name in invalid else known.models[name], variant)
     try:
         if not own:
             check_is_name(pattern)
@@ -38,12 +43,16 @@ def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) 
         return
     for name in others:
         if name not in own:
-            yield name, _facts_or_failure(timm_model(name))
+            yield _described(name, timm_model(name), variant)
 
 
-def _facts_or_failure(model: ModelRef) -> Facts | Failure:
+def _described(name: str, model: ModelRef | Failure, variant: Variant | None) -> tuple[str, Facts | Failure]:
+    """Return the name and the facts of a model, or of its variant."""
+    if isinstance(model, Failure):
+        return name, model
+    candidate = variant.of(model) if variant else model
     try:
-        module = build_on_meta(model)
-        return facts(model, module, preprocessing(model, module))
+        module = build_on_meta(candidate)
+        return candidate.name, facts(candidate, module, preprocessing(candidate, module))
     except ModelError as error:
-        return zoo_failure(model.name, str(error))
+        return candidate.name, zoo_failure(candidate.name, str(error))

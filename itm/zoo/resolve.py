@@ -1,12 +1,13 @@
 """Resolve names and wildcards to models of the zoo file, of the embedded zoo and of timm."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from itm.core.errors import ModelError
 from itm.core.sections import ZooParams
 from itm.core.types import Failure, ModelRef
-from itm.core.variants import Variant, split_variant
+from itm.core.variants import SEPARATOR, Variant, split_variant
 from itm.zoo.names import check_is_name, is_wildcard, suggestion
 from itm.zoo.zoo_file import Zoo, embedded_zoo_file, read_zoo_file
 
@@ -65,8 +66,11 @@ def _with_variants(models: dict[str, ModelRef], variants: Sequence[Variant]) -> 
 def _find_candidates(pattern: str, known: Zoo, embedded: Zoo) -> Iterator[ModelRef | Failure]:
     """Yield what a pattern names. It may end in `@VARIANT`: then a wildcard finds only models that have the variant."""
     name, text = split_variant(pattern)
-    if not text or pattern in known.models or pattern in known.invalid:
+    if SEPARATOR not in pattern or pattern in known.models or pattern in known.invalid:
         yield from _find(pattern, known, embedded)
+        return
+    if not name:
+        yield zoo_failure(pattern, f"there is no model before {SEPARATOR!r}; write MODEL{pattern}.")
         return
     try:
         variant = Variant.parse(text)
@@ -74,7 +78,7 @@ def _find_candidates(pattern: str, known: Zoo, embedded: Zoo) -> Iterator[ModelR
         yield zoo_failure(pattern, str(error))
         return
     found = list(_find(name, known, embedded))
-    yield from (result for result in found if isinstance(result, Failure))
+    yield from (replace(result, model=f"{result.model}{SEPARATOR}{text}") for result in found if isinstance(result, Failure))
     models = {result.name: result for result in found if isinstance(result, ModelRef) and not split_variant(result.name)[1]}
     if is_wildcard(name):
         variants = _with_variants(models, [variant])

@@ -9,13 +9,13 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from itm.core.errors import ModelError, ParamsError, did_you_mean
 from itm.core.types import ModelRef, Preprocessing
-from itm.core.variants import SEPARATOR, Variant, check_variants, split_variant
+from itm.core.variants import SEPARATOR, Variant, as_list, split_variant
 from itm.core.yaml_records import parse, read_yaml
 from itm.zoo.names import WEIGHT_FILES, is_wildcard, without_source
 from itm.zoo.units import Crop, InputSize, Mean, Std, check_channels
@@ -50,7 +50,7 @@ class Entry(BaseModel):
     crop: Crop | None = None
     interpolation: Interpolation | None = None
     # further candidates
-    variants: tuple[str, ...] = ()
+    variants: Annotated[tuple[Any, ...], BeforeValidator(as_list)] = ()  # an invalid one does not affect the others
     # shown in a ranking
     family: str = ""
     pretraining: str = ""
@@ -63,11 +63,6 @@ class Entry(BaseModel):
                 f"is {values!r}, but must be keys and values, such as {{architecture: resnet18, pretrained: true}}"
             )
         return values
-
-    @field_validator("variants")
-    @classmethod
-    def _check_variants(cls, variants: tuple[str, ...]) -> tuple[str, ...]:
-        return check_variants(variants)
 
     @model_validator(mode="after")
     def _check_channels(self) -> Self:
@@ -126,8 +121,12 @@ def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
         else:
             name = model.name
             zoo.models.setdefault(name, model)
-            for variant in (Variant.parse(text).of(model) for text in entry.variants):
-                zoo.models.setdefault(variant.name, variant)
+            for text in entry.variants:
+                try:
+                    variant = Variant.parse(str(text)).of(model)
+                    zoo.models.setdefault(variant.name, variant)
+                except ModelError as error:
+                    zoo.invalid[f"{name}{SEPARATOR}{text}"] = f"{where}: variants: {error}"
         if name in positions:
             zoo.invalid[name] = f"{path}: {positions[name]} and {position} are both named {name!r}; give each its own `name`."
         positions.setdefault(name, position)

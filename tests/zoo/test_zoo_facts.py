@@ -177,7 +177,7 @@ def test_listing_builds_one_model_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
         built[model.name] = model
         return build_on_meta(model)
 
-    monkeypatch.setattr("itm.zoo.facts.build_on_meta", build_and_count)
+    monkeypatch.setattr("itm.zoo.listing.build_on_meta", build_and_count)
     listed = list_models("*", None)
     names = timm.list_models(pretrained=True)
     assert [next(listed)[0], next(listed)[0]] == names[:2]

@@ -9,13 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
-from itm.core.errors import ModelError
+from itm.core.errors import ModelError, ParamsError
+from itm.core.params import Params
 from itm.core.sections import ZooParams
-from itm.core.types import ModelRef
+from itm.core.types import Facts, ModelRef
 from itm.core.variants import Variant
+from itm.core.yaml_records import parse
 from itm.zoo import load
 from itm.zoo.construct import build_on_meta
 from itm.zoo.facts import create_transform, facts, preprocessing
+from itm.zoo.listing import list_models
 from itm.zoo.recipe import recipe
 from itm.zoo.resolve import resolve
 from itm.zoo.variant_module import tokens_after
@@ -46,7 +49,9 @@ def test_a_variant_has_one_name_however_it_is_written(text: str, expected: Varia
     assert Variant.parse(str(expected)) == expected
 
 
-@pytest.mark.parametrize("text", ["", "maen", "block0", "0", "-4", "mean@token", "288@96", "mean@", "12.5", "1e3"])
+@pytest.mark.parametrize(
+    "text", ["", "maen", "block0", "0", "-4", "4097", "96x99999", "mean@token", "288@96", "mean@", "12.5", "1e3"]
+)
 def test_what_is_no_variant_is_an_error(text: str) -> None:
     with pytest.raises(ModelError):
         Variant.parse(text)
@@ -156,10 +161,11 @@ def test_variants_follow_each_model_that_has_them(write_zoo: Callable[..., Path]
         models, failures = resolve(ZooParams(file=zoo, variants=("token", "mean", "160", "128")))
     names = ["test_resnet.own", "test_resnet.own@128", "vit", "vit@mean", "vit@128"]
     assert ([model.name for model in models], failures) == (names, [])
+    no_tokens = "test_resnet.own@token: the model has no tokens to choose from; its pooling is part of it."
     assert caplog.messages == [
-        "@token is left out for 2 models: there is none, or it is the model itself",
+        f"no model has the variant @token. {no_tokens}",
         "@mean is left out for 1 model: there is none, or it is the model itself",
-        "@160 is left out for 2 models: there is none, or it is the model itself",
+        "no model has the variant @160. test_resnet.own@160: is the plain model, whose images have so many pixels.",
     ]
 
 
@@ -169,15 +175,45 @@ def test_names_and_wildcards_can_have_a_variant(write_zoo: Callable[..., Path]) 
         ZooParams(file=zoo, models=("test_*@mean", "test_resnet.own@mean", "nothing@mean", "test_*@near"))
     )
     assert [model.name for model in models] == ["test_vit.own@mean", "test_resnet.own@mean"]  # a name asks for this one
-    assert [failure.model for failure in failures] == ["nothing", "test_*@near"]
+    assert [failure.model for failure in failures] == ["nothing@mean", "test_*@near"]
 
 
 def test_an_entry_of_a_zoo_file_names_its_variants(write_zoo: Callable[..., Path]) -> None:
-    zoo = write_zoo(entry("test_vit", variants=["mean", "192@token+mean"]), entry("test_resnet", variants=["maen"]))
+    zoo = write_zoo(entry("test_vit", variants=["mean", 192, "192@token+mean"]), entry("test_resnet", variants="block2"))
     models, failures = resolve(ZooParams(file=zoo))
-    assert [model.name for model in models] == ["test_vit.own", "test_vit.own@mean", "test_vit.own@192@token+mean"]
-    (failure,) = failures
-    assert "variants: 'maen' is not a variant of a model" in failure.reason
+    names = [f"test_vit.own{variant}" for variant in ("", "@mean", "@192", "@192@token+mean")]
+    assert ([model.name for model in models], failures) == ([*names, "test_resnet.own", "test_resnet.own@block2"], [])
+
+
+def test_an_invalid_variant_of_an_entry_fails_alone(write_zoo: Callable[..., Path]) -> None:
+    zoo = write_zoo(entry("test_vit", variants=["maen", "mean", True]))
+    models, failures = resolve(ZooParams(file=zoo))
+    assert [model.name for model in models] == ["test_vit.own", "test_vit.own@mean"]
+    assert [failure.model for failure in failures] == ["test_vit.own@maen", "test_vit.own@True"]
+    assert "models[0]: variants: 'maen' is not a variant of a model" in failures[0].reason
+
+
+def test_variants_of_the_parameters_can_be_numbers_or_one_word() -> None:
+    assert parse({"zoo": {"variants": [96, "mean"]}}, Params, "test").zoo.variants == ("96", "mean")
+    assert parse({"zoo": {"variants": "mean"}}, Params, "test").zoo.variants == ("mean",)
+    with pytest.raises(ParamsError, match=r"zoo.variants.1: 'maen' is not a variant"):
+        parse({"zoo": {"variants": ["mean", "maen"]}}, Params, "test")
+
+
+def test_a_variant_without_a_model_has_a_reason(write_zoo: Callable[..., Path]) -> None:
+    (failure,) = resolve(ZooParams(file=write_zoo(entry("test_vit")), models=("@mean",)))[1]
+    assert failure.reason == "there is no model before '@'; write MODEL@mean."
+
+
+def test_models_are_listed_with_the_cost_of_a_variant(write_zoo: Callable[..., Path]) -> None:
+    zoo = write_zoo(entry("test_vit"), entry("test_resnet"))
+    plain, smaller = (dict(list_models(f"test_*.own{variant}", zoo)) for variant in ("", "@block2"))
+    assert [*smaller] == ["test_vit.own@block2", "test_resnet.own@block2"]
+    for name, known in smaller.items():
+        before = plain[name.partition("@")[0]]
+        assert isinstance(known, Facts)
+        assert isinstance(before, Facts)
+        assert known.parameters < before.parameters
 
 
 def test_a_wildcard_finds_variants_also_where_a_zoo_file_names_one_of_them(write_zoo: Callable[..., Path]) -> None:
