@@ -157,5 +157,5 @@ def test_listing_builds_each_model_once(monkeypatch: pytest.MonkeyPatch) -> None
         built.append(model.name)
         return build_on_meta(model)
 
-    monkeypatch.setattr("itm.zoo.facts.build_on_meta", build_and_count)
+    monkeypatch.setattr("itm.zoo.listing.build_on_meta", build_and_count)
     assert [name for name, _ in list_models("test_vit*", None)] == built
