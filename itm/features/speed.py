@@ -92,12 +92,13 @@ class Speedometer:
 
     def _record(self, model: ModelRef) -> tuple[Path, str]:
         own = {name: value for name, value in definition(model).items() if name not in ("weights_key", "pooling")}
-        packages = package_versions(("timm", "torch"))
+        architecture = (model.architecture or "").partition(".")[0]  # a tag of timm only names weights
+        own["architecture"], packages = architecture, package_versions(("timm", "torch"))
         facts = {"speed": SPEED, "model": own, "input_size": Extractor(model).preprocessing["input_size"], "packages": packages}
         facts |= {"device": self.device, "precision": self.precision, "finetune_batch": self.finetune_batch}
         facts |= {"finetune_precision": self.finetune_precision}
         key = content_key(facts)
-        return self.store.speed(model.architecture or Path(model.factory or "").name, key), key
+        return self.store.speed(architecture or Path(model.factory or "").name, key), key
 
     def _measured(self, name: str, module: nn.Module, size: tuple[int, ...]) -> Speed:
         module.to(device=self.target, memory_format=torch.channels_last)  # type: ignore[call-overload]

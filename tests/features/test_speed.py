@@ -37,7 +37,8 @@ def test_what_was_measured_is_kept(speedometer: Speedometer, embedded: Embedded)
 def test_speed_belongs_to_architecture_pixels_and_device(speedometer: Speedometer, embedded: Embedded) -> None:
     model = embedded("test_vit.drawn_long")
     speedometer.measure(model)
-    others = [replace(model, name="other", checkpoint=None, weights_key="ema"), Variant.parse("mean").of(model)]
+    others = [replace(model, name="other", weights_key="ema"), Variant.parse("mean").of(model)]
+    others += [replace(model, name="tagged", architecture="test_vit.r160_in1k")]
     assert all(map(speedometer.stored, others))
     assert not any(map(speedometer.stored, (Variant.parse(text).of(model) for text in ("64", "block2"))))
     for changed in ({"precision": "bf16"}, {"finetune_precision": "bf16"}, {"finetune_batch": 16}):
