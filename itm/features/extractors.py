@@ -117,15 +117,20 @@ def forward_passes(extractors: Iterable[Extractor]) -> tuple[list[ForwardPass], 
             errors |= dict.fromkeys((extractor.model.name for extractor in own), error)
             continue
         if plain is None or not has_tokens(plain):
-            passes += _alone(own, errors)
+            passes += _alone(own, plain, errors)
         elif shared := [extractor for extractor in own if _share(extractor, plain, errors)]:
             passes.append(ForwardPass(shared, plain))
     return passes, errors
 
 
-def _alone(extractors: Iterable[Extractor], errors: dict[str, Exception]) -> Iterable[ForwardPass]:
+def _alone(
+    extractors: Iterable[Extractor], plain: torch.nn.Module | None, errors: dict[str, Exception]
+) -> Iterable[ForwardPass]:
+    """Yield one pass per model. `plain` is the plain model, if it is built already."""
     for extractor in extractors:
         try:
+            if plain is not None and _is_plain(extractor.model):
+                extractor.module = plain
             yield ForwardPass([extractor])
         except Exception as error:  # custom code can raise anything
             errors[extractor.model.name] = error
@@ -139,6 +144,9 @@ def _share(extractor: Extractor, plain: torch.nn.Module, errors: dict[str, Excep
     except ModelError as error:
         errors[model.name] = error
         return False
-    is_plain = model.block is None and model.pooling is None
-    extractor.module = plain if is_plain else Pooled(plain, model.pooling)
+    extractor.module = plain if _is_plain(model) else Pooled(plain, model.pooling)
     return True
+
+
+def _is_plain(model: ModelRef) -> bool:
+    return model.block is None and model.pooling is None

@@ -20,6 +20,7 @@ from itm.core.progress import progress_bar
 from itm.core.secrets import error_message
 from itm.core.sections import ExtractParams
 from itm.core.text import pluralize
+from itm.features.allocations import peak_memory
 from itm.features.devices import THREADS, exact_convolutions, precision_on
 from itm.features.extractors import ForwardPass
 from itm.features.image_reader import ImageReader
@@ -55,9 +56,9 @@ def _batch_that_fits(one: ForwardPass, target: torch.device) -> int:
         one(images)  # libraries take memory of their own the first time
         torch.cuda.synchronize(target)
         before = torch.cuda.memory_allocated(target)
-        torch.cuda.reset_peak_memory_stats(target)
-        one(images)
-        needed = max(1, (torch.cuda.max_memory_allocated(target) - before) // PROBE)
+        with peak_memory(target, ()) as peak:
+            one(images)
+            needed = max(1, (peak() - before) // PROBE)
     except Exception as error:  # custom code can raise anything
         log.debug("the memory of a forward pass is unknown: %s", error)
         return OTHER_BATCH

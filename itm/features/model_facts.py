@@ -3,8 +3,6 @@
 import logging
 from dataclasses import asdict
 
-from pydantic import TypeAdapter, ValidationError
-
 from itm.core.errors import StoreError
 from itm.core.keys import content_key
 from itm.core.types import Facts
@@ -35,11 +33,8 @@ def stored_facts(extractor: Extractor, store: Store) -> Facts:
         named | {"model": definition(model), "preprocessing": extractor.preprocessing, "packages": package_versions()}
     )
     path = store.facts(model.name, key)
-    if kept := RECORDS.get(path, key):
-        try:
-            return TypeAdapter(Facts).validate_python(kept)
-        except ValidationError:
-            log.warning("%s: is from another version. It is measured again.", path)
+    if kept := RECORDS.get_as(Facts, path, key):
+        return kept
     found = zoo_facts.facts(model, build_on_meta(model), extractor.preprocessing)
     try:
         RECORDS.put(path, key, asdict(found))

@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from itm.core.errors import ModelError, StoreError, is_out_of_memory
@@ -59,13 +58,7 @@ class Speedometer:
 
     def stored(self, model: ModelRef) -> Speed | None:
         """Return what was measured before, or None."""
-        path, key = self._record(model)
-        if kept := RECORDS.get(path, key):
-            try:
-                return TypeAdapter(Speed).validate_python(kept)
-            except ValidationError:
-                log.warning("%s: is from another version. It is measured again.", path)
-        return None
+        return RECORDS.get_as(Speed, *self._record(model))
 
     def measure(self, model: ModelRef) -> Speed:
         """Measure a model with random weights, and keep the result.

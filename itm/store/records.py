@@ -7,7 +7,9 @@ A file that is damaged, or holds the record of another key or version, counts as
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from itm.core.errors import StoreError, cause
 from itm.core.keys import content_key
@@ -16,6 +18,8 @@ from itm.store.layout import Store
 from itm.store.mirror import fetch, publish
 
 log = logging.getLogger(__name__)
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ class RecordStore:
         except (KeyError, TypeError, ValueError) as error:
             log.warning("%s: is damaged (%s). It counts as missing.", path, cause(error))
         return None
+
+    def get_as(self, kind: type[Kind], path: Path, key: str) -> Kind | None:
+        """Return the record of `key` as a dataclass, or None where there is none or it is from another version."""
+        if (payload := self.get(path, key)) is None:
+            return None
+        try:
+            return TypeAdapter(kind).validate_python(payload)
+        except ValidationError:
+            log.warning("%s: is from another version. It counts as missing.", path)
+            return None
 
     def put(self, path: Path, key: str, payload: Any) -> None:
         record = {"version": self.version, "key": key, "payload": payload}

@@ -18,22 +18,21 @@ def existing_variants(models: Collection[ModelRef], variants: Sequence[Variant])
 
     A variant of a variant is left out. What is left out is logged with the reasons.
     """
-    found: dict[str, list[ModelRef]] = {}
+    found: dict[str, list[ModelRef]] = {model.name: [] for model in models}
     missing: dict[Variant, list[str]] = {}
-    for model in models:
-        found[model.name] = []
-        if split_variant(model.name)[1]:
-            continue
+    plain = [model for model in models if not split_variant(model.name)[1]]
+    for model in plain:
         for variant in variants:
+            candidate = variant.of(model)
             try:
-                _check(variant.of(model), model)
+                _check(candidate, model)
             except ModelError as error:
                 log.debug("%s", error)
                 missing.setdefault(variant, []).append(str(error))
             else:
-                found[model.name].append(variant.of(model))
+                found[model.name].append(candidate)
     for variant, reasons in missing.items():
-        if any(variant.of(model).name == one.name for model in models for one in found[model.name]):
+        if len(reasons) < len(plain):
             times = pluralize(len(reasons), "model")
             log.info("@%s is left out for %s: there is none, or it is the model itself", variant, times)
         else:

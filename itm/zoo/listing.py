@@ -30,7 +30,8 @@ def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) 
     variant = Variant.parse(text) if text else None
     known = Zoo() if zoo_file is None else read_zoo_file(zoo_file, code)
     invalid = known.unnamed | known.invalid
-    own = matches(pattern, [*known.models, *invalid])
+    names = [name for name in (*known.models, *invalid) if not (variant and split_variant(name)[1])]
+    own = matches(pattern, names)
     for name in own:
         yield _described(name, zoo_failure(name, invalid[name]) if name in invalid else known.models[name], variant)
     try:

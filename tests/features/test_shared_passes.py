@@ -51,7 +51,7 @@ def numbers(models: list[ModelRef], data: DataRef, store: Store, workers: int = 
     return [found[model.name, data.name] for model in models]
 
 
-def same_as_alone(found: list[Features], models: list[ModelRef], data: DataRef, store: Store) -> None:
+def assert_same_as_alone(found: list[Features], models: list[ModelRef], data: DataRef, store: Store) -> None:
     """Check features against those that each model computes alone."""
     for model, features in zip(models, found, strict=True):
         before = embeddings(features)
@@ -75,14 +75,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_variants_computed_together_are_those_computed_alone(embedded: Embedded, shapes: DataRef, store: Store) -> None:
     models = variants(embedded("test_vit.drawn_long"), "mean", "token+mean", "block2", "block2@mean")
-    same_as_alone(together(models, shapes, store), models, shapes, store)
+    assert_same_as_alone(together(models, shapes, store), models, shapes, store)
 
 
 def test_variants_of_a_convolutional_network_are_those_computed_alone(
     embedded: Embedded, shapes: DataRef, store: Store
 ) -> None:
     models = variants(embedded("test_resnet.drawn_long"), "block3")
-    same_as_alone(together(models, shapes, store), models, shapes, store)
+    assert_same_as_alone(together(models, shapes, store), models, shapes, store)
 
 
 def test_tokens_are_computed_once_for_all_variants(embedded: Embedded) -> None:
@@ -119,14 +119,14 @@ def test_without_a_cache_each_image_is_decoded_once_for_all_models(
     models = [embedded("test_resnet.drawn_long"), embedded("test_byobnet.shapes"), embedded("test_resnet.drawn_short")]
     found = together(models, shapes, store, decoded="off")
     assert len(opened) == len(set(opened)) == found[0].rows
-    same_as_alone(found, models, shapes, store)
+    assert_same_as_alone(found, models, shapes, store)
 
 
 def test_models_with_other_means_share_a_pass(embedded: Embedded, shapes: DataRef, store: Store) -> None:
     plain = embedded("test_resnet.drawn_long")
     models = [plain, replace(plain, name="dark", preprocessing=replace(plain.preprocessing, mean=(0.1, 0.2, 0.3)))]
     assert len(set(numbers(models, shapes, store, decoded="off"))) == 1
-    same_as_alone(together(models, shapes, store, decoded="off"), models, shapes, store)
+    assert_same_as_alone(together(models, shapes, store, decoded="off"), models, shapes, store)
 
 
 def test_models_share_a_pass_only_where_decoded_images_cannot_be_kept(

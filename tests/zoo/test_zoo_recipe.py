@@ -23,7 +23,7 @@ def variant(model: ModelRef, text: str) -> ModelRef:
 
 @pytest.mark.parametrize("text", ["mean", "token+mean", "block2", "block2@mean", "192", "192@token+mean"])
 def test_the_recipe_builds_the_variant_of_a_transformer(saved: Saved, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    follow_recipe(variant(saved("test_vit")[0], text), monkeypatch)
+    assert_recipe_builds(variant(saved("test_vit")[0], text), monkeypatch)
 
 
 @pytest.mark.parametrize("text", ["", "block2", "96"])
@@ -31,11 +31,11 @@ def test_the_recipe_builds_the_variant_of_a_convolutional_network(
     saved: Saved, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, _ = saved("test_resnet")
-    follow_recipe(variant(model, text) if text else model, monkeypatch)
+    assert_recipe_builds(variant(model, text) if text else model, monkeypatch)
 
 
 def test_the_recipe_of_grey_images(grey_rectangles: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
-    follow_recipe(grey_rectangles, monkeypatch)
+    assert_recipe_builds(grey_rectangles, monkeypatch)
 
 
 def test_there_is_no_recipe_where_timm_would_take_other_weights(saved: Saved) -> None:
@@ -46,10 +46,10 @@ def test_there_is_no_recipe_where_timm_would_take_other_weights(saved: Saved) ->
 def test_the_recipe_builds_an_embedded_model(
     embedded: Callable[[str], ModelRef], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    follow_recipe(embedded(name), monkeypatch)
+    assert_recipe_builds(embedded(name), monkeypatch)
 
 
-def follow_recipe(model: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+def assert_recipe_builds(model: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the code of the recipe next to the weights, and compare its embeddings and images with those of itm."""
     assert model.checkpoint
     monkeypatch.chdir(model.checkpoint.parent)
