@@ -3,15 +3,16 @@
 import hashlib
 import os
 import warnings
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
+from itm.core.parallel import map_ahead
 from itm.data.image_hashes import ImageHashes
 from itm.data.pixels import Open, read_picture
 from itm.data.problems import UnusableImageError
@@ -38,20 +39,7 @@ def check_images(rows: Sequence[Row], open_image: Open, known: Sizes, hashes: Im
         def check(batch: Sequence[Row]) -> list[Row]:
             return [_check(row, open_image, known, hashes) for row in batch]
 
-        return [row for batch in _map(pool, check, batches, 4 * workers) for row in batch]
-
-
-def _map(
-    pool: ThreadPoolExecutor, check: Callable[[Sequence[Row]], list[Row]], batches: Iterable[Sequence[Row]], ahead: int
-) -> Iterator[list[Row]]:
-    """Yield the checked batches in order. At most `ahead` are submitted: a future takes more memory than a row."""
-    waiting: deque[Future[list[Row]]] = deque()
-    for batch in batches:
-        waiting.append(pool.submit(check, batch))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+        return [row for batch in map_ahead(pool, check, batches, 4 * workers) for row in batch]
 
 
 def _check(row: Row, open_image: Open, known: Sizes, hashes: ImageHashes) -> Row:

@@ -4,9 +4,8 @@ Threads need no shared memory, no file descriptors and no second import of torch
 and resizing release the lock of the interpreter.
 """
 
-from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from PIL import Image
 
 from itm.core.errors import DataError, cause
+from itm.core.parallel import map_ahead
 from itm.data.pixels import Open, open_verified
 from itm.zoo import facts as zoo_facts
 
@@ -45,15 +45,9 @@ def decode(
         for path, id_ in images:
             yield one(path, id_)
         return
-    waiting: deque[Future[list[Tensor | None]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
-        for path, id_ in images:
-            waiting.append(pool.submit(one, path, id_))
-            if len(waiting) >= max(ahead, workers):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from map_ahead(pool, lambda image: one(*image), images, max(ahead, workers))
     finally:
         pool.shutdown(cancel_futures=True)
 
