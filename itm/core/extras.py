@@ -10,6 +10,10 @@ EXTRAS = {
     "dask": ("distributed", "prefect_dask"),
     "postgres": ("psycopg2",),
     "s3": ("s3fs",),
+    "hf": ("datasets",),
+    "transformers": ("transformers",),
+    "open-clip": ("open_clip",),
+    "onnx": ("onnx", "onnxscript"),
 }
 
 
