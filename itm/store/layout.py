@@ -83,6 +83,11 @@ class Store:
         """Return the folder of images that the library generates or unpacks."""
         return self.results / "raw" / file_name(name)
 
+    @property
+    def unpacked(self) -> Path:
+        """Return the folder of tar files with images that cannot be read where they are."""
+        return self.root / "unpacked"  # not in `cache`, which `dvc exp run` copies
+
     def index(self, data: str) -> Path:
         return self.results / "indexes" / f"{file_name(data)}.parquet"
 

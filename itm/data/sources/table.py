@@ -1,7 +1,7 @@
 """The sources `csv:PATH` and `parquet:PATH`: an index of images with a target and, optionally, a split and a group."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -67,8 +67,12 @@ class _Table(Source):
         return {path.as_posix(): path.stat().st_mtime for path in paths if is_file(path)}
 
     @property
-    def list_file(self) -> str:
-        return self.file.as_posix()
+    def local_place(self) -> Path:
+        return self.file
+
+    @property
+    def list_files(self) -> Collection[str]:
+        return (self.file.as_posix(),)
 
     def likely_cause(self, row: Row) -> str:
         if row.rejection == "outside the folder":
