@@ -180,8 +180,11 @@ def describe_changes(source: str, sampled: bool, store: Store) -> str:
         index = store.index(found.name)
         if times is None or not index.exists():
             return ""
-        known = pl.read_parquet(index, columns=["path", "id", "rejection"])
         written = index.stat().st_mtime
+        if not found.source.has_images:
+            newer = sum(time > written for time in times.values())
+            return f"{pluralize(newer, 'file')} newer than its index; the next refresh reads it again" if newer else ""
+        known = pl.read_parquet(index, columns=["path", "id", "rejection"])
         names = _describe_names(read_facts(index), found.source.list(store)) if sampled else ""
     except (ItmError, OSError, pl.exceptions.PolarsError) as error:
         return f"its files cannot be listed: {error}"

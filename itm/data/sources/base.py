@@ -22,6 +22,7 @@ class Source(ABC):
     scheme: ClassVar[str]
     usage: ClassVar[str]
     options: ClassVar[Mapping[str, type[OptionValue]]] = {}  # the type of each option, by name
+    has_images: ClassVar[bool] = True  # otherwise `list` returns complete rows, and nothing is opened
 
     @classmethod
     @abstractmethod
