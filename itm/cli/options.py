@@ -22,7 +22,13 @@ Data = Annotated[
         "Default: from params.yaml."
     ),
 ]
-Zoo = Annotated[Path | None, typer.Option(help="Zoo file. Default: from params.yaml.")]
+Zoo = Annotated[
+    str | None,
+    typer.Option(
+        help="Zoo of the package (tiny, edge, base, foundation, all-permissive), zoo file, or names such as 'timm:resnet*'. "
+        "Default: from params.yaml."
+    ),
+]
 Code = Annotated[list[Path] | None, typer.Option(help="File or folder with allowed zoo factories. Can be repeated.")]
 Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Name or wildcard. Can be repeated.")]
 Variants = Annotated[
@@ -91,7 +97,7 @@ def only_with_confirm(confirm: int | None, **values: float | None) -> None:
 def read_params(
     sources: list[str] | None,
     params: Path | None,
-    zoo: Path | None = None,
+    zoo: str | Path | None = None,
     models: list[str] | None = None,
     code: list[Path] | None = None,
     variants: list[str] | None = None,
@@ -109,9 +115,8 @@ def read_params(
 
     before = find_params(params)
     sections["data"] = sections.get("data", {}) | {"sets": tuple(sources) if sources else None}
-    if zoo or models:
-        sections["zoo"] = {"file": zoo, "models": tuple(models) if models else ("*",)}
-    sections["zoo"] = sections.get("zoo", {}) | {"code": (*before.zoo.code, *code) if code else None}
+    sections["zoo"] = _chosen_zoo(zoo, models)
+    sections["zoo"] |= {"code": (*before.zoo.code, *code) if code else None}
     sections["zoo"]["variants"] = tuple(part.strip() for text in variants for part in text.split(",")) if variants else None
     for source in sources or ():
         parse_source(source)  # an error in it is found before anything heavy is imported
@@ -120,6 +125,28 @@ def read_params(
         chosen = with_overrides(chosen, track={"recommend": False})
     log_to_terminal()
     return chosen, Store(chosen.store, trial_name(before, chosen), chosen.shared)
+
+
+def _chosen_zoo(zoo: str | Path | None, models: list[str] | None) -> dict[str, Any]:
+    """Return what `--zoo` and `--model` change in the parameters. `--model` names models of a zoo file, and then of timm."""
+    from itm.zoo.choice import parse_zoo
+
+    if not zoo:
+        return {"models": tuple(models)} if models else {}
+    choice = parse_zoo(zoo)
+    if choice.file is None and models:
+        raise ParamsError(f"--zoo {zoo} names models, and so does --model; name all of them by --model.")
+    return {"file": choice.file, "models": tuple(models) if models else choice.models}
+
+
+def zoo_file(zoo: str | Path | None) -> Path | None:
+    """Return the zoo file of a command that names its models in another way."""
+    from itm.zoo.choice import parse_zoo
+
+    file = parse_zoo(zoo).file if zoo else None
+    if zoo and file is None:
+        raise ParamsError(f"--zoo {zoo} names models; give a zoo file or a zoo of the package.")
+    return file
 
 
 def _option(key: str) -> str:

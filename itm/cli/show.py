@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itm.cli.options import Code, ParamsFile, Zoo, report_errors
+from itm.cli.options import Code, ParamsFile, Zoo, report_errors, zoo_file
 
 if TYPE_CHECKING:
     from itm.core.types import Facts, Failure
@@ -20,10 +20,12 @@ def models(
     with report_errors():
         from itm.core.params import find_params
         from itm.zoo.listing import list_models
-        from itm.zoo.zoo_file import embedded_zoo_file
+        from itm.zoo.packaged import embedded_zoo_file
 
         chosen = find_params(params).zoo
-        for name, facts in list_models(pattern, zoo or chosen.file or embedded_zoo_file(), (*chosen.code, *(code or ()))):
+        for name, facts in list_models(
+            pattern, zoo_file(zoo) or chosen.file or embedded_zoo_file(), (*chosen.code, *(code or ()))
+        ):
             typer.echo(f"{name}: {_describe(facts)}")
 
 
@@ -69,7 +71,7 @@ def doctor(zoo: Zoo = None, code: Code = None, params: ParamsFile = None) -> Non
         from itm.run.doctor import examine
 
         chosen = find_params(params)
-        chosen = with_overrides(chosen, zoo={"file": zoo, "models": ("*",)}) if zoo else chosen
+        chosen = with_overrides(chosen, zoo={"file": zoo_file(zoo), "models": ("*",)}) if zoo else chosen
         findings = list(examine(with_overrides(chosen, zoo={"code": (*chosen.zoo.code, *(code or ()))})))
     for finding in findings:
         colour = "red" if not finding.good else "yellow" if finding.note else None

@@ -25,7 +25,7 @@ from itm.store.hash_cache import SETTLED, FileState, file_state
 from itm.store.layout import Store
 from itm.store.ranking_file import is_stored, page_path
 from itm.store.records import RecordStore
-from itm.zoo.zoo_file import embedded_zoo_file
+from itm.zoo.packaged import embedded_zoo_file, zoo_path
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def _code(params: Params) -> Iterator[Path]:
             yield from (path for path in files if path.suffix != ".pyc")
     yield embedded_zoo_file()
     if params.zoo.file:
-        yield params.zoo.file
+        yield zoo_path(params.zoo.file)
     for place in params.zoo.code:
         yield from sorted(place.rglob("*.py")) if place.is_dir() else [place]
     yield from (path for path in map(Path, VERSIONING) if path.exists())

@@ -9,7 +9,8 @@ from itm.core.sections import ZooParams
 from itm.core.types import Failure, ModelRef
 from itm.core.variants import SEPARATOR, Variant, split_variant
 from itm.zoo.names import check_is_name, is_wildcard, suggestion
-from itm.zoo.zoo_file import Zoo, embedded_zoo_file, read_zoo_file
+from itm.zoo.packaged import embedded_zoo_file
+from itm.zoo.zoo_file import Zoo, read_zoo_file
 
 
 def resolve(zoo: ZooParams) -> tuple[list[ModelRef], list[Failure]]:

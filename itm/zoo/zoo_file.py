@@ -18,14 +18,13 @@ from itm.core.types import ModelRef, Preprocessing
 from itm.core.variants import SEPARATOR, Variant, as_list, split_variant
 from itm.core.yaml_records import parse, read_yaml
 from itm.zoo.names import WEIGHT_FILES, is_wildcard, without_source
+from itm.zoo.packaged import zoo_path
 from itm.zoo.units import Crop, InputSize, Mean, Std, check_channels
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
 log = logging.getLogger(__name__)
 
 RESERVED = {"cache_dir", "checkpoint_path", "model_name", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"}
-PACKAGED = Path(__file__).parent / "embedded" / "zoo.yaml"
-IN_CHECKOUT = Path(__file__).parents[2] / "data" / "zoo" / "zoo.yaml"
 
 
 class Entry(BaseModel):
@@ -54,6 +53,7 @@ class Entry(BaseModel):
     # shown in a ranking
     family: str = ""
     pretraining: str = ""
+    reason: str = ""  # why the model is in the zoo, for readers of the file
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +75,8 @@ class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: tuple[Any, ...]
+    about: str = ""  # for readers of the file
+    date: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -95,13 +97,12 @@ class Zoo:
     unnamed: dict[str, str] = field(default_factory=dict)  # by position in the file, such as "models[0]"
 
 
-def embedded_zoo_file() -> Path:
-    """Return the zoo file of small checkpoints in the package, for a ranking without downloads."""
-    return PACKAGED if PACKAGED.is_file() else IN_CHECKOUT
-
-
 def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
-    """Read a zoo file without executing code. Factories must be in the files or folders `code`."""
+    """Read a zoo file, or the zoo of the package of this name, without executing code.
+
+    Factories must be in the files or folders `code`.
+    """
+    path = zoo_path(path)
     _check_is_zoo_file(path)
     entries, allowed = read_yaml(path, _File).models, [trusted.expanduser().resolve() for trusted in code]
     zoo, positions = Zoo(), dict[str, str]()

@@ -1,0 +1,50 @@
+"""What the text of `--zoo`, or of `zoo` in Python, means: a zoo of the package, a zoo file, or names of models."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from itm.core.errors import ParamsError, did_you_mean
+from itm.zoo.packaged import packaged_zoos
+
+ZOO_FILES = (".yaml", ".yml", ".json")
+NAME = re.compile(r"[\d_*?\[:/]")  # what the name of a model has, and the name of a zoo has not
+
+
+@dataclass(frozen=True)
+class ZooChoice:
+    """Values of the section `zoo` of the parameters: a zoo file or the name of a zoo of the package, and names of models."""
+
+    file: Path | None = None
+    models: tuple[str, ...] = ("*",)
+
+
+def parse_zoo(text: str | Path) -> ZooChoice:
+    """Return the models that a text means.
+
+    A name of the package such as ``edge`` wins over a file of this name, and an existing file over names of models. Names and
+    wildcards such as ``timm:resnet*`` are separated by commas.
+
+    Raises
+    ------
+    ParamsError
+        If it can be none of these.
+
+    >>> parse_zoo("timm:resnet*, vit_small*").models
+    ('timm:resnet*', 'vit_small*')
+    >>> parse_zoo("zoo.yaml").file
+    PosixPath('zoo.yaml')
+    """
+    text = str(text).strip()
+    zoos = packaged_zoos()
+    path = Path(text)
+    if text in zoos or path.suffix.lower() in ZOO_FILES or text.startswith((".", "/", "~")) or (text and path.exists()):
+        is_other_file = text not in zoos and str(path) in zoos  # such as ./edge
+        return ZooChoice(file=path.absolute() if is_other_file else path.expanduser())
+    models = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not models or not all(map(NAME.search, models)):
+        raise ParamsError(
+            f"there is no zoo or zoo file {text!r}{did_you_mean(text, zoos)} The zoos of the package are {', '.join(zoos)}. "
+            "A model is named by --model, or as timm:NAME."
+        )
+    return ZooChoice(models=models)
