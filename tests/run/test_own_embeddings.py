@@ -8,7 +8,7 @@ import pytest
 from itm.core.errors import DataError, ParamsError
 from itm.core.params import Params
 from itm.core.rankings import DataRanking
-from itm.finetune.pairs import request
+from itm.finetuning.pairs import request
 from itm.run import pipeline
 from itm.run.check import check_request
 from itm.store.layout import Store

@@ -11,11 +11,11 @@ from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.core.text import join_names
 from itm.core.types import Outcome
-from itm.finetune.confirm import confirm, pairs_of_first, params_of_first
-from itm.finetune.estimate import log_estimate
-from itm.finetune.runs import cached_runs, finetune
-from itm.finetune.steps import Deadline
-from itm.finetune.table import line, log_below_head, write_runs
+from itm.finetuning.confirm import confirm, pairs_of_first, params_of_first
+from itm.finetuning.estimate import log_estimate
+from itm.finetuning.runs import cached_runs, finetune
+from itm.finetuning.steps import Deadline
+from itm.finetuning.table import line, log_below_head, write_runs
 from itm.report.page import write_page
 from itm.run.check import has_own_embeddings
 from itm.run.engine import execute
