@@ -27,9 +27,9 @@ from itm.core.sections import DataParams, FinetuneParams
 from itm.data.index import read_index
 from itm.data.ingest import ingest
 from itm.features.devices import device, leased
-from itm.finetune.head import train_head
-from itm.finetune.images import read_images
-from itm.finetune.training import Training
+from itm.finetuning.head import train_head
+from itm.finetuning.images import read_images
+from itm.finetuning.training import Training
 from itm.run.engine import execute
 from itm.run.executors import executor
 from itm.run.plan import plan

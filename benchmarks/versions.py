@@ -9,8 +9,8 @@ from itm.benchmark.results import EVALUATION
 from itm.data.ingest import INGEST
 from itm.data.splits import SPLITS
 from itm.features.identity import EXTRACTOR
-from itm.finetune.head import HEAD
-from itm.finetune.runs import FINETUNER
+from itm.finetuning.head import HEAD
+from itm.finetuning.runs import FINETUNER
 from itm.ranking.rank import RANKING
 from itm.report.page import REPORT
 from itm.scores import get, names

@@ -8,8 +8,8 @@ from flows.states import attempt, tracking_problem
 from itm.core.confirmations import Confirmed
 from itm.core.params import Params
 from itm.core.types import Outcome
-from itm.finetune.estimate import log_estimate
-from itm.finetune.pairs import conclude, request
+from itm.finetuning.estimate import log_estimate
+from itm.finetuning.pairs import conclude, request
 from itm.run.engine import execute
 from itm.run.executors import executor
 from itm.run.plan import plan

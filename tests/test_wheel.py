@@ -8,6 +8,10 @@ from zipfile import ZipFile
 
 import pytest
 
+from itm.data.sources.parse import parse_source
+from itm.store.layout import Store
+from tests.api.examples import examples
+
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = "torch==2.13.0"
 
@@ -70,13 +74,30 @@ def test_help_is_printed(environment):
     assert " rank " in done.stdout
 
 
-def test_the_embedded_zoo_is_ranked_without_any_file(environment):
-    done = environment.run("itm", "rank", "digits", "--max-images", "60", "--score", "knn")
+@pytest.mark.parametrize("zoo", [(), ("--zoo", "tiny")])
+def test_the_embedded_zoo_is_ranked_without_any_file(zoo, environment):
+    done = environment.run("itm", "rank", "digits", *zoo, "--max-images", "60", "--score", "knn")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "mini_resnet18.supervised" in done.stdout
-    assert "no model is named: ranking the embedded zoo" in done.stderr
+    assert ("no model is named: ranking the embedded zoo" in done.stderr) is (not zoo)
     assert "The pipeline needs prefect, mlflow, dvc; run pip install 'itm-rank[pipeline]'" in done.stderr
     assert (environment.here / "data" / "rankings").is_dir()
+
+
+def test_models_of_timm_are_listed(environment):
+    done = environment.run("itm", "models", "resnet*")
+    assert done.returncode == 0, done.stderr
+    assert "resnet50.a1_in1k" in done.stdout
+
+
+def test_the_python_example_of_the_readme_runs(environment):
+    drawn = parse_source("synthetic:shapes?images=60").source.list(Store(environment.here / "drawn"))
+    Path(drawn.rows[0].path).parents[1].rename(environment.here / "pictures")
+    (example,) = examples("README.md")
+    done = environment.run("python", "-c", example)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("For pictures, ")
+    assert (environment.here / "ranking.png").is_file()
 
 
 def test_a_refresh_names_the_extra(environment):

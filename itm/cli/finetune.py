@@ -56,8 +56,8 @@ def finetune(
         finetuned, _, problem = run_pairs(chosen, store)
         from rich.console import Console
 
-        from itm.finetune.table import means, runs_table
-        from itm.finetune.view import print_means
+        from itm.finetuning.table import means, runs_table
+        from itm.finetuning.view import print_means
 
         console = Console()
         print_means(means(runs_table(finetuned)), [pair for pair in finetuned if pair.failures], console)
@@ -73,7 +73,7 @@ def run_pairs(params: "Params", store: "Store", first: int | None = None) -> "Re
 
     Returns every pair, what was confirmed of the ranking if `first` is given, and why it was not tracked, if so.
     """
-    from itm.finetune import pairs
+    from itm.finetuning import pairs
 
     run = find_pipeline("finetune", params)
     return run(params, store, first) if run else (*pairs.run(params, store, first), "")

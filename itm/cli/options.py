@@ -108,9 +108,9 @@ def read_params(
     With other data sets, models, scores or a changed value that decides results, the ranking is a trial: it has its own name
     and folder, and does not change the recommended model. Allowed code does not affect the name.
     """
-    from itm.cli.trials import is_trial, trial_name
     from itm.core.params import find_params, with_overrides
     from itm.data.sources.parse import parse_source
+    from itm.run.trials import is_trial, trial_name
     from itm.store.layout import Store
 
     before = find_params(params)

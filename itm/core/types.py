@@ -106,7 +106,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The feature file of one (model, data) pair."""
+    """The feature file of one (model, data) pair. `facts` is None for embeddings that the user has computed."""
 
     path: Path
     key: str
@@ -116,7 +116,7 @@ class Features:
     data_hash: str
     kind: str
     rows: int
-    facts: Facts
+    facts: Facts | None
     images_per_second: float
     cached: bool
 

@@ -14,7 +14,7 @@ from itm.data.image_hashes import ImageHashes
 from itm.data.index import describe_index, known_sizes, listing_facts, previous_index, write_index
 from itm.data.pack import publish_data
 from itm.data.rows import Row
-from itm.data.sampling import sample
+from itm.data.sampling import Check, sample
 from itm.data.sources.parse import NamedSource, hidden_folder, parse_source
 from itm.data.splits import assign_splits
 from itm.data.targets import MOST_NAMES, check_targets, describe_rejected, read_targets
@@ -59,7 +59,9 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     index = store.index(found.name)
     before = previous_index(index)
     hashes = ImageHashes(store.image_hashes(found.name), found.source)
-    check = partial(check_images, open_image=found.source.open, known=known_sizes(index, before, INGEST), hashes=hashes)
+    check: Check = partial(check_images, open_image=found.source.open, known=known_sizes(index, before, INGEST), hashes=hashes)
+    if not found.source.has_images:
+        check = list
     rows = check(listing.rows) if params.max_images is None else sample(found, listing, params.max_images, params.seed, check)
     hashes.save()
     listed, has_splits = len(listing.rows), listing.has_splits

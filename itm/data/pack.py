@@ -39,12 +39,15 @@ def publish_data(data: DataRef, table: pl.DataFrame, store: Store) -> None:
     if not (folder / INDEX).exists():
         write_table(folder / INDEX, table)
     publish(store, folder / INDEX)
+    source = parse_source(data.source).source
+    if not source.has_images:
+        return
     pack = folder / PACK
     if is_shared(store, pack):
         return
     log.info("%s: sending %s to the shared place", data.name, pluralize(data.images, "image"))
     try:
-        write_atomically(pack, partial(_write_pack, table.filter(status="ok"), parse_source(data.source).source.open))
+        write_atomically(pack, partial(_write_pack, table.filter(status="ok"), source.open))
         publish(store, pack)
     finally:
         pack.unlink(missing_ok=True)

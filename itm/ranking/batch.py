@@ -1,7 +1,7 @@
 """Models of one data set that are scored together, and their samples."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from itm.core.sections import ScoreParams
 from itm.core.types import Features
@@ -25,9 +25,9 @@ def single(params: ScoreParams) -> list[str]:
 class Batch:
     """Models with their samples; scores of one model share what they compute of its rows until it is forgotten."""
 
-    def __init__(self, models: Sequence[Features], params: ScoreParams, device: str) -> None:
-        self.models, self.params, self.device = models, params, device
-        self._needs = {need for name in single(params) for need in get(name).info.needs}
+    def __init__(self, readers: Sequence[Callable[[], Sample]], params: ScoreParams, device: str) -> None:
+        self.params, self.device = params, device
+        self._readers = readers
         self._samples: dict[int, Sample | Exception] = {}
 
     def forget(self, number: int) -> None:
@@ -69,19 +69,26 @@ class Batch:
     def _sample(self, number: int) -> Sample | Exception:
         if number not in self._samples:
             try:
-                self._samples[number] = self._read(self.models[number])
+                self._samples[number] = self._readers[number]()
             except Exception as error:
                 self._samples[number] = error
         return self._samples[number]
 
-    def _read(self, features: Features) -> Sample:
+
+def reader(features: Features, params: ScoreParams) -> Callable[[], Sample]:
+    """Return the function that reads the sample of a feature file, with what the scores of `params` need."""
+    needs = {need for name in single(params) for need in get(name).info.needs}
+
+    def read() -> Sample:
         embeddings, targets, ids = read_embeddings(features.path)
         facts = features.facts
         model = ModelInfo(
-            logits=read_logits(features.path) if "logits" in self._needs else None,
-            parameters=facts.parameters,
-            gmacs=facts.gmacs,
-            imagenet_top1=imagenet_top1(features.model),
+            logits=read_logits(features.path) if "logits" in needs else None,
+            parameters=facts.parameters if facts else None,
+            gmacs=facts.gmacs if facts else None,
+            imagenet_top1=imagenet_top1(features.model) if facts else None,
             identity=features.model,
         )
         return canonical(embeddings, targets, ids, model, features.kind, read_groups(features.path))
+
+    return read

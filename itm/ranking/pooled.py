@@ -41,7 +41,7 @@ def _with_score(name: str, weights: Mapping[str, float], outcomes: Sequence[Outc
             one = next(iter(scores.values()))
             score = replace(one, score=name, value=value, fold_values=tuple(fold_values), seconds=0.0, cached=cached)
             outcome = replace(outcome, scores=(*outcome.scores, replace(score, details={}, metric=None)))
-        elif outcome.features:
+        elif outcome.features or outcome.scores:  # arrays in memory have no feature file
             missing = ", ".join(term for term in weights if term not in scores)
             failure = Failure(outcome.data, outcome.model, f"score {name}", f"is made of {missing} too, which failed.")
             outcome = replace(outcome, failures=(*outcome.failures, failure))

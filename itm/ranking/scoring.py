@@ -12,7 +12,7 @@ from itm.core.keys import content_key
 from itm.core.secrets import error_message
 from itm.core.sections import ScoreParams
 from itm.core.types import Failure, Features, Resume, ScoreValue
-from itm.ranking.batch import Batch, single, splitting
+from itm.ranking.batch import Batch, reader, single, splitting
 from itm.scores import Evaluation, get, make
 from itm.store.layout import Store
 from itm.store.mirror import local_store, with_local_file
@@ -70,13 +70,13 @@ def score_together(
         {name: _cached_or_missing(name, own, features, store, resume) for name, own in _of_kind(identified, features).items()}
         for features in models
     ]
-    batch = Batch(_brought(models, found, store), params, device)
+    batch = Batch([reader(features, params) for features in _brought(models, found, store)], params, device)
     for name in names:
         if get(name).together:
-            _compute(name, found, batch, range(len(models)), store)
+            _compute(name, found, models, batch, range(len(models)), store)
     for number in range(len(models)):
         for name in names:
-            _compute(name, found, batch, [number], store)
+            _compute(name, found, models, batch, [number], store)
         batch.forget(number)
     return [_scored(features, results) for features, results in zip(models, found, strict=True)]
 
@@ -120,10 +120,14 @@ def _scored(features: Features, results: dict[str, "Found | _Missing"]) -> Score
     failures = []
     for name, one in results.items():
         if isinstance(one, Exception):
-            trace = None if is_expected(one) else one
-            log.error("%s of %s on %s: %s", name, features.model, features.data, error_message(one), exc_info=trace)
-            failures.append(Failure(features.data, features.model, f"score {name}", error_message(one)))
+            failures.append(score_failure(name, features.model, features.data, one))
     return tuple(one for one in results.values() if isinstance(one, ScoreValue)), tuple(failures)
+
+
+def score_failure(name: str, model: str, data: str, error: Exception) -> Failure:
+    """Log why a score has no value, and return it as a failure."""
+    log.error("%s of %s on %s: %s", name, model, data, error_message(error), exc_info=None if is_expected(error) else error)
+    return Failure(data, model, f"score {name}", error_message(error))
 
 
 def _cached_or_missing(
@@ -156,7 +160,14 @@ def _brought(models: Sequence[Features], found: list[dict[str, "Found | _Missing
     return kept
 
 
-def _compute(name: str, found: list[dict[str, "Found | _Missing"]], batch: Batch, numbers: Iterable[int], store: Store) -> None:
+def _compute(
+    name: str,
+    found: list[dict[str, "Found | _Missing"]],
+    models: Sequence[Features],
+    batch: Batch,
+    numbers: Iterable[int],
+    store: Store,
+) -> None:
     """Replace a score that is missing for these models by its value or its error, and cache it."""
     wanted = {number: one for number in numbers if isinstance(one := found[number].get(name), _Missing)}
     records = RecordStore(store)
@@ -166,9 +177,9 @@ def _compute(name: str, found: list[dict[str, "Found | _Missing"]], batch: Batch
                 records.put(wanted[number].path, wanted[number].key, {"undefined": str(result)})
             if isinstance(result, Exception):
                 raise result
-            kept = _plain(*result)
+            kept = plain(*result)
             records.put(wanted[number].path, wanted[number].key, kept)
-            found[number][name] = _record(batch.models[number], name, kept, cached=False)
+            found[number][name] = _record(models[number], name, kept, cached=False)
         except Exception as error:
             found[number][name] = error
 
@@ -189,7 +200,8 @@ def _record(features: Features, name: str, stored: dict[str, Any], cached: bool)
     )
 
 
-def _plain(result: Evaluation, seconds: float) -> dict[str, Any]:
+def plain(result: Evaluation, seconds: float) -> dict[str, Any]:
+    """Return a result in plain values, rounded to the digits that do not depend on threads."""
     return {
         "value": _rounded(result.value),
         "fold_values": [_rounded(value) for value in result.fold_values],

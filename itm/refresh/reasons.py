@@ -13,6 +13,7 @@ from itm.core.types import DataRef, Features, ModelRef
 from itm.features.devices import device
 from itm.features.extractors import Extractor
 from itm.features.identity import Identity, package_versions
+from itm.features.own_embeddings import own_embeddings, own_identity
 from itm.ranking import scoring
 from itm.refresh.records import Refresh
 from itm.run.plan import Plan, find_cached
@@ -66,9 +67,8 @@ class Reasons:
         return self._of_scores(model, data, features) if features else self._of_features(model, data)
 
     def _of_features(self, model: ModelRef, data: DataRef) -> str:
-        extractor = self._extractors.setdefault(model.name, Extractor(model))
         try:
-            now = extractor.identity(data, self.params.score.splits, self.params.extract, self.target)
+            now = self._identity(model, data)
         except (ItmError, OSError) as error:
             downloaded = model.pretrained and model.checkpoint is None
             return NO_WEIGHTS if downloaded else f"cannot be used: {error_message(error)}"
@@ -85,6 +85,12 @@ class Reasons:
         except StoreError:
             return OTHER_VERSION
         return ", ".join(dict.fromkeys(_differences(before, now))) or OTHER_VERSION
+
+    def _identity(self, model: ModelRef, data: DataRef) -> Identity:
+        if own_embeddings(data.source):
+            return own_identity(model.name, data, self.params.score.splits)
+        extractor = self._extractors.setdefault(model.name, Extractor(model))
+        return extractor.identity(data, self.params.score.splits, self.params.extract, self.target)
 
     def _versions(self, data: str) -> Mapping[str, Path]:
         """Return the newest feature file of each model on a data set, by the model's name in files."""

@@ -11,9 +11,10 @@ FIRST = 3  # models to compare
 
 
 def next_command(data: DataRanking, ranking: Ranking) -> str:
-    """Return the command that fine-tunes the first models of a data set, or nothing if none is ranked."""
-    models = [row.model for row in ranked(data)[:FIRST]]
-    if not models:
+    """Return the command that fine-tunes the first models of a data set, or nothing if none can be."""
+    rows = ranked(data)[:FIRST]
+    models = [row.model for row in rows]
+    if not any(row.facts for row in rows):  # also of embeddings without a model
         return ""
     params = ranking.provenance.get("params")
     zoo, sets = (_section(params, name) for name in ("zoo", "data"))

@@ -150,11 +150,14 @@ def _finetuned(confirmed: Confirmed) -> Finetuned:
 def _pictures(data: DataRanking, number: int) -> tuple[Picture, ...]:
     if not any(row.estimate for row in data.rows):
         return ()
-    bars, costs = score_bars(data), score_against_cost(data)
+    bars = score_bars(data)
+    label = f"{data.rank_by} of every model on {data.data}"
+    pictures = (Picture(inline(bars, f"data-{number}-scores-", label), bars_caption(data, bars)),)
+    if not any(row.facts for row in data.rows):  # own embeddings have no known cost
+        return pictures
+    costs = score_against_cost(data)
     return (
-        Picture(
-            inline(bars, f"data-{number}-scores-", f"{data.rank_by} of every model on {data.data}"), bars_caption(data, bars)
-        ),
+        *pictures,
         Picture(
             inline(costs, f"data-{number}-cost-", f"{data.rank_by} against cost on {data.data}"), cost_caption(data, costs)
         ),

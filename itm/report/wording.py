@@ -113,17 +113,22 @@ def is_below_baseline(ranking: DataRanking) -> bool:
     return 0 < compared == below
 
 
+def cheapest(ranking: DataRanking) -> RankedModel | None:
+    """Return the model with the fewest GMACs among the first and those tied with it, or None if no GMACs are known."""
+    costs = [
+        (row.facts.gmacs, row) for row in (*ranked(ranking)[:1], *tied_with_first(ranking)) if row.facts and row.facts.gmacs
+    ]
+    return min(costs, key=lambda pair: pair[0])[1] if costs else None
+
+
 def cheapest_tied(ranking: DataRanking) -> str:
     """Return the cheapest of the models that are tied with the first, or nothing if the first is the cheapest."""
-    rows = [*ranked(ranking)[:1], *tied_with_first(ranking)]
-    costs = [(row.facts.gmacs, row) for row in rows if row.facts and row.facts.gmacs]
-    if not costs or costs[0][1] is not rows[0]:
+    found = cheapest(ranking)
+    first = ranked(ranking)[0].facts if found else None
+    if found is None or found.facts is None or first is None or not first.gmacs or found.facts.gmacs == first.gmacs:
         return ""
-    (first, _), (least, cheapest) = costs[0], min(costs, key=lambda pair: pair[0])
-    if least == first:
-        return ""
-    saved = f"{compact(least)} GMACs per image instead of {compact(first)}"
-    return f"The cheapest of these models is {cheapest.model}, with {saved}."
+    saved = f"{compact(found.facts.gmacs)} GMACs per image instead of {compact(first.gmacs)}"
+    return f"The cheapest of these models is {found.model}, with {saved}."
 
 
 def describe_data(ranking: DataRanking, scored: str = "") -> str:

@@ -1,12 +1,13 @@
 """Checks of a request before anything heavy is imported, started or written."""
 
+from contextlib import suppress
 from pathlib import Path
 
-from itm.core.errors import DataError, ModelError
+from itm.core.errors import DataError, ModelError, ParamsError
 from itm.core.params import Params
 from itm.core.sections import DataParams, ZooParams
 from itm.data.ingest import check_names
-from itm.data.sources.parse import local_path
+from itm.data.sources.parse import local_path, parse_source
 from itm.scores import expand, make
 from itm.store.layout import check_writable
 from itm.zoo.resolve import is_any_known, resolve
@@ -23,6 +24,7 @@ def check(params: Params) -> None:
     score or one of its options is unknown.
     """
     check_names(params.data.sets)
+    has_own_embeddings(params.data)
     if params.zoo.file:
         read_zoo_file(params.zoo.file)
     for name in {*expand(params.score.names), *params.score.options, params.score.rank_by} - {AUTO}:
@@ -33,6 +35,23 @@ def check(params: Params) -> None:
         device(params.extract.device)
 
 
+def has_own_embeddings(data: DataParams) -> bool:
+    """Return whether the data sets are embeddings that the user has computed.
+
+    Raises
+    ------
+    ParamsError
+        If others have images: the models of embeddings are their files, and those of images are the zoo.
+    """
+    kinds: dict[bool, str] = {}
+    for text in data.sets:
+        with suppress(DataError):  # it fails alone
+            kinds[parse_source(text).source.has_images] = text
+    if len(kinds) == 2:
+        raise ParamsError(f"{kinds[False]} has embeddings and {kinds[True]} has images; rank them in separate runs.")
+    return False in kinds
+
+
 def check_request(params: Params) -> None:
     """Find why a command cannot have any result, in addition to `check`.
 
@@ -40,7 +59,8 @@ def check_request(params: Params) -> None:
     """
     check(params)
     check_data(params.data, params.store)
-    _check_models(params.zoo)
+    if not has_own_embeddings(params.data):
+        _check_models(params.zoo)
 
 
 def check_data(data: DataParams, store: Path) -> None:

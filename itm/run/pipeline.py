@@ -74,7 +74,9 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
 
 def _with_recipe(data: DataRanking, models: Iterable[ModelRef]) -> DataRanking:
     """Return a ranking with the code that builds its first model."""
-    first = next((model for row in data.rows for model in models if row.rank == 1 and row.model == model.name), None)
+    first = next(
+        (model for row in data.rows for model in models if row.rank == 1 and row.facts and row.model == model.name), None
+    )
     return data if first is None else replace(data, recipe=recipe(first))
 
 

@@ -9,7 +9,9 @@ from itm.core.sections import ZooParams
 from itm.core.types import DataRef, Failure, ModelRef, Outcome
 from itm.data.index import indexed
 from itm.data.ingest import ingest_all, short_name
-from itm.run.check import check
+from itm.features.own_embeddings import own_embeddings
+from itm.run.check import check, has_own_embeddings
+from itm.run.import_stage import ImportStage
 from itm.run.stages import EXTRACT, Job, Pair, PairKey, ScoreStage, Stage
 from itm.store.hash_cache import load_hashes, saved_hashes
 from itm.store.layout import Store
@@ -43,6 +45,8 @@ def plan(params: Params, store: Store, offline: bool = False) -> Plan:
     With `offline`, nothing is fetched, ingested or written: data sets are taken from their indexes.
     """
     check(params)
+    if has_own_embeddings(params.data):
+        return _plan_own_embeddings(params, store, offline)
     if params.zoo == ZooParams():
         log.info("no model is named: ranking the embedded zoo; name others with --model or --zoo, or in params.yaml")
     found, failed = resolve(params.zoo)
@@ -65,6 +69,21 @@ def plan(params: Params, store: Store, offline: bool = False) -> Plan:
     pairs = tuple((model, data) for data in data_sets for model in models)
     stages = EXTRACT, ScoreStage(params.runner.together)
     return Plan(data_sets, models, pairs, stages, failed_data, failed_models)
+
+
+def _plan_own_embeddings(params: Params, store: Store, offline: bool) -> Plan:
+    """Plan the ranking of embeddings that the user has computed: the models of a data set are the files next to its labels."""
+    if offline:
+        load_hashes(store)
+        data_sets, failed_data = _indexed(params, store)
+    else:
+        store.make_folders()
+        store.remove_abandoned()
+        data_sets, failed_data = ingest_all(params.data, store)
+    files = {data.name: source.files() if (source := own_embeddings(data.source)) else {} for data in data_sets}
+    models = {name: ModelRef(name) for own in files.values() for name in own}
+    pairs = tuple((models[name], data) for data in data_sets for name in files[data.name])
+    return Plan(data_sets, tuple(models.values()), pairs, (ImportStage(), ScoreStage(params.runner.together)), failed_data)
 
 
 def _indexed(params: Params, store: Store) -> tuple[tuple[DataRef, ...], tuple[Failure, ...]]:

@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 def with_speeds(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: Store, began: float) -> list[Outcome]:
     """Return the outcomes with the speed of each model that has embeddings.
 
-    Nothing is measured where `extract.resume` is "only-cache", after a pair met a limit, or when `limits.seconds` since `began`
-    are used up: then the next run goes on. Whatever goes wrong, the models are ranked without speed.
+    Embeddings without a model have none. Nothing is measured where `extract.resume` is "only-cache", after a pair met a limit,
+    or when `limits.seconds` since `began` are used up: then the next run goes on. Whatever goes wrong, the models are ranked
+    without speed.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def with_speeds(planned: Plan, outcomes: Iterable[Outcome], params: Params, stor
         When the run began, by `time.monotonic`.
     """
     outcomes = list(outcomes)
-    names = {outcome.model for outcome in outcomes if outcome.features}
+    names = {outcome.model for outcome in outcomes if outcome.features and outcome.features.facts}
     has_met_limit = any(failure.step == LIMITS for outcome in outcomes for failure in outcome.failures)
     budget = None if has_met_limit or params.extract.resume == "only-cache" else Budget(params.limits, began)
     found: dict[str, Speed] = {}

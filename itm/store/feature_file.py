@@ -55,7 +55,7 @@ def write_features(
     StoreError
         If the file cannot be written, or the ids read back differ.
     """
-    described = {"key": features.key, "identity": identity, "facts": asdict(features.facts)}
+    described = {"key": features.key, "identity": identity, "facts": asdict(features.facts) if features.facts else None}
     described |= {name: getattr(features, name) for name in _PLAIN_FACTS}
     arrays = {
         "id": _texts(ids),
@@ -107,7 +107,8 @@ def read_description(path: Path, stream: IO[bytes] | None = None) -> tuple[Featu
         if described.pop("checksum") != content_key(described):
             raise ValueError("the checksum of its metadata is wrong")
         plain = {name: described[name] for name in _PLAIN_FACTS}
-        record = Features(path=path, key=described["key"], facts=Facts(**described["facts"]), cached=True, **plain)
+        facts = None if described["facts"] is None else Facts(**described["facts"])
+        record = Features(path=path, key=described["key"], facts=facts, cached=True, **plain)
         return record, described["identity"]
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: is damaged or not a feature file ({cause(error)}).") from error

@@ -9,7 +9,7 @@ import torch
 from itm.core.sections import DataParams, ExtractParams, FinetuneParams
 from itm.core.types import DataRef, ModelRef, Run
 from itm.data.ingest import ingest
-from itm.finetune.runs import finetune
+from itm.finetuning.runs import finetune
 from itm.store.layout import Store
 
 Finetune = Callable[..., tuple[Run, ...]]

@@ -4,8 +4,8 @@ import pytest
 
 from itm.core.confirmations import Confirmed
 from itm.core.types import Failure, Outcome
-from itm.finetune.accuracy import accuracy, chance_of_lead
-from itm.finetune.confirm import confirm
+from itm.finetuning.accuracy import accuracy, chance_of_lead
+from itm.finetuning.confirm import confirm
 from itm.report.confirmation import verdict
 from tests.finetune.records import a_ranking, a_run
 

@@ -11,9 +11,9 @@ from itm.core.errors import ParamsError
 from itm.core.params import Params
 from itm.core.types import Outcome
 from itm.core.yaml_records import parse
-from itm.finetune import pairs
-from itm.finetune.confirm import params_of_first
-from itm.finetune.table import below_head, means, runs_table
+from itm.finetuning import pairs
+from itm.finetuning.confirm import params_of_first
+from itm.finetuning.table import below_head, means, runs_table
 from itm.store.files import read_json, read_table
 from itm.store.layout import Store
 from tests.finetune.records import a_ranking, a_run

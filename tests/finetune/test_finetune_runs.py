@@ -15,9 +15,9 @@ from itm.core.sections import DataParams, FinetuneParams
 from itm.core.types import ModelRef
 from itm.data.index import read_index
 from itm.data.ingest import ingest
-from itm.finetune import runs
-from itm.finetune.runs import learning_rates
-from itm.finetune.training import Training
+from itm.finetuning import runs
+from itm.finetuning.runs import learning_rates
+from itm.finetuning.training import Training
 from itm.store.files import read_json
 from itm.store.layout import Store
 
@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_run(run, resnet):
 def test_what_is_stored_is_not_computed_again(run, resnet, monkeypatch):
     first = run(resnet)
     with monkeypatch.context() as without_images:
-        without_images.setattr("itm.finetune.runs.read_images", None)
+        without_images.setattr("itm.finetuning.runs.read_images", None)
         again = run(resnet, resume="only-cache")
         assert [replace(one, cached=False) for one in again] == list(first)
         assert all(one.cached for one in again)

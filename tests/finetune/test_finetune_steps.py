@@ -12,11 +12,11 @@ from itm.core.sections import FinetuneParams
 from itm.core.text import duration
 from itm.core.types import ModelRef
 from itm.core.yaml_records import parse
-from itm.finetune import estimate
-from itm.finetune.estimate import estimates, log_estimate
-from itm.finetune.pairs import FINETUNE
-from itm.finetune.runs import finetune
-from itm.finetune.steps import Deadline, Progress, learning_rates, total_steps
+from itm.finetuning import estimate
+from itm.finetuning.estimate import estimates, log_estimate
+from itm.finetuning.pairs import FINETUNE
+from itm.finetuning.runs import finetune
+from itm.finetuning.steps import Deadline, Progress, learning_rates, total_steps
 from itm.run.plan import Plan
 from itm.store.layout import Store
 

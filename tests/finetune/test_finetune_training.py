@@ -14,10 +14,10 @@ from itm.core.sections import FinetuneParams
 from itm.core.types import TargetSpec
 from itm.core.yaml_records import parse
 from itm.data.index import read_index
-from itm.finetune.head import train_head
-from itm.finetune.images import Images, read_images
-from itm.finetune.runs import learning_rates
-from itm.finetune.training import Training, _share
+from itm.finetuning.head import train_head
+from itm.finetuning.images import Images, read_images
+from itm.finetuning.runs import learning_rates
+from itm.finetuning.training import Training, _share
 from itm.store.layout import Store
 from itm.zoo import facts as zoo_facts
 from itm.zoo import load

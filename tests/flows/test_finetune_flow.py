@@ -8,7 +8,7 @@ import pytest
 from itm.core.params import Params
 from itm.core.yaml_records import parse
 from itm.features import devices
-from itm.finetune import pairs
+from itm.finetuning import pairs
 from itm.run.executors import Inline
 from itm.store.files import read_json, read_table
 from itm.store.layout import Store

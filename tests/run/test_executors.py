@@ -14,7 +14,7 @@ from itm.core.params import Params, RunnerParams
 from itm.core.types import DataRef, ModelRef, Outcome, TargetSpec
 from itm.core.yaml_records import parse
 from itm.features import devices
-from itm.finetune.pairs import FINETUNE
+from itm.finetuning.pairs import FINETUNE
 from itm.run import pipeline
 from itm.run.engine import execute
 from itm.run.executors import Inline, Processes, Threads, executor

@@ -9,7 +9,7 @@ import pytest
 from itm.core.params import LimitParams, Params
 from itm.core.types import Outcome
 from itm.core.yaml_records import parse
-from itm.finetune import pairs
+from itm.finetuning import pairs
 from itm.run import pipeline
 from itm.run.engine import Budget, execute
 from itm.run.executors import Inline

@@ -24,6 +24,7 @@ class Source(ABC):
     usage: ClassVar[str]
     options: ClassVar[Mapping[str, type[OptionValue]]] = {}  # the type of each option, by name
     has_containers: ClassVar[bool] = False  # whether the files of `fingerprint` hold many images each, such as archives
+    has_images: ClassVar[bool] = True  # otherwise `list` returns complete rows, and nothing is opened
 
     @classmethod
     @abstractmethod

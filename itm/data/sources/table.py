@@ -100,7 +100,7 @@ class _Table(Source):
             )
         ]
         if not all(map(is_missing, splits)):
-            rows = [row if row.split else _without_split(row, name) for row, name in zip(rows, names, strict=True)]
+            rows = [row if row.split else without_split(row, name) for row, name in zip(rows, names, strict=True)]
         for number, found in columns.uneven.items():
             reason = rows[number].has(f"{found} cells instead of {columns.width}")
             rows[number] = rows[number].reject(
@@ -158,7 +158,8 @@ class Parquet(_Table):
     usage: ClassVar[str] = f"parquet:{USAGE}"
 
 
-def _without_split(row: Row, name: str) -> Row:
+def without_split(row: Row, name: str) -> Row:
+    """Return a row that is rejected because its split is missing or unknown."""
     if is_missing(name):
         return row.reject("no split", row.has("no split"))
     hint = did_you_mean(clean(name).casefold(), SPLIT_NAMES)

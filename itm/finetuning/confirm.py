@@ -13,7 +13,7 @@ from itm.core.params import Params
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.sections import FinetuneParams
 from itm.core.types import Outcome, Run
-from itm.finetune.accuracy import accuracy, chance_of_lead
+from itm.finetuning.accuracy import accuracy, chance_of_lead
 from itm.run.plan import Plan
 from itm.run.stages import Pair
 

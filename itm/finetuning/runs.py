@@ -22,11 +22,11 @@ from itm.data.index import read_index
 from itm.features.devices import device, leased
 from itm.features.extractors import Extractor
 from itm.features.identity import package_versions
-from itm.finetune import head as heads
-from itm.finetune.head import Evaluation, Head, train_head
-from itm.finetune.images import SPLITS, Images, read_images
-from itm.finetune.steps import Deadline, Progress, learning_rates, total_steps
-from itm.finetune.training import Training
+from itm.finetuning import head as heads
+from itm.finetuning.head import Evaluation, Head, train_head
+from itm.finetuning.images import SPLITS, Images, read_images
+from itm.finetuning.steps import Deadline, Progress, learning_rates, total_steps
+from itm.finetuning.training import Training
 from itm.store.layout import Store
 from itm.store.mirror import local_store
 from itm.store.records import RecordStore

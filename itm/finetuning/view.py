@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from itm.core.types import Outcome
-from itm.finetune.accuracy import accuracy
-from itm.finetune.table import line
+from itm.finetuning.accuracy import accuracy
+from itm.finetuning.table import line
 from itm.report.confirmation import percent_interval
 from itm.report.terminal import plain_table, print_whole
 

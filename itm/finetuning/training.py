@@ -15,8 +15,8 @@ from itm.core.progress import progress_bar
 from itm.core.sections import FinetuneParams
 from itm.core.types import SplitName, TargetSpec
 from itm.features.devices import precision_on
-from itm.finetune.head import Embedded, Evaluation, Head, evaluate, train_head
-from itm.finetune.images import SPLITS, Images
+from itm.finetuning.head import Embedded, Evaluation, Head, evaluate, train_head
+from itm.finetuning.images import SPLITS, Images
 from itm.kinds import get_kind
 
 Tensor = torch.Tensor

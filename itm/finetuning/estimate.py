@@ -13,9 +13,9 @@ from itm.core.types import DataRef, ModelRef, Outcome, SplitName
 from itm.data.index import read_usable
 from itm.features.devices import device, leased
 from itm.features.extractors import Extractor
-from itm.finetune.images import SPLITS
-from itm.finetune.steps import learning_rates, total_steps
-from itm.finetune.training import Network
+from itm.finetuning.images import SPLITS
+from itm.finetuning.steps import learning_rates, total_steps
+from itm.finetuning.training import Network
 from itm.run.plan import Plan
 from itm.run.stages import Job
 from itm.store.layout import Store

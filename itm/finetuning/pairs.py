@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from itm.core.confirmations import Confirmed
-from itm.core.errors import ItmError
+from itm.core.errors import DataError, ItmError
 from itm.core.params import Params
 from itm.core.rankings import Ranking
+from itm.core.text import join_names
 from itm.core.types import Outcome
-from itm.finetune.confirm import confirm, pairs_of_first, params_of_first
-from itm.finetune.estimate import log_estimate
-from itm.finetune.runs import cached_runs, finetune
-from itm.finetune.steps import Deadline
-from itm.finetune.table import line, log_below_head, write_runs
+from itm.finetuning.confirm import confirm, pairs_of_first, params_of_first
+from itm.finetuning.estimate import log_estimate
+from itm.finetuning.runs import cached_runs, finetune
+from itm.finetuning.steps import Deadline
+from itm.finetuning.table import line, log_below_head, write_runs
 from itm.report.page import write_page
+from itm.run.check import has_own_embeddings
 from itm.run.engine import execute
 from itm.run.executors import Executor, executor
 from itm.run.plan import Plan, plan
@@ -23,6 +25,8 @@ from itm.run.stages import Job, PairKey, Stage
 from itm.store.confirmed_file import write_confirmed
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
+
+MOST_NAMED = 3  # data sets in a message
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +79,16 @@ class Request:
 
 
 def request(params: Params, store: Store, first: int | None = None) -> Request:
-    """Return the request for the `first` models of the ranking in `store`, or for all that `params` name if None."""
+    """Return the request for the `first` models of the ranking in `store`, or for all that `params` name if None.
+
+    Raises
+    ------
+    DataError
+        If the data sets have embeddings and no images.
+    """
+    if has_own_embeddings(params.data):
+        names = join_names(params.data.sets, MOST_NAMED)
+        raise DataError(f"{names}: embeddings cannot be fine-tuned; name the images, such as folder:PATH, and the models.")
     if first is None:
         return Request(params)
     ranking = read_ranking(store)
