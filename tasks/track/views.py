@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE as NOTE  # experiments have
 from itm.core.keys import metric_name
 from itm.core.rankings import DataRanking
 from itm.report.wording import answer
-from itm.store.tracked_file import VIEW
+from itm.store.tracked_file import VIEW, comparison_link
 from tasks.track.tracked import STATUS, SUPERSEDED
 
 TAG = f"mlflow.sharedViewState.{VIEW}"
@@ -27,12 +27,22 @@ OWN_NOTE = "answer"  # tag with the description that was written last
 def describe_experiment(client: MlflowClient, experiment_id: str, data: DataRanking) -> None:
     """Write the saved view and the description of the experiment, if they changed. A description by the user stays."""
     experiment = client.get_experiment(experiment_id)
-    if any(row.rank for row in data.rows):
+    if _is_ranked(data):
         _set(client, experiment, TAG, _view(data, int(experiment.creation_time or 0)))
     if experiment.tags.get(NOTE) in (None, "", experiment.tags.get(OWN_NOTE)):
-        note = str(answer(data))[:2000]
+        note = _note(data, experiment_id)
         _set(client, experiment, OWN_NOTE, note)
         _set(client, experiment, NOTE, note)
+
+
+def _note(data: DataRanking, experiment_id: str) -> str:
+    """Return a link to the view, and the answer. A reloaded page has lost the charts of the view; the link brings them back."""
+    link = f"[Compare the candidates]({comparison_link(experiment_id, '').lstrip('/')}). " if _is_ranked(data) else ""
+    return f"{link}{answer(data)}"[:2000].replace("<", "&lt;")
+
+
+def _is_ranked(data: DataRanking) -> bool:
+    return any(row.rank for row in data.rows)
 
 
 def _set(client: MlflowClient, experiment: Experiment, tag: str, value: str) -> None:
