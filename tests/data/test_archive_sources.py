@@ -1,6 +1,5 @@
 """Zip and tar files of class folders are read where they are, and nothing is written outside the store."""
 
-import io
 import os
 import tarfile
 import zipfile
@@ -12,36 +11,9 @@ from itm.core.errors import DataError
 from itm.data import pixels
 from itm.data.index import describe_changes, read_index
 from itm.data.sources.parse import parse_source
+from tests.data.archives import add, pack
 
 KINDS = ("zip", "tar", "tar.gz", "tar.xz", "tgz", "tar.bz2")
-
-
-def pack(path: Path, members: dict[str, bytes]) -> Path:
-    """Write an archive of a kind that its name tells."""
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in members.items():
-                archive.writestr(name, content)
-        return path
-    ending = {"tgz": "gz", "tar": ""}.get(path.suffix[1:], path.suffix[1:])
-    with tarfile.open(path, f"w:{ending}") as archive:  # type: ignore[call-overload]
-        for name, content in members.items():
-            add(archive, name, content)
-    return path
-
-
-def add(archive: tarfile.TarFile, name: str, content: bytes = b"", **fields: object) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    for field, value in fields.items():
-        setattr(member, field, value)
-    archive.addfile(member, io.BytesIO(content))
-
-
-@pytest.fixture
-def members(petals: Path) -> dict[str, bytes]:
-    """Return the twenty images of two classes by their names in an archive."""
-    return {path.relative_to(petals).as_posix(): path.read_bytes() for path in sorted(petals.rglob("*.png"))}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from itm.data.sources.parse import known_sources, parse_source
         ("foldr:petals", "unknown kind of source 'foldr'; did you mean 'folder'"),
         ("digit", "unknown kind of source 'digit'; did you mean 'digits'"),
         ("no/such/place", "no such folder"),
-        ("https://example.org/a.zip", "unknown kind of source 'https'. Known: csv:PATH, digits, folder:PATH"),
+        ("https://example.org/a.zip", "unknown kind of source 'https'. Known: csv:PATH, digits, fiftyone:FOLDER, folder:PATH"),
         ("csv:", "nothing follows the colon"),
         ("csv", "'csv': the place is missing; write csv:PATH."),
         ("folder", "'folder': the place is missing; write folder:PATH."),

@@ -11,7 +11,18 @@ from urllib.parse import unquote
 
 from itm.core.errors import DataError, did_you_mean
 from itm.data.local_files import expand, is_file, is_folder
-from itm.data.sources import archive, embeddings, folder, generated, table  # noqa: F401  (each registers its sources)
+from itm.data.sources import (  # noqa: F401  (each registers its sources)
+    archive,
+    embeddings,
+    fiftyone,
+    folder,
+    generated,
+    huggingface,
+    list_file,
+    table,
+    torchvision_sets,
+    webdataset,
+)
 from itm.data.sources.base import OptionValue, Source, register_source, sources
 
 log = logging.getLogger(__name__)
