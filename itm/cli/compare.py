@@ -48,7 +48,7 @@ def compare(
 
 
 def _compare(name: str, since: "datetime | None", params: "Params", store: "Store", console: "Console") -> None:
-    from itm.finetune.table import finetuned_accuracies
+    from itm.finetuning.table import finetuned_accuracies
     from itm.report.comparison import Extra, print_comparison
     from itm.report.details import scored_splits
 

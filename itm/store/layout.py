@@ -134,6 +134,11 @@ class Store:
         """Return the file of one fine-tuning run of a pair with this content key."""
         return self.root / "cache" / "finetuned" / file_name(data) / file_name(model) / f"{file_name(run)}-{key[:16]}.json"
 
+    def finetuned_weights(self, data: str, model: str, key: str) -> Path:
+        """Return the file of the fine-tuned weights of a pair with this content key."""
+        name = f"{file_name(model)}-{key[:16]}.safetensors"
+        return self.root / "weights" / file_name(data) / name  # not in `cache`, which `dvc exp run` copies
+
     @property
     def finetuned(self) -> Path:
         """Return the table of all fine-tuning runs and failures."""

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from click.testing import Result
 
-from itm.finetune.table import SCHEMA
+from itm.finetuning.table import SCHEMA
 from itm.ranking.recommend import update_recommended
 from itm.refresh.history import write_refresh
 from itm.store.files import write_table
