@@ -1,6 +1,8 @@
 """Archives that change, and the copies of compressed tar files in the store."""
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from itm.core.errors import DataError
+from itm.core.sections import DataParams
 from itm.data.archives.opened import open_archive
 from itm.data.archives.unpacked import readable_tar
-from itm.data.index import describe_changes
+from itm.data.index import describe_changes, read_index
+from itm.data.ingest import ingest
+from itm.data.pack import with_images_here
+from itm.store.layout import Store
 from tests.data.archives import pack
 
 
@@ -73,3 +79,19 @@ def test_an_unpacking_that_was_killed_is_begun_again(tmp_path, members, store):
     assert sorted(open_archive(copy).names) == sorted(members)
     store.remove_abandoned()
     assert [*store.unpacked.rglob("*.tar")] == [copy]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_another_machine_gets_the_images_from_the_shared_place(kind, tmp_path, members):
+    shared = f"file://{tmp_path}/place"
+    one, other = Store(tmp_path / "one", shared=shared), Store(tmp_path / "other", shared=shared)
+    path = pack(tmp_path / f"petals.{kind}", members)
+    data = ingest(str(path), DataParams(), one)
+    rows = read_index(data).filter(status="ok")
+    assert with_images_here(rows, data, one)[0] is rows
+    path.unlink()
+    shutil.rmtree(one.unpacked, ignore_errors=True)
+    here, open_image = with_images_here(rows, data, other)
+    for location, id_ in here.select("path", "id").iter_rows():
+        with open_image(location) as stream:
+            assert hashlib.sha256(stream.read()).hexdigest() == id_

@@ -107,6 +107,7 @@ def _parse(name: str, text: str) -> NamedSource:
         found = known["folder"].parse(text, {})
     elif text and is_file(expand(text)) and (archive_class := archive.archive_source(expand(text))):
         found = archive_class.parse(text, {})
+        text = f"{found.scheme}:{text}"  # on a machine without the file, the path alone means nothing
     else:
         raise _unknown(text)
     return NamedSource(name or found.default_name, text, found)
