@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Data = Annotated[
     list[str] | None,
     typer.Argument(
-        help="folder:PATH, csv:PATH, parquet:PATH, digits or synthetic:FAMILY. NAME=SOURCE sets a name. "
-        "Default: from params.yaml."
+        help="A folder, a zip or tar file, csv:PATH, parquet:PATH, list:PATH, wds:SHARDS, hf:NAME, torchvision:NAME, "
+        "fiftyone:FOLDER, digits or synthetic:FAMILY. NAME=SOURCE sets a name. Default: from params.yaml."
     ),
 ]
 Zoo = Annotated[

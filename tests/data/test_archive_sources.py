@@ -9,10 +9,11 @@ import pytest
 
 from itm.core.errors import DataError
 from itm.data import pixels
-from itm.data.index import describe_changes, read_index
+from itm.data.index import read_index
 from itm.data.sources.parse import parse_source
 from tests.data.archives import add, pack
 
+REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "sets"
 KINDS = ("zip", "tar", "tar.gz", "tar.xz", "tgz", "tar.bz2")
 
 
@@ -69,6 +70,16 @@ def test_links_of_a_tar_are_followed_inside_and_rejected_outside(tmp_path, membe
     assert data.rejected == {"outside the folder": 2, "unsupported": 1}
     rejected = read_index(data).filter(status="rejected", rejection="outside the folder")
     assert {row.partition("!")[2] for row in rejected["path"]} == {"classes/rose/passwd.png", "classes/rose/out.png"}
+
+
+def test_names_may_hold_the_mark_of_a_location(tmp_path, members, take):
+    inside = {name.replace("rose/", "wow!/"): content for name, content in members.items()}
+    data = take(pack(tmp_path / "new!" / "red!petals.zip", inside))
+    open_image = parse_source(data.source).source.open
+    rows = read_index(data).filter(target="wow!").sort("path")
+    assert len(rows) == 10
+    with open_image(rows["path"][0]) as stream:
+        assert stream.read() == members["rose/01.png"]
 
 
 def test_bad_members_are_rejected_with_a_reason(tmp_path, members, take, monkeypatch):
@@ -132,41 +143,6 @@ def test_names_that_are_not_utf8_are_read_or_rejected(tmp_path, members, take):
     assert (data.images, data.rejected) == (20, {"unreadable": 1})
 
 
-def test_a_changed_archive_is_seen_and_an_unchanged_one_is_not_read_again(tmp_path, members, take, store, monkeypatch):
-    path = pack(tmp_path / "petals.tar", members)
-    os.utime(path, (1_000_000_000, 1_000_000_000))
-    monkeypatch.setattr("itm.data.image_hashes.SETTLED", 0)
-    first = take(path)
-    assert describe_changes(str(path), False, store) == ""
-    opened = []
-    monkeypatch.setattr("itm.data.sources.archive.open_member", lambda location: opened.append(location))
-    assert take(path) == first
-    assert opened == []
-    monkeypatch.undo()
-    del members["rose/19.png"]
-    pack(path, members)
-    os.utime(path, (900_000_000, 900_000_000))  # older than the index
-    assert describe_changes(str(path), True, store).startswith("1 file changed;")
-    assert take(path).images == 19
-    path.unlink()
-    with pytest.raises(DataError, match="no such file"):
-        take(f"tar:{path}")
-
-
-def test_an_unpacked_copy_is_written_once_and_replaced_with_its_archive(tmp_path, members, take, store):
-    path = pack(tmp_path / "petals.tar.gz", members)
-    take(path)
-    (copy,) = store.unpacked.rglob("*.tar")
-    state = copy.stat()
-    take(path)
-    assert copy.stat() == state
-    del members["rose/19.png"]
-    pack(path, members)
-    assert take(path).images == 19
-    (other,) = store.unpacked.rglob("*.tar")
-    assert other != copy
-
-
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -174,6 +150,7 @@ def test_an_unpacked_copy_is_written_once_and_replaced_with_its_archive(tmp_path
         ("zip:nothing.zip", "no such file; check the path"),
         ("zip:{text}", "is no zip file or is damaged|is no tar file"),
         ("{rar}", "is an archive of a kind that is not read; unpack it"),
+        ("nothing.tar.gz", "there is no such archive; check the path"),
     ],
 )
 def test_what_is_no_archive_is_named(source, words, tmp_path, petals, take):
@@ -195,3 +172,16 @@ def test_an_image_of_an_archive_that_changed_is_told(tmp_path, members, take):
     path.unlink()
     with pytest.raises(DataError, match="can no longer be read"):
         pixels.open_verified(location, id_, open_image)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is missing: the real images are not part of the repository")
+def test_real_photographs_in_an_archive_are_those_of_the_folder(tmp_path, take):
+    paths = [path for folder in sorted((REAL / "flowers5").iterdir()) for path in sorted(folder.iterdir())[:6]]
+    for path in paths:
+        copy = tmp_path / "flowers" / path.parent.name / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    inside = {f"flowers/{path.parent.name}/{path.name}": path.read_bytes() for path in paths}
+    hashes = {take(pack(tmp_path / f"all.{kind}", inside)).hash for kind in ("zip", "tar", "tar.xz")}
+    assert hashes == {take(tmp_path / "flowers").hash}

@@ -122,6 +122,13 @@ def test_a_changed_data_set_is_seen(saved, take, store, members):
     assert "files new" in describe_changes(source, False, store)
 
 
+def test_a_folder_named_like_a_data_set_of_the_hub_is_told(saved, take, monkeypatch, caplog):
+    monkeypatch.chdir(saved.parent)
+    caplog.set_level("INFO")
+    assert take("hf:blossoms").images == 20
+    assert "hf:blossoms: reading the folder of this name, not the Hub" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("place", "words"),
     [

@@ -133,3 +133,8 @@ def test_every_data_set_of_torchvision_is_known():
 
     known = {*CLASSIFICATION, *ELSEWHERE, *OTHERS}
     assert known == {*torchvision.datasets.__all__} - {"wrap_dataset_for_transforms_v2"}
+
+
+def test_the_documentation_names_every_data_set(root):
+    page = (root / "docs" / "use" / "your_data.md").read_text(encoding="utf-8")
+    assert [name for name in CLASSIFICATION if name not in page] == []

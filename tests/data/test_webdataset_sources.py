@@ -118,6 +118,7 @@ def test_new_shards_are_seen(shards, take, store, members):
         ("https://example.org/{000..012}.tar", "is an address; download the shards"),
         ("{folder}/train-{000000..000004}.tar", r"train-000002.tar: there is no such shard"),
         ("{folder}/nothing-*.tar", "no such folder or shard"),
+        ("{folder}/nothing.tar", "nothing.tar: no such folder or shard; check the path"),
         ("{empty}", "holds no tar files"),
     ],
 )

@@ -61,9 +61,10 @@ def join(archive: str, name: str) -> str:
 
 def split(location: str) -> tuple[str, str]:
     """Return the path of the archive and the name of the member; both may hold the mark."""
-    for match in re.finditer(MARK, location):
-        if is_file(location[: match.start()]):
-            return location[: match.start()], location[match.end() :]
+    if location.count(MARK) > 1:
+        for match in re.finditer(MARK, location):
+            if is_file(location[: match.start()]):
+                return location[: match.start()], location[match.end() :]
     archive, _, name = location.partition(MARK)
     return archive, name
 

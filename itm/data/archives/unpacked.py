@@ -21,7 +21,7 @@ from filelock import FileLock
 from itm.core.errors import DataError, StoreError, cause
 from itm.core.keys import content_key
 from itm.data.archives.members import LARGEST
-from itm.data.archives.tar_file import REAL_SIZE
+from itm.data.archives.tar_file import REAL_SIZE, as_member
 from itm.store.files import remove, write_atomically
 from itm.store.hash_cache import file_state
 from itm.store.layout import Store, file_name
@@ -98,7 +98,7 @@ def _copy(path: Path, unpack: _Opener, copy: Path) -> None:
             with unpack(path) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
                 while (member := tar.next()) is not None:
                     tar.members.clear()  # type: ignore[attr-defined]
-                    if tar.offset + member.size > free:
+                    if max(tar.offset, out.offset) + member.size > free:
                         raise _bomb(path, copy)
                     _add(out, tar, member)
                 while stream.read(2**20):  # the checksum is at the end
@@ -110,13 +110,13 @@ def _copy(path: Path, unpack: _Opener, copy: Path) -> None:
 
 
 def _add(out: tarfile.TarFile, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-    content = None
-    if member.isreg() and member.size > LARGEST:
-        member.pax_headers = {**member.pax_headers, REAL_SIZE: str(member.size)}
-        member.size = 0
-    elif member.isreg():
-        content = tar.extractfile(member)
-    out.addfile(member, content)
+    if not member.isreg():
+        out.addfile(member)
+        return
+    copy = as_member(member.name, member.size)
+    if member.size > LARGEST:
+        copy.size, copy.pax_headers = 0, {REAL_SIZE: str(member.size)}
+    out.addfile(copy, tar.extractfile(member) if copy.size else None)
 
 
 def _bomb(path: Path, copy: Path) -> DataError:

@@ -86,6 +86,8 @@ class HuggingFace(Source):
         parts = self._parts()
         columns = find_columns(f"hf:{self.name}", next(iter(parts.values())), self.image, self.label)
         splits, notes, warnings = _assigned(f"hf:{self.name}", [*parts])
+        if self.local_place is not None and _NAME.fullmatch(self.name) and not is_file(self.name):
+            notes.append(f"hf:{self.name}: reading the folder of this name, not the Hub")
         rows: list[Row] = []
         for name, assigned in splits.items():
             found = rows_of(name, parts[name], columns, assigned)
@@ -112,8 +114,10 @@ class HuggingFace(Source):
                 elif any(path.rglob("*.parquet")):
                     found = datasets.load_dataset("parquet", data_dir=str(path))
                 else:
-                    what = "no Parquet files, and nothing that save_to_disk wrote"
-                    raise DataError(f"{path}: has {what}" + ("." if is_folder(path) else "; there is no such folder or file."))
+                    if not is_folder(path):
+                        raise DataError(f"{path}: there is no such folder or file; check the path.")
+                    advice = "write folder:PATH for class folders, or wds:PATH for shards"
+                    raise DataError(f"{path}: has neither Parquet files nor what save_to_disk writes; {advice}.")
         except DataError:
             raise
         except Exception as error:  # the package raises nearly anything

@@ -1,6 +1,6 @@
 """Find the class folders of a folder of images, and the splits that they are in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,17 @@ from itm.data.rows import read_split
 
 DEEPEST = 5  # folders that only hold one folder; links can form a ring
 MOST_NAMES = 4  # in a message
+# Other sources of images, and when they are meant, by the ends of the names of files.
+OTHER_SOURCES = {
+    "labels.json": ("fiftyone", "FiftyOne has exported it"),
+    "samples.json": ("fiftyone", "FiftyOne has exported it"),
+    "dataset_dict.json": ("hf", "the package datasets has written it"),
+    ".arrow": ("hf", "the package datasets has written it"),
+    ".csv": ("csv", "that is an index of the images"),
+    ".parquet": ("parquet", "that is an index of the images"),
+    ".tar": ("wds", "its tar files are shards of WebDataset"),
+}
+TABLES = {".arrow": "hf", ".parquet": "hf", ".tar": "wds"}  # sources of files with many images, by suffix
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ def find_layout(folder: Path, look: Callable[[Path], Entries]) -> Layout:
     if not top.folders:
         raise _without_classes(top)
     parts = {path: layout.look_inside(path) for path in top.folders}
+    _check_has_images(top, parts.values())
     splits = {path: split for path in parts if (split := read_split(path.name))}
     if splits and _are_splits(top, parts, splits):
         _add_splits(top, parts, splits, layout)
@@ -110,11 +122,32 @@ def _unwrap(entries: Entries, layout: Layout, keep_splits: bool = False) -> Entr
 
 def _without_classes(entries: Entries) -> DataError:
     found = f"has {pluralize(len(entries.files), 'file')} but no class folders" if entries.files else "is empty"
-    tables = [entries.path / name for name in entries.files if name.endswith((".csv", ".parquet"))]
-    hint = f", or write {tables[0].suffix[1:]}:{tables[0]} if that is an index of the images" if tables else ""
     return DataError(
-        f"{entries.path}: {found}; put the images of each class into a sub-folder with the name of the class{hint}."
+        f"{entries.path}: {found}; put the images of each class into a sub-folder with the name of the class{_hint(entries)}."
     )
+
+
+def _hint(entries: Entries) -> str:
+    """Return which other source is meant, as the names of files tell, or nothing."""
+    matches = ((*other, name) for name in entries.files for end, other in OTHER_SOURCES.items() if name.endswith(end))
+    source, condition, name = next(matches, ("", "", ""))
+    place = entries.path / name if source in ("csv", "parquet") else entries.path
+    return f", or write {source}:{place} if {condition}" if source else ""
+
+
+def _check_has_images(top: Entries, parts: Collection[Entries]) -> None:
+    """Raise an error if the folders are those of another source: they have no images, or only one that FiftyOne exports."""
+    export = [name for name in top.files if name in ("labels.json", "samples.json")]
+    if export and top.names == {"data"}:
+        raise DataError(
+            f"{top.path}: has {export[0]} and the folder data; write fiftyone:{top.path} if FiftyOne has exported it."
+        )
+    if any(part.has_pictures or part.folders for part in parts):
+        return
+    names = (name for part in parts for name in part.files)
+    for name in names:
+        if source := TABLES.get(name[name.rfind(".") :]):
+            raise DataError(f"{top.path}: its folders hold {name} and no images; write {source}:{top.path}.")
 
 
 def _is_split_class(part: Entries) -> bool:

@@ -108,6 +108,7 @@ def _parse(name: str, text: str) -> NamedSource:
         found = known["folder"].parse(text, {})
     elif text and is_file(expand(text)) and (archive_class := archive.archive_source(expand(text))):
         found = archive_class.parse(text, {})
+        text = f"{found.scheme}:{text}"  # on a machine without the file, the path alone means nothing
     else:
         raise _unknown(text)
     return NamedSource(name or found.default_name, text, found)
@@ -149,9 +150,10 @@ def _unknown(text: str) -> DataError:
     if is_file(expand(text)) and text.lower().endswith(UNREADABLE_ARCHIVES):
         return DataError(f"{text!r} is an archive of a kind that is not read; unpack it and name the folder of its classes.")
     if is_file(expand(text)):
-        return DataError(
-            f"{text!r} is a file, not a folder; for an index of images, write csv:{text} or parquet:{text}. {_known()}"
-        )
+        index = f"list:{text}" if text.lower().endswith((".txt", ".lst")) else f"csv:{text} or parquet:{text}"
+        return DataError(f"{text!r} is a file, not a folder; for an index of images, write {index}. {_known()}")
+    if not colon and archive.archive_source(Path(text)):
+        return DataError(f"{text!r}: there is no such archive; check the path, which is relative to {Path.cwd()}.")
     name, equals, rest = text.partition("=")
     if equals and (rest.partition(":")[0] in known_sources() or is_folder(expand(rest))):
         return DataError(f"{text!r}: the name {name!r} has one of the characters / : ?; write another name before the '='.")

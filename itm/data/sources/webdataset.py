@@ -12,7 +12,7 @@ from typing import BinaryIO, ClassVar, Self
 from itm.core.errors import DataError, cause
 from itm.core.text import join_names
 from itm.core.types import SplitName
-from itm.data.archives.members import join, split
+from itm.data.archives.members import Archive, join, split
 from itm.data.archives.opened import open_archive, open_member
 from itm.data.archives.tar_file import TarFile
 from itm.data.archives.unpacked import readable_tar
@@ -55,6 +55,10 @@ class WebDataset(Source):
         name = path.name if is_folder(path) else path.absolute().parent.name
         return name or path.resolve().name or self.scheme
 
+    @property
+    def local_place(self) -> Path | None:
+        return None if _RANGE.search(self.shards) or glob.has_magic(self.shards) else Path(self.shards)
+
     def fingerprint(self) -> Mapping[str, float]:
         files = [*self._paths()]
         names = find_class_names(_folders(files, self._root()))
@@ -93,7 +97,7 @@ class WebDataset(Source):
             found = [Path(self.shards)]
         else:
             found = [path for text in _expanded(self.shards) for path in _matching(text)]
-        if not found:
+        if not found or (found == [Path(self.shards)] and not is_file(found[0])):
             what = "holds no tar files" if is_folder(self.shards) else "no such folder or shard; check the path"
             raise DataError(f"{self.shards}: {what}.")
         for path in found:
@@ -121,10 +125,12 @@ class WebDataset(Source):
             if key:
                 samples.setdefault(f"{folder}/{key}" if folder else key, {})[extension.lower()] = name
         for key, members in samples.items():
-            yield self._row(tar, path, key, members, split)
+            yield self._row(archive, tar, path, key, members, split)
         yield from (replace(one.row(tar.as_posix()), split=split) for one in archive.rejected)
 
-    def _row(self, tar: Path, shard: Path, key: str, members: Mapping[str, str], split: SplitName | None) -> Row:
+    def _row(
+        self, archive: Archive, tar: Path, shard: Path, key: str, members: Mapping[str, str], split: SplitName | None
+    ) -> Row:
         images = [extension for extension in members if is_picture(f".{extension}")]
         single = [extension for extension in images if "." not in extension] or images
         name = members[single[0]] if single else key
@@ -138,18 +144,18 @@ class WebDataset(Source):
         if len(single) > 1:
             return row.reject("unsupported", f"unsupported: the sample has several images: {join_names(single, MOST_NAMES)}")
         try:
-            return replace(row, target=self._label(tar, members))
+            return replace(row, target=self._label(archive, members))
         except (DataError, OSError) as error:
             return row.reject("no label", f"no label: {cause(error)}")
 
-    def _label(self, tar: Path, members: Mapping[str, str]) -> str:
+    def _label(self, archive: Archive, members: Mapping[str, str]) -> str:
         """Return the label of a sample: a field of its JSON file if one is named or there is no member `cls`."""
         if "cls" in members and self.label is None:
-            return _text(tar, members["cls"])
+            return _text(archive, members["cls"])
         if "json" not in members:
             raise DataError(f"the sample has no member {'json' if self.label else 'cls or json'}")
         try:
-            fields = json.loads(_text(tar, members["json"]))
+            fields = json.loads(_text(archive, members["json"]))
         except ValueError as error:
             raise DataError(f"the JSON of the sample is damaged ({error})") from error
         known = list(fields) if isinstance(fields, dict) else []
@@ -164,8 +170,8 @@ class WebDataset(Source):
         return str(value)
 
 
-def _text(tar: Path, name: str) -> str:
-    with open_archive(tar).open(name) as stream:
+def _text(archive: Archive, name: str) -> str:
+    with archive.open(name) as stream:
         return stream.read(LONGEST_LABEL).decode("utf-8", "replace").strip()
 
 
