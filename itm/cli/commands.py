@@ -8,11 +8,12 @@ from itm.cli.compare import compare
 from itm.cli.evaluate import evaluate
 from itm.cli.export import export
 from itm.cli.finetune import finetune
+from itm.cli.models import models
 from itm.cli.rank import rank
 from itm.cli.rankings import rankings
 from itm.cli.refresh import refresh, serve
 from itm.cli.report import report, show
-from itm.cli.show import doctor, models, scores
+from itm.cli.show import doctor, scores
 from itm.cli.status import status
 from itm.cli.steps import extract, ingest, score
 

@@ -1,42 +1,10 @@
-"""The commands `itm models`, `itm scores` and `itm doctor`."""
+"""The commands `itm scores` and `itm doctor`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from itm.cli.options import Code, ParamsFile, Zoo, report_errors, zoo_file
-
-if TYPE_CHECKING:
-    from itm.core.types import Facts, Failure
-
-
-def models(
-    pattern: Annotated[str, typer.Argument(help="Name or wildcard, for example 'resnet*'.")],
-    zoo: Zoo = None,
-    code: Code = None,
-    params: ParamsFile = None,
-) -> None:
-    """List models of the zoo file and of timm, with their size and origin."""
-    with report_errors():
-        from itm.core.params import find_params
-        from itm.zoo.listing import list_models
-        from itm.zoo.packaged import embedded_zoo_file
-
-        chosen = find_params(params).zoo
-        for name, facts in list_models(
-            pattern, zoo_file(zoo) or chosen.file or embedded_zoo_file(), (*chosen.code, *(code or ()))
-        ):
-            typer.echo(f"{name}: {_describe(facts)}")
-
-
-def _describe(facts: "Facts | Failure") -> str:
-    from itm.core.types import Failure
-
-    if isinstance(facts, Failure):
-        return f"cannot be used: {facts.reason}"
-    gmacs = "unknown" if facts.gmacs is None else f"{facts.gmacs:.3g}"
-    size = f"{facts.parameters / 1e6:.3g} M parameters, {gmacs} GMACs, width {facts.width}, {facts.input_size} pixels"
-    return ", ".join(part for part in (size, facts.family, facts.pretraining) if part)
 
 
 def scores(

@@ -50,6 +50,7 @@ class Preprocessing:
     std: tuple[float, ...] | None = None
     crop: float | None = None
     interpolation: str | None = None
+    crop_mode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class ModelRef:
     sha256: str | None = None  # required hash of the weight file
     weights_key: str | None = None  # which weights of the file, if it has several
     pretrained: bool = False
+    repository: str | None = None  # of the Hugging Face Hub, with the weights of an architecture of timm
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     block: int | None = None
     pooling: str | None = None

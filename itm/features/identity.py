@@ -38,10 +38,11 @@ class Identity:
     pooling: str = "forward_head(pre_logits=True)"
     weights_key: str | None = None
     block: int | None = None
+    library: Mapping[str, Any] | None = None  # of a model that is not of timm: its name there, version and configuration
 
     @property
     def key(self) -> str:
-        later = {"weights_key", "block"}  # keys of embeddings from before they existed stay valid
+        later = {"weights_key", "block", "library"}  # keys of embeddings from before they existed stay valid
         return content_key({name: value for name, value in asdict(self).items() if name not in later or value is not None})
 
     @classmethod

@@ -85,7 +85,8 @@ class Speedometer:
 
     def _record(self, model: ModelRef) -> tuple[Path, str]:
         own = {name: value for name, value in definition(model).items() if name not in ("weights_key", "pooling")}
-        architecture = (model.architecture or "").partition(".")[0]  # a tag of timm only names weights
+        name = model.architecture or ""
+        architecture = name if ":" in name else name.partition(".")[0]  # a tag of timm only names weights
         own["architecture"], packages = architecture, package_versions(("timm", "torch"))
         facts = {"speed": SPEED, "model": own, "input_size": Extractor(model).preprocessing["input_size"], "packages": packages}
         facts |= {"device": self.device, "precision": self.precision, "finetune_batch": self.finetune_batch}

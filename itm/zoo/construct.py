@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ import torch
 from itm.core.errors import ModelError, did_you_mean
 from itm.core.types import ModelRef
 from itm.zoo.factory import load_factory
+from itm.zoo.libraries import find_library
+from itm.zoo.libraries.base import Library
 from itm.zoo.timm_gate import timm
 from itm.zoo.timm_names import check_architecture, timm_config
 from itm.zoo.variant_module import as_variant
@@ -23,8 +26,11 @@ Create = Callable[..., Any]
 def build_without_weights(model: ModelRef, create_model: Create = timm.create_model) -> torch.nn.Module:
     """Build the plain model of `model` without reading its weights. Under ``with torch.device("meta")`` it needs no memory."""
     arguments = dict(model.arguments)
+    library = find_library(model.architecture)
     if model.factory is not None:
         create_model, where = load_factory(model.factory), f"factory {model.factory}"
+    elif library is not None and model.architecture is not None:
+        create_model, where = partial(build_embedder, library, model.architecture), f"architecture {model.architecture}"
     elif model.architecture is not None:
         check_architecture(model.architecture)
         where = f"architecture {model.architecture}"
@@ -38,6 +44,11 @@ def build_without_weights(model: ModelRef, create_model: Create = timm.create_mo
     except Exception as error:  # custom code can raise anything
         raise ModelError(f"{model.name}: {where} {_build_error(error, create_model, model)}") from error
     return _check_embeddings(module, f"{model.name}: {where}")
+
+
+def build_embedder(library: Library, name: str, **arguments: Any) -> torch.nn.Module:
+    """Build a model of another library than timm, with the interface of timm and random weights."""
+    return library.embedder(library.build(name, arguments))
 
 
 def build_on_meta(model: ModelRef) -> torch.nn.Module:

@@ -12,6 +12,8 @@ from torch.utils.flop_counter import flop_registry
 from itm.core.errors import ModelError
 from itm.core.types import Facts, ModelRef
 from itm.zoo.construct import build_on_meta, build_without_weights
+from itm.zoo.libraries import find_library
+from itm.zoo.libraries.base import Embedder
 from itm.zoo.timm_gate import import_torchvision, timm
 from itm.zoo.timm_names import check_architecture, timm_config
 from itm.zoo.units import check_channels, input_size
@@ -24,6 +26,8 @@ transforms: Any = import_torchvision().transforms
 
 def preprocessing(model: ModelRef, module: torch.nn.Module) -> dict[str, Any]:
     """Return the preprocessing of `model` as plain values: timm's configuration of `module`, updated by that of the model."""
+    if library := find_library(model.architecture):
+        return _plain(model, library.settings(model.architecture or "").preprocessing)
     module = plain(module)
     own_channels = getattr(module, "in_chans", None) if model.factory else None
     return _plain(model, getattr(module, "pretrained_cfg", None) or {}, own_channels)
@@ -31,6 +35,8 @@ def preprocessing(model: ModelRef, module: torch.nn.Module) -> dict[str, Any]:
 
 def preprocessing_without_weights(model: ModelRef) -> dict[str, Any]:
     """Return `preprocessing` without reading weights. A custom model is built without weights."""
+    if library := find_library(model.architecture):
+        return _plain(model, library.settings(model.architecture or "").preprocessing)
     if model.factory is None and model.architecture is not None:
         check_architecture(model.architecture)
         return _plain(model, timm_config(model.architecture))
@@ -83,6 +89,7 @@ def _plain(model: ModelRef, config: dict[str, Any], own_channels: int | None = N
         "std": own.std,
         "crop_pct": own.crop,
         "interpolation": own.interpolation,
+        "crop_mode": own.crop_mode,
     }
     resolved: dict[str, Any] = timm_data.resolve_data_config(wanted, pretrained_cfg=config)
     if channels == 1:
@@ -169,6 +176,8 @@ def _width(module: Any, size: list[int]) -> int:
 def _family(model: ModelRef, module: torch.nn.Module) -> str:
     """Return the name of the timm module that defines the architecture, or the class name of a custom model."""
     module = plain(module)
+    if isinstance(module, Embedder):
+        return type(module.backbone).__name__
     origin = type(module).__module__
     if model.architecture is not None:
         origin = timm.models.model_entrypoint(model.architecture).__module__
@@ -176,6 +185,8 @@ def _family(model: ModelRef, module: torch.nn.Module) -> str:
 
 
 def _pretraining(model: ModelRef) -> str:
-    """Return the tag of timm weights in words. Custom weights have none."""
+    """Return the tag of published weights in words. Custom weights have none."""
+    if library := find_library(model.architecture):
+        return library.settings(model.architecture or "").pretraining.replace("_", " ") if model.pretrained else ""
     tag = (model.architecture or "").partition(".")[2]
     return tag.replace("_", " ") if model.pretrained else ""

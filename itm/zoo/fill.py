@@ -21,8 +21,8 @@ Convert = Callable[[Tensors], Tensors]
 class Rules:
     """What fits a model.
 
-    `convert` is tried for weights that do not fit as they are, or for all if `always_convert`. `unused` are modules that the
-    file may have in addition. `defaults` are values of tensors that the file need not have.
+    `convert` is tried for weights that do not fit as they are, or for all if `always_convert`. `unused` are modules and
+    tensors that the file may have in addition. `defaults` are values of tensors that the file need not have.
     """
 
     convert: Convert | None = None
@@ -58,7 +58,7 @@ def fill(name: str, module: torch.nn.Module, path: Path, chosen: str | None, rul
         if not misfit:
             _log_taken(name, path, own, chosen, fitting if own in fitting else whole)
             if convert and not rules.always_convert:
-                log.info("%s: weights of %s are converted to the names and sizes of this version of timm", name, path)
+                log.info("%s: weights of %s are converted to the names and sizes of this version of its library", name, path)
             return
         misfits.append(misfit)
     load_arrays: Any = getattr(module, "load_pretrained", None)

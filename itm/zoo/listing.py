@@ -1,24 +1,44 @@
-"""The models that can be ranked, with their facts."""
+"""The models that can be ranked, with their facts, licence, and where their weights are."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from itm.core.errors import ModelError
 from itm.core.types import Facts, Failure, ModelRef
 from itm.core.variants import Variant, split_variant
-from itm.zoo.construct import build_on_meta
-from itm.zoo.facts import facts, preprocessing
+from itm.zoo.facts_table import KnownModel, known_model, matching_names
+from itm.zoo.imagenet import imagenet_top1
+from itm.zoo.libraries import scheme_of
+from itm.zoo.licences import known_licence
 from itm.zoo.names import check_is_name
 from itm.zoo.resolve import matches, timm_model, zoo_failure
-from itm.zoo.timm_names import timm_names
+from itm.zoo.sources import has_source, models_of_source
+from itm.zoo.weight_cache import cached_file
 from itm.zoo.zoo_file import Zoo, read_zoo_file
 
+if TYPE_CHECKING:
+    import torch
 
-def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) -> Iterator[tuple[str, Facts | Failure]]:
-    """Yield name and facts of each model of the zoo file and of timm that matches `pattern`. No weights are read.
+Place = Literal["file", "cached", "to download", "unknown"]
 
-    The pattern may end in a variant, of which the facts are then.
 
+@dataclass(frozen=True)
+class Description:
+    """A model as `itm models` shows it. `licence` and `top1`, the ImageNet accuracy in percent, are None where unknown."""
+
+    name: str
+    facts: Facts
+    licence: str | None
+    top1: float | None
+    weights: Place
+
+
+def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) -> Iterator[Description | Failure]:
+    """Yield each model of the zoo file and of timm that matches `pattern`. No weights are read.
+
+    The pattern may end in a variant, of which the facts are then. An empty pattern means the models of the zoo file.
     Factories are executed, so a factory outside the paths `code` is a failure.
 
     Raises
@@ -26,34 +46,76 @@ def list_models(pattern: str, zoo_file: Path | None, code: Iterable[Path] = ()) 
     ModelError
         If no model matches.
     """
-    pattern, text = split_variant(pattern)
+    name, text = split_variant(pattern)
     variant = Variant.parse(text) if text else None
     known = Zoo() if zoo_file is None else read_zoo_file(zoo_file, code)
     invalid = known.unnamed | known.invalid
-    names = [name for name in (*known.models, *invalid) if not (variant and split_variant(name)[1])]
-    own = matches(pattern, names)
-    for name in own:
-        yield _described(name, zoo_failure(name, invalid[name]) if name in invalid else known.models[name], variant)
-    try:
-        if not own:
-            check_is_name(pattern)
-        others = timm_names(pattern)
-    except ModelError:
-        if not own:
-            raise
+    names = [other for other in (*known.models, *invalid) if not (variant and split_variant(other)[1])]
+    own = matches(name or "*", names)
+    for other in own:
+        if other in invalid:
+            yield zoo_failure(other, invalid[other])
+        else:
+            yield _described(known.models[other], variant)
+    if has_source(name):
+        yield from (_described(model, variant) for model in models_of_source(name))
         return
-    for name in others:
-        if name not in own:
-            yield _described(name, timm_model(name), variant)
+    if not name:
+        return
+    for other in _timm_names(name, bool(own)):
+        if other not in own:
+            yield _described(timm_model(other), variant)
 
 
-def _described(name: str, model: ModelRef | Failure, variant: Variant | None) -> tuple[str, Facts | Failure]:
-    """Return the name and the facts of a model, or of its variant."""
-    if isinstance(model, Failure):
-        return name, model
+def _timm_names(pattern: str, optional: bool) -> list[str]:
+    if names := matching_names(pattern):
+        return names
+    try:
+        check_is_name(pattern)
+        from itm.zoo.timm_names import timm_names  # takes seconds to import
+
+        return timm_names(pattern)
+    except ModelError:
+        if not optional:
+            raise
+        return []
+
+
+def _described(model: ModelRef, variant: Variant | None) -> Description | Failure:
+    """Return the description of a model, or of its variant."""
+    row = known_model(model.name) if model == timm_model(model.name) else None
     candidate = variant.of(model) if variant else model
     try:
-        module = build_on_meta(candidate)
-        return candidate.name, facts(candidate, module, preprocessing(candidate, module))
+        facts = row.facts if row and not variant else _measured(candidate)
     except ModelError as error:
-        return candidate.name, zoo_failure(candidate.name, str(error))
+        return zoo_failure(candidate.name, str(error))
+    licence, place = _origin(model, row)
+    return Description(candidate.name, facts, licence, None if variant else imagenet_top1(model.name), place)
+
+
+def _measured(model: ModelRef) -> Facts:
+    from itm.zoo.construct import build_on_meta  # takes seconds to import
+    from itm.zoo.facts import facts, preprocessing
+
+    module: torch.nn.Module = build_on_meta(model)
+    return facts(model, module, preprocessing(model, module))
+
+
+def _origin(model: ModelRef, row: KnownModel | None) -> tuple[str | None, Place]:
+    """Return the licence of the weights of a model, and where they are."""
+    if model.checkpoint is not None or Path((model.architecture or "").partition(":")[2] or "none").is_dir():
+        return None, "file"
+    if row is not None:
+        return row.licence, _place(row.repository, row.file, row.url)
+    if model.repository is not None:
+        return None, _place(model.repository)
+    if scheme_of(model.architecture or ""):
+        return None, "unknown"  # libraries have their own rules
+    from itm.zoo.timm_names import timm_config
+
+    config = timm_config(model.architecture or "")
+    return known_licence(config.get("license")), _place(*map(config.get, ("hf_hub_id", "hf_hub_filename", "url")))
+
+
+def _place(repository: str | None, file: str | None = None, url: str | None = None) -> Place:
+    return "cached" if cached_file(repository, file, url) else "to download"

@@ -14,7 +14,9 @@ from itm.store.hash_cache import cached_hash
 from itm.zoo.construct import build_without_weights, head_modules
 from itm.zoo.factory import factory_file
 from itm.zoo.fill import Rules, fill
-from itm.zoo.hub import pretrained_file
+from itm.zoo.hub import pretrained_file, weights_source
+from itm.zoo.libraries import find_library
+from itm.zoo.libraries.base import Library
 from itm.zoo.state import required
 from itm.zoo.timm_load import Conversion
 from itm.zoo.timm_names import timm_config
@@ -30,9 +32,10 @@ def weights_file(model: ModelRef) -> Path:
     ModelError
         If there is no such file. The message says how to get it.
     """
-    if model.checkpoint is None and not (model.pretrained and model.architecture):
+    source = weights_source(model)
+    if model.checkpoint is None and not source:
         raise ModelError(f"{model.name}: has no weights; give a `checkpoint`, or `pretrained: true` with a timm architecture.")
-    path = model.checkpoint or pretrained_file(model.architecture or "")
+    path = model.checkpoint or pretrained_file(source)
     if not path.is_file():
         raise ModelError(f"{model.name}: {path} is not a file; check `checkpoint`, or download the file again.")
     return path
@@ -68,12 +71,14 @@ def definition(model: ModelRef) -> dict[str, Any]:
         "file": file_hash(factory_file(model.factory)),
         "function": model.factory.rpartition(":")[2],
     }
-    return {
-        "architecture": model.architecture,
+    library = find_library(model.architecture)
+    found = {
+        "architecture": library.scheme if library else model.architecture,
         "factory": factory,
         "arguments": model.arguments,
         "input_size": model.preprocessing.input_size,
     } | {word: value for word in ("weights_key", "block", "pooling") if (value := getattr(model, word))}
+    return found | ({"library": library.identity(model.architecture or "")} if library else {})
 
 
 def build(model: ModelRef) -> torch.nn.Module:
@@ -86,6 +91,8 @@ def build_plain(model: ModelRef) -> torch.nn.Module:
     path = weights_file(model)
     if model.sha256:
         weights_hash(model, file_hash)  # before the file is parsed
+    if library := find_library(model.architecture):
+        return _of_library(library, model, path).eval()
     if model.pretrained:
         return _pretrained(model, path).eval()
     module = build_without_weights(model)
@@ -113,6 +120,13 @@ def _pretrained(model: ModelRef, path: Path) -> torch.nn.Module:
         rules.defaults = {name: own.clone() for name, own in required(module).items() if own.unique().numel() == 1}
     fill(model.name, module, path, model.weights_key, rules)
     return module
+
+
+def _of_library(library: Library, model: ModelRef, path: Path) -> torch.nn.Module:
+    """Load weights as the library names them, then give the model the interface of timm."""
+    module = library.build(model.architecture or "", model.arguments)
+    fill(model.name, module, path, model.weights_key, Rules(partial(library.converted, module), unused=library.unused))
+    return library.embedder(module)
 
 
 def _filtered(model: ModelRef, module: torch.nn.Module, tensors: Tensors) -> Tensors:

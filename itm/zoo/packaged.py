@@ -3,6 +3,9 @@
 import logging
 from pathlib import Path
 
+from itm.core.errors import ParamsError, did_you_mean
+from itm.zoo.names import WEIGHT_FILES
+
 log = logging.getLogger(__name__)
 
 EMBEDDED = Path(__file__).parent / "embedded" / "zoo.yaml"
@@ -29,3 +32,15 @@ def zoo_path(file: Path) -> Path:
     if file.is_file():
         log.info("%s is the zoo of the package; the file of this name is read if its absolute path is given", file)
     return path
+
+
+def check_is_zoo_file(path: Path) -> None:
+    """Raise a `ParamsError` if `path` is missing, a folder or a weight file."""
+    if path.suffix.lower() in WEIGHT_FILES:
+        raise ParamsError(f"{path}: is a weight file, not a zoo file; write a zoo file that names it as `checkpoint`.")
+    if path.is_dir():
+        raise ParamsError(f"{path}: is a folder, not a zoo file; name the YAML file in it.")
+    if not path.exists():
+        others = [other.name for ending in ("yaml", "yml", "json") for other in path.parent.glob(f"*.{ending}")]
+        near = did_you_mean(path.name, others)
+        raise ParamsError(f"{path}: cannot be read (No such file or directory); check the path{near}")

@@ -5,6 +5,7 @@ from typing import Any
 from itm.core.types import ModelRef
 from itm.zoo.construct import build_on_meta, create_arguments
 from itm.zoo.facts import preprocessing_without_weights
+from itm.zoo.libraries import scheme_of
 from itm.zoo.timm_names import timm_config
 from itm.zoo.variant_module import has_tokens
 
@@ -14,9 +15,9 @@ BOTH = "token+mean"
 def recipe(model: ModelRef) -> str:
     """Return code that builds a model for fine-tuning and the transform of its images.
 
-    There is none for a factory, and for a file of several weights, of which timm takes others.
+    There is none for a factory or another library, and for a file of several weights, of which timm takes others.
     """
-    if model.factory is not None or model.architecture is None or model.weights_key:
+    if scheme_of(model.architecture or "") or model.factory is not None or model.architecture is None or model.weights_key:
         return ""
     own = create_arguments(model)
     weights: dict[str, Any] = {"pretrained": True}

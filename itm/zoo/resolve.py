@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from itm.core.errors import ModelError
+from itm.core.errors import ItmError, ModelError
 from itm.core.sections import ZooParams
 from itm.core.types import Failure, ModelRef
 from itm.core.variants import SEPARATOR, Variant, split_variant
 from itm.zoo.names import check_is_name, is_wildcard, suggestion
 from itm.zoo.packaged import embedded_zoo_file
+from itm.zoo.sources import has_source, models_of_source
 from itm.zoo.zoo_file import Zoo, read_zoo_file
 
 
@@ -94,6 +95,12 @@ def _find(pattern: str, known: Zoo, embedded: Zoo) -> Iterator[ModelRef | Failur
     for name in names:
         yield known.models[name] if name in known.models else zoo_failure(name, known.invalid[name])
     if names:
+        return
+    if has_source(pattern):
+        try:
+            yield from models_of_source(pattern)
+        except ItmError as error:
+            yield zoo_failure(pattern, str(error))
         return
     if "*" in pattern and not set(pattern) - set("*?."):  # such as "*" or "*.*", which matches all names
         if not known.unnamed:

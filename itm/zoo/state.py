@@ -109,7 +109,7 @@ def _without_extras(module: torch.nn.Module, state: Tensors, unused: tuple[str, 
             return False
         if name in computed:
             return torch.equal(computed[name].to(tensor.dtype), tensor)
-        return name.startswith(unused) or is_counter(tensor)
+        return f"{name}.".startswith(unused) or is_counter(tensor)
 
     kept: Tensors = OrderedDict((name, tensor) for name, tensor in state.items() if not is_extra(name, tensor))
     keep_versions(kept, versions_of(state))

@@ -6,7 +6,7 @@ those that fit a model, without wrappers and prefixes.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 Tensors = dict[str, torch.Tensor]
 WRAPPER_MODULES = {"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+DECODERS = ("decoder_", "decoder.", "mask_token")  # of masked pre-training, beside the names of the model
 LOWER_RANK = ("student", "momentum", "encoder_k", "optim")  # what training scripts do not use afterwards
 
 
@@ -48,6 +49,9 @@ class WeightSets:
                 if all((own := tensors.get(prefix + name)) is not None and own.shape == w.shape for name, w in wanted.items()):
                     inner = without_prefix(tensors, prefix)
                     others = tuple(name for name in tensors if not name.startswith(prefix))
+                    decoder = [name for name in inner if name.startswith(DECODERS) and name not in wanted]
+                    if decoder:
+                        inner, others = _without(inner, decoder), (*others, *(prefix + name for name in decoder))
                     found.setdefault(id(inner[anchor]), WeightSet(f"{key}.{prefix}".strip("."), inner, others))
         return sorted(found.values(), key=self._rank)
 
@@ -122,6 +126,10 @@ def _renamed(tensors: Tensors, rename: Callable[[str], str | None]) -> Tensors:
     new_names = {module: rename(f"{module}." if module else "") for module in versions}
     keep_versions(found, {new.rstrip("."): versions[module] for module, new in new_names.items() if new is not None})
     return found
+
+
+def _without(tensors: Tensors, names: Collection[str]) -> Tensors:
+    return _renamed(tensors, lambda name: None if name in names else name)
 
 
 def without_prefix(tensors: Tensors, prefix: str) -> Tensors:

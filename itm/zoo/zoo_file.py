@@ -13,12 +13,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from itm.core.errors import ModelError, ParamsError, did_you_mean
+from itm.core.errors import ItmError, ModelError, ParamsError
 from itm.core.types import ModelRef, Preprocessing
 from itm.core.variants import SEPARATOR, Variant, as_list, split_variant
 from itm.core.yaml_records import parse, read_yaml
+from itm.zoo.facts_table import matching_names
 from itm.zoo.names import WEIGHT_FILES, is_wildcard, without_source
-from itm.zoo.packaged import zoo_path
+from itm.zoo.packaged import check_is_zoo_file, zoo_path
+from itm.zoo.sources import has_source, with_source
 from itm.zoo.units import Crop, InputSize, Mean, Std, check_channels
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
@@ -103,7 +105,7 @@ def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
     Factories must be in the files or folders `code`.
     """
     path = zoo_path(path)
-    _check_is_zoo_file(path)
+    check_is_zoo_file(path)
     entries, allowed = read_yaml(path, _File).models, [trusted.expanduser().resolve() for trusted in code]
     zoo, positions = Zoo(), dict[str, str]()
     for number, values in enumerate(entries):
@@ -136,17 +138,6 @@ def read_zoo_file(path: Path, code: Iterable[Path] = ()) -> Zoo:
     return zoo
 
 
-def _check_is_zoo_file(path: Path) -> None:
-    if path.suffix.lower() in WEIGHT_FILES:
-        raise ParamsError(f"{path}: is a weight file, not a zoo file; write a zoo file that names it as `checkpoint`.")
-    if path.is_dir():
-        raise ParamsError(f"{path}: is a folder, not a zoo file; name the YAML file in it.")
-    if not path.exists():
-        others = [other.name for ending in ("yaml", "yml", "json") for other in path.parent.glob(f"*.{ending}")]
-        near = did_you_mean(path.name, others)
-        raise ParamsError(f"{path}: cannot be read (No such file or directory); check the path{near}")
-
-
 def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> ModelRef:
     if (entry.architecture is None) == (entry.factory is None):
         content = "both an `architecture` and a `factory`" if entry.factory else "neither an `architecture` nor a `factory`"
@@ -172,14 +163,15 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
         raise ParamsError(f"{where}: checkpoint {checkpoint} is not a file; paths are relative to the folder of the zoo file.")
     if entry.std and min(entry.std) < 0.01:
         log.info("%s: std %g shows the model values up to %.0f", where, min(entry.std), 1 / min(entry.std))
-    architecture = entry.architecture and without_source(entry.architecture)
+    is_sourced = has_source(entry.architecture or "")
+    architecture = entry.architecture if is_sourced else entry.architecture and without_source(entry.architecture)
     default = _default_name(architecture, entry.factory, entry.checkpoint)
-    if architecture is not None and entry.pretrained:
+    if architecture is not None and entry.pretrained and not is_sourced:
         architecture = default = _with_tag(architecture, where)
     name = entry.name or default
     if SEPARATOR in name:
         raise ParamsError(f"{where}: name {name!r}: {SEPARATOR!r} is between a model and its variant; give another `name`.")
-    return ModelRef(
+    found = ModelRef(
         name=name,
         architecture=architecture,
         factory=None if entry.factory is None else _allowed_factory(entry.factory, folder, allowed, where),
@@ -192,6 +184,10 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
         family=entry.family,
         pretraining=entry.pretraining,
     )
+    try:
+        return with_source(found, folder)
+    except ItmError as error:
+        raise ParamsError(f"{where}: {error}") from error
 
 
 def _weight_file_in(folder: Path) -> str:
@@ -201,10 +197,12 @@ def _weight_file_in(folder: Path) -> str:
 
 def _with_tag(architecture: str, where: str) -> str:
     """Return timm's ``architecture.tag``, because a newer timm can have another default tag."""
-    from itm.zoo.timm_names import timm_names  # takes seconds to import, and few entries need it
-
     if is_wildcard(architecture):
         raise ParamsError(f"{where}: architecture {architecture!r} is a wildcard; an entry must be one model.")
+    if matching_names(architecture):
+        return architecture
+    from itm.zoo.timm_names import timm_names  # takes seconds to import, and few entries need it
+
     try:
         return timm_names(architecture)[0]
     except ModelError as error:

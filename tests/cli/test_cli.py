@@ -173,11 +173,19 @@ def test_two_mistakes_are_two_lines(run, here):
 def test_models_lists_the_zoo_file_and_timm(run, zoo_file):
     listed = run("models", "test_resnet*").stdout
     assert listed == run("models", "test_resnet*", "--zoo", str(zoo_file)).stdout
-    names = [line.partition(":")[0] for line in listed.splitlines()]
-    assert names == [LONG, SHORT, "test_resnet.r160_in1k"]
-    first = listed.splitlines()[0]
-    assert all(word in first for word in ("M parameters", "GMACs", "width", "48 pixels", "resnet", "12 epochs"))
-    assert "test_vit.r160_in1k: 0.3" in run("models", "test_vit*").stdout
+    header, *lines = listed.splitlines()
+    assert [line.split()[0] for line in lines] == [LONG, SHORT, "test_resnet.r160_in1k"]
+    assert all(word in header for word in ("M parameters", "GMACs", "width", "pixels", "top-1", "licence", "weights", "family"))
+    assert all(word in lines[0] for word in ("48", "unknown", "file", "12 epochs", "resnet"))
+    assert all(word in lines[2] for word in ("160", "apache-2.0", "r160 in1k"))
+
+
+def test_models_lists_a_zoo_of_the_package_by_its_name(run):
+    _, *lines = run("models", "--zoo", "edge", "--max-params", "3M", "--sort", "gmacs").stdout.splitlines()
+    costs = [float(line.split()[2]) for line in lines]
+    assert costs == sorted(costs)
+    assert "lcnet_050.ra2_in1k" in [line.split()[0] for line in lines]
+    assert not any("resnet18" in line for line in lines)
 
 
 def test_models_says_which_entries_cannot_be_used(run, here):

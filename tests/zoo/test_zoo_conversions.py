@@ -57,7 +57,7 @@ def test_layers_that_timm_no_longer_has_are_converted(saved: Saved, caplog: pyte
     with caplog.at_level(logging.INFO, "itm"):
         built = build(old)
     assert torch.equal(built.state_dict()["head.weight"], module.state_dict()["head.weight"])
-    assert "are converted to the names and sizes of this version of timm" in caplog.text
+    assert "are converted to the names and sizes of this version of its library" in caplog.text
 
 
 def test_names_of_the_authors_are_converted(saved: Saved, embeddings: Embeddings) -> None:

@@ -11,11 +11,10 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from itm.core.errors import ModelError, ParamsError
-from itm.core.types import Facts, Failure, ModelRef, Preprocessing
+from itm.core.errors import ModelError
+from itm.core.types import Facts, ModelRef, Preprocessing
 from itm.zoo.construct import build_on_meta
 from itm.zoo.facts import create_transform, facts, preprocessing, preprocessing_without_weights
-from itm.zoo.listing import list_models
 from itm.zoo.load import build
 from itm.zoo.timm_gate import timm
 
@@ -153,39 +152,3 @@ def test_model_without_embeddings_is_an_error(factories: Path, function: str, si
     model = ModelRef(function, factory=f"{factories}:{function}", preprocessing=Preprocessing(input_size=size))
     with pytest.raises(ModelError, match=message):
         facts_of(model)
-
-
-def test_list_models_covers_zoo_file_and_timm(write_zoo: WriteZoo) -> None:
-    zoo = write_zoo(
-        {"name": "test_resnet.ours", "architecture": "test_resnet", "checkpoint": "w.pth", "arguments": {"num_classes": 2}},
-        {"name": "test_resnet.gone", "architecture": "test_resnet", "checkpoint": "missing.pth"},
-        {"name": "test_resnet.odd", "architecture": "test_resnet", "checkpoint": "w.pth", "arguments": {"odd": 2}},
-    )
-    listed = dict(list_models("test_resnet*", zoo))
-    assert list(listed) == ["test_resnet.ours", "test_resnet.odd", "test_resnet.gone", "test_resnet.r160_in1k"]
-    assert isinstance(listed["test_resnet.ours"], Facts)
-    assert isinstance(failed := listed["test_resnet.gone"], Failure)
-    assert "is not a file" in failed.reason
-    assert isinstance(odd := listed["test_resnet.odd"], Failure)
-    assert "'odd'" in odd.reason
-
-
-def test_listing_builds_one_model_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    built: dict[str, ModelRef] = {}
-
-    def build_and_count(model: ModelRef) -> torch.nn.Module:
-        built[model.name] = model
-        return build_on_meta(model)
-
-    monkeypatch.setattr("itm.zoo.listing.build_on_meta", build_and_count)
-    listed = list_models("*", None)
-    names = timm.list_models(pretrained=True)
-    assert [next(listed)[0], next(listed)[0]] == names[:2]
-    assert list(built) == names[:2]
-
-
-def test_listing_nothing_is_an_error(write_zoo: WriteZoo, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="matches 'nothing\\*'"):
-        list(list_models("nothing*", write_zoo()))
-    with pytest.raises(ParamsError, match="cannot be read"):
-        list(list_models("*", tmp_path / "nowhere.yaml"))

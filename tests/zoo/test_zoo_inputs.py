@@ -15,7 +15,6 @@ from itm.core.keys import content_key
 from itm.core.types import ModelRef, Preprocessing
 from itm.zoo.construct import build_on_meta
 from itm.zoo.facts import create_transform, facts, preprocessing, preprocessing_without_weights
-from itm.zoo.listing import list_models
 from itm.zoo.load import build, definition
 
 pytestmark = pytest.mark.slow
@@ -148,14 +147,3 @@ def test_square_three_channel_models_keep_their_identity() -> None:
     model = ModelRef("own", architecture="test_vit", arguments={"num_classes": 3}, preprocessing=Preprocessing(48))
     keys = [content_key(values)[:8] for values in (definition(model), preprocessing_without_weights(model))]
     assert keys == ["c3906e80", "7e85a252"]
-
-
-def test_listing_builds_each_model_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    built: list[str] = []
-
-    def build_and_count(model: ModelRef) -> torch.nn.Module:
-        built.append(model.name)
-        return build_on_meta(model)
-
-    monkeypatch.setattr("itm.zoo.listing.build_on_meta", build_and_count)
-    assert [name for name, _ in list_models("test_vit*", None)] == built

@@ -18,10 +18,12 @@ from itm.core.errors import ModelError
 from itm.core.keys import file_hash
 from itm.core.sections import ZooParams
 from itm.core.types import ModelRef
-from itm.zoo.hub import FILES, UnreachableError, prefetch, pretrained_file, verify
+from itm.zoo.downloads import UnreachableError, verify
+from itm.zoo.hub import prefetch, pretrained_file
 from itm.zoo.load import build, weights_hash
 from itm.zoo.resolve import resolve, timm_model
 from itm.zoo.timm_names import timm_config
+from itm.zoo.weight_cache import FILES
 
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 GOOD, OTHER = "test_resnet.r160_in1k", "test_vit.r160_in1k"

@@ -11,7 +11,7 @@ import torch
 from itm.core.errors import ModelError, ParamsError
 from itm.core.params import Params
 from itm.core.sections import ZooParams
-from itm.core.types import Facts, ModelRef
+from itm.core.types import ModelRef
 from itm.core.variants import Variant
 from itm.core.yaml_records import parse
 from itm.zoo import load
@@ -205,13 +205,11 @@ def test_a_variant_without_a_model_has_a_reason(write_zoo: Callable[..., Path]) 
 
 def test_models_are_listed_with_the_cost_of_a_variant(write_zoo: Callable[..., Path]) -> None:
     zoo = write_zoo(entry("test_vit"), entry("test_resnet"))
-    plain, smaller = (dict(list_models(f"test_*.own{variant}", zoo)) for variant in ("", "@block2"))
-    assert [*smaller] == ["test_vit.own@block2", "test_resnet.own@block2"]
-    for name, known in smaller.items():
-        before = plain[name.partition("@")[0]]
-        assert isinstance(known, Facts)
-        assert isinstance(before, Facts)
-        assert known.parameters < before.parameters
+    listed: list[list[Any]] = [[*list_models(f"test_*.own{variant}", zoo)] for variant in ("", "@block2")]
+    plain, smaller = listed
+    assert [one.name for one in smaller] == ["test_vit.own@block2", "test_resnet.own@block2"]
+    for before, after in zip(plain, smaller, strict=True):
+        assert after.facts.parameters < before.facts.parameters
 
 
 def test_a_wildcard_finds_variants_also_where_a_zoo_file_names_one_of_them(write_zoo: Callable[..., Path]) -> None:

@@ -1,0 +1,104 @@
+"""Filters and order of listed models."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from itm.core.errors import ParamsError, did_you_mean
+from itm.zoo.facts_table import known_models
+from itm.zoo.licences import licence_filter
+from itm.zoo.listing import Description
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
+SORT_KEYS: dict[str, Callable[[Description], Any]] = {
+    "model": lambda _: None,  # the order of the list
+    "parameters": lambda model: model.facts.parameters,
+    "gmacs": lambda model: model.facts.gmacs,
+    "pixels": lambda model: _pixels(model.facts.input_size),
+    "width": lambda model: model.facts.width,
+    "top1": lambda model: None if model.top1 is None else -model.top1,  # best first
+    "licence": lambda model: model.licence,
+    "weights": lambda model: model.weights,
+    "pretraining": lambda model: model.facts.pretraining or None,
+    "family": lambda model: model.facts.family,
+}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Bounds and properties of listed models. A model of which a fact is unknown does not pass a filter of this fact."""
+
+    max_params: int | None = None
+    max_gmacs: float | None = None
+    licences: frozenset[str | None] | None = None
+    family: str | None = None
+
+    def passes(self, model: Description) -> bool:
+        """Return whether a model passes all filters."""
+        facts = model.facts
+        return (
+            (self.max_params is None or facts.parameters <= self.max_params)
+            and (self.max_gmacs is None or (facts.gmacs is not None and facts.gmacs <= self.max_gmacs))
+            and (self.licences is None or model.licence in self.licences)
+            and (self.family is None or is_of_family(model.name, facts.family, self.family))
+        )
+
+
+def parse_filters(max_params: str | None, max_gmacs: float | None, licence: str | None, family: str | None) -> Filters:
+    """Return the filters of the command line.
+
+    Raises
+    ------
+    ParamsError
+        If a number, a licence or a family is unknown.
+    """
+    stated = {model.licence for model in known_models().values() if model.licence} if licence else set()
+    return Filters(
+        parse_count(max_params) if max_params else None,
+        max_gmacs,
+        licence_filter(licence, stated) if licence else None,
+        _checked_family(family) if family else None,
+    )
+
+
+def parse_count(text: str) -> int:
+    """Return a number of parameters.
+
+    >>> parse_count("30M"), parse_count("1.5b")
+    (30000000, 1500000000)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmbg]?)\s*", text, flags=re.IGNORECASE)
+    if not match:
+        raise ParamsError(f"--max-params {text} is not a number of parameters; give one such as 30M, 1.5B or 30000000.")
+    return int(float(match[1]) * UNITS[match[2].lower()])
+
+
+def is_of_family(name: str, family: str, wanted: str) -> bool:
+    """Return whether a model belongs to a family: the file of timm that defines it, or the first word of its name.
+
+    >>> is_of_family("vit_tiny_patch16_224", "vision_transformer", "vit"), is_of_family("vitamin_small_224", "vitamin", "vit")
+    (True, False)
+    """
+    return family.lower() == wanted or bool(re.match(rf"{re.escape(wanted)}(?![a-z])", name.lower()))
+
+
+def ordered(models: Iterable[Description], sort: str) -> list[Description]:
+    """Return models by a column: names and numbers ascending, accuracies descending, and unknown values last."""
+    if sort not in SORT_KEYS:
+        raise ParamsError(f"--sort {sort} is not a column{did_you_mean(sort, SORT_KEYS)} Columns: {', '.join(SORT_KEYS)}.")
+    key = SORT_KEYS[sort]
+    return sorted(models, key=lambda model: ((value := key(model)) is None, 0 if value is None else value))
+
+
+def _checked_family(family: str) -> str:
+    wanted = family.strip().lower()
+    models = known_models().values()
+    if not any(is_of_family(model.name, model.facts.family, wanted) for model in models):
+        near = did_you_mean(wanted, {model.facts.family for model in models})
+        raise ParamsError(f"--family {family} is unknown{near} The last column of `itm models '*'` shows the families.")
+    return wanted
+
+
+def _pixels(size: int | str) -> int:
+    return max(int(side) for side in str(size).split(" x "))
