@@ -66,6 +66,7 @@ def test_a_model_that_fails_is_a_row_and_the_others_are_ranked() -> None:
         ({"data": Path("gone")}, DataError, "gone does not exist; check the path"),
         ({"data": "folder:gone"}, DataError, "gone does not exist; check the path"),
         ({"data": ["digits"]}, ParamsError, "data is of type list"),
+        ({"data": "embeddings:own"}, ParamsError, "every file of embeddings is ranked, so no zoo, model or variant"),
         ({"data": "digitz"}, DataError, "did you mean 'digits'"),
         ({"scores": "knm"}, ParamsError, "did you mean 'knn'"),
         ({"by": "itm"}, ParamsError, "rank_by is 'itm', which is not among the scores"),
