@@ -57,7 +57,7 @@ evaluate: $(STAMP)        ## print how well each score predicts the accuracies o
 	cat data/evaluation/table.md
 
 ui: $(STAMP)              ## compare rankings in the browser; PORT=5001 uses another port
-	mlflow server --backend-store-uri sqlite:///data/mlflow.db --host 127.0.0.1 --port $(PORT)
+	python -m tasks.track.ui --port $(PORT)
 
 picture: $(STAMP)         ## take the picture of the README with an installed Chromium
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1300,1560 --screenshot=docs/ranking.png \

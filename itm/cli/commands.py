@@ -4,7 +4,9 @@ import typer
 
 from itm.cli.ablate import ablate
 from itm.cli.benchmark import benchmark
+from itm.cli.compare import compare
 from itm.cli.evaluate import evaluate
+from itm.cli.export import export
 from itm.cli.finetune import finetune
 from itm.cli.rank import rank
 from itm.cli.rankings import rankings
@@ -21,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RANKING = (rank, ingest, extract, score, finetune, report, show, rankings)
+RANKING = (rank, ingest, extract, score, finetune, export, report, show, compare, rankings)
 REFRESH = (refresh, serve, status)
 STUDIES = (evaluate, benchmark, ablate)
 DESCRIPTIONS = (models, scores, doctor)

@@ -27,7 +27,7 @@ def rankings(
 
         _, store = read_params(None, params)
         if not delete:
-            _print([store.for_ranking(name) for name in names or ()] or _all(store))
+            _print([store.for_ranking(name) for name in names or ()] or all_rankings(store))
             return
         if not names:
             raise ParamsError("--delete needs names; `itm rankings` lists them.")
@@ -41,7 +41,7 @@ def rankings(
             raise ParamsError("\n".join(errors))
 
 
-def _all(store: "Store") -> list["Store"]:
+def all_rankings(store: "Store") -> list["Store"]:
     """Return the ranking of params.yaml and all others, the newest first; folders without a ranking come last."""
     from dataclasses import replace
 

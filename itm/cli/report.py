@@ -1,6 +1,6 @@
 """The commands `itm report` and `itm show`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from itm.core.confirmations import Confirmed
     from itm.core.rankings import Ranking
     from itm.store.layout import Store
+
+MOST_LINKS = 3
 
 
 def report(name: RankingName = None, params: ParamsFile = None) -> None:
@@ -50,3 +52,25 @@ def print_result(ranking: "Ranking", store: "Store", confirmed: "Sequence[Confir
     console.print(
         f"page: {store.reports / 'index.html'}   scores: {store.scores}{again}", soft_wrap=True, highlight=False, markup=False
     )
+    for line in _links(ranking, store):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _links(ranking: "Ranking", store: "Store") -> Iterator[str]:
+    """Yield the links to the comparison of each data set in MLflow, where the ranking is tracked."""
+    from itm.core.errors import StoreError
+    from itm.store.tracked_file import LOCAL_SERVER, comparison_link, read_tracked
+
+    try:
+        state = read_tracked(store)
+    except StoreError:  # tracking warns of it
+        return
+    tracked = state.data_sets if state else {}
+    names = [data.data for data in ranking.data_sets if data.data in tracked and tracked[data.data].experiment]
+    server = state.uri if state and state.uri.startswith("http") else LOCAL_SERVER
+    if names:
+        yield f"compare in MLflow{', after `make ui`' if server == LOCAL_SERVER else ''}:"
+    for name in names[:MOST_LINKS]:
+        yield f"  {name}: {comparison_link(tracked[name].experiment, server)}"
+    if len(names) > MOST_LINKS:
+        yield f"  {len(names) - MOST_LINKS} more data sets: `make ui` prints all links"

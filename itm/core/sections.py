@@ -177,6 +177,8 @@ class FinetuneParams(Record):
 
     `batch_norm` "train" starts from the statistics of the training images and updates them. "frozen" keeps those of the
     checkpoint. "auto" takes the one with the better linear head on the validation images, and "frozen" for batches below 16.
+
+    `keep_weights` keeps the weights of the best full run of each model on each data set, for `itm export`.
     """
 
     protocols: tuple[Protocol, ...] = Field(("full", "head"), min_length=1)
@@ -196,6 +198,7 @@ class FinetuneParams(Record):
     mirror: bool = False
     batch_norm: Literal["auto", "train", "frozen"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    keep_weights: bool = True
 
     @field_validator("learning_rates")
     @classmethod

@@ -26,24 +26,25 @@ _FIELDS = np.dtype([("size", "<i8"), ("modified", "<i8"), ("changed", "<i8"), ("
 
 
 class ImageHashes:
-    """The hash of each image of a source by its path, valid as long as the state of the file is the same.
+    """The hash of each image of a source by its path, valid as long as the state of the file that holds it is the same.
 
-    Only images that are files on this machine are remembered. A damaged record counts as missing.
+    Only images that are in files of this machine are remembered. A damaged record counts as missing.
     """
 
     def __init__(self, path: Path, source: Source) -> None:
-        self._path, self._is_local = path, type(source).open is Source.open
-        self._before = _read(path) if self._is_local else {}
+        self._path, self._local_file = path, source.local_file
+        self._before = _read(path)
         self._now = dict[str, bytes]()
         self._is_changed = False
 
     def find(self, location: str) -> tuple[FileState | None, str | None]:
         """Return the state of an image now, to be read before its bytes, and its hash if the state is as before.
 
-        There is no state if it is no file, or changed just now: another write could have the same times.
+        There is no state if it is in no file, or the file changed just now: another write could have the same times.
         """
         try:
-            state = file_state(Path(location)) if self._is_local else None
+            file = self._local_file(location)
+            state = file_state(Path(file)) if file is not None else None
         except (OSError, ValueError):
             state = None
         if state is None or state.changed > time.time_ns() - SETTLED:

@@ -1,5 +1,6 @@
 """The index of a data set: a table with one row per image. The same images give the same bytes."""
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from itm.core.text import pluralize
 from itm.core.types import DataRef
 from itm.data.pack import INDEX
 from itm.data.rows import Listing, Row
+from itm.data.sources.base import Source
 from itm.data.sources.parse import NamedSource, parse_source
 from itm.kinds import get_kind
 from itm.store.files import read_facts, read_table, write_table
@@ -32,6 +34,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "rejection": pl.String,
     "reason": pl.String,
 }
+CONTAINERS = "containers"  # the fact with the files that hold many images each
 USED = ("id", "path", "group", "target", "split")  # columns of usable images
 Read = Callable[[Path, DataRef], pl.DataFrame]
 
@@ -120,13 +123,17 @@ def write_index(path: Path, rows: Sequence[Row], before: pl.DataFrame | None, fa
     return table
 
 
-def listing_facts(listing: Listing, version: int) -> dict[str, str]:
-    """Return what an index does not have in its rows: how many images were listed, their names, and who checked them."""
-    return {
+def listing_facts(listing: Listing, version: int, containers: Mapping[str, float] | None = None) -> dict[str, str]:
+    """Return what an index does not have in its rows: how many images were listed, their names, and who checked them.
+
+    `containers` are the times of files that hold many images each.
+    """
+    facts = {
         "version": str(version),
         "listed": str(len(listing.rows)),
         "names": list_key(sorted(row.relative for row in listing.rows)),
     }
+    return facts if containers is None else facts | {CONTAINERS: json.dumps(containers, sort_keys=True)}
 
 
 def previous_index(index: Path) -> pl.DataFrame | None:
@@ -180,20 +187,32 @@ def describe_changes(source: str, sampled: bool, store: Store) -> str:
         index = store.index(found.name)
         if times is None or not index.exists():
             return ""
-        written = index.stat().st_mtime
-        if not found.source.has_images:
-            newer = sum(time > written for time in times.values())
-            return f"{pluralize(newer, 'file')} newer than its index; the next refresh reads it again" if newer else ""
-        known = pl.read_parquet(index, columns=["path", "id", "rejection"])
-        names = _describe_names(read_facts(index), found.source.list(store)) if sampled else ""
-    except (ItmError, OSError, pl.exceptions.PolarsError) as error:
+        if found.source.has_containers:
+            names, counts = "", _container_changes(read_facts(index), times)
+        else:
+            names = _describe_names(read_facts(index), found.source.list(store)) if sampled else ""
+            counts = _image_changes(found.source, index, times)
+            counts["new"] *= not sampled
+    except (ItmError, OSError, ValueError, pl.exceptions.PolarsError) as error:
         return f"its files cannot be listed: {error}"
-    images, seen = set(times) - {found.source.list_file}, set(known.filter(pl.col("rejection").ne_missing("missing"))["path"])
-    newer = sum(time > written for path, time in times.items() if path in seen or path not in images)
-    gone = len(set(known.filter(pl.col("id").is_not_null())["path"]) - images)
-    counts = {"new": 0 if sampled else len(images - seen), "gone": gone, "newer than its index": newer}
     parts = [names] * bool(names) + [f"{pluralize(count, 'file')} {what}" for what, count in counts.items() if count]
     return f"{', '.join(parts)}; the next refresh finds out whether its images changed" if parts else ""
+
+
+def _image_changes(source: Source, index: Path, times: Mapping[str, float]) -> dict[str, int]:
+    """Return how many files differ from those of the index: images, and the lists that name them."""
+    known, written = pl.read_parquet(index, columns=["path", "id", "rejection"]), index.stat().st_mtime
+    images, seen = set(times) - {*source.list_files}, set(known.filter(pl.col("rejection").ne_missing("missing"))["path"])
+    newer = sum(time > written for path, time in times.items() if path in seen or path not in images)
+    gone = len(set(known.filter(pl.col("id").is_not_null())["path"]) - images)
+    return {"new": len(images - seen), "gone": gone, "newer than its index": newer}
+
+
+def _container_changes(facts: Mapping[str, str], times: Mapping[str, float]) -> dict[str, int]:
+    """Return how many files that hold many images each differ from those that were ingested."""
+    before = json.loads(facts.get(CONTAINERS, "{}"))
+    changed = sum(before.get(path, time) != time for path, time in times.items())
+    return {"new": len(set(times) - set(before)), "gone": len(set(before) - set(times)), "changed": changed}
 
 
 def _describe_names(before: Mapping[str, str], listing: Listing) -> str:

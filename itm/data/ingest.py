@@ -43,13 +43,14 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     found = parse_source(source)
     if folder := hidden_folder(found):
         log.warning("%s: reading the built-in data set; write ./%s for the folder of this name", found.name, folder)
+    containers = found.source.fingerprint() if found.source.has_containers else None
     listing = found.source.list(store)
     for level, texts in ((logging.INFO, listing.notes), (logging.WARNING, listing.warnings)):
         for text in texts:
             log.log(level, "%s", printable(text))
     if not listing.rows:
         raise DataError(f"{found.text}: there are no images; check the path.")
-    facts = listing_facts(listing, INGEST)
+    facts = listing_facts(listing, INGEST, containers)
     kind = get_kind(found.source.kind)
     listing, spec = read_targets(found, listing, kind)
     _check_groups(found, listing.rows)

@@ -1,5 +1,6 @@
 """Paths that a user or an index gives: any text is a valid question, and a path that no system accepts is no file."""
 
+import os
 from pathlib import Path
 
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2", ".avif", ".tga")
@@ -30,3 +31,17 @@ def is_folder(path: str | Path) -> bool:
 def is_picture(name: str) -> bool:
     """Return whether a file has a name of an image."""
     return name.lower().endswith(PICTURES)
+
+
+def is_utf8(path: str) -> bool:
+    """Return whether a path can be stored as text: a file system or an archive can give other bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def readable(path: str) -> str:
+    """Return a path in which bytes that are not UTF-8 are written as numbers."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

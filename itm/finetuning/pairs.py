@@ -9,13 +9,14 @@ from itm.core.confirmations import Confirmed
 from itm.core.errors import DataError, ItmError
 from itm.core.params import Params
 from itm.core.rankings import Ranking
-from itm.core.text import join_names
+from itm.core.text import compact, join_names, pluralize
 from itm.core.types import Outcome
 from itm.finetuning.confirm import confirm, pairs_of_first, params_of_first
 from itm.finetuning.estimate import log_estimate
 from itm.finetuning.runs import cached_runs, finetune
 from itm.finetuning.steps import Deadline
 from itm.finetuning.table import line, log_below_head, write_runs
+from itm.finetuning.weights import weights_path
 from itm.report.page import write_page
 from itm.run.check import has_own_embeddings
 from itm.run.engine import execute
@@ -23,6 +24,7 @@ from itm.run.executors import Executor, executor
 from itm.run.plan import Plan, plan
 from itm.run.stages import Job, PairKey, Stage
 from itm.store.confirmed_file import write_confirmed
+from itm.store.files import exists
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
@@ -112,12 +114,28 @@ def conclude(chosen: Request, planned: Plan, outcomes: Iterable[Outcome], store:
     """
     everything = tuple(outcomes) if chosen.ranking else (*_early_failures(planned), *outcomes)
     log_below_head(write_runs(everything, store))
+    _log_kept(planned, everything, store)
     if not chosen.ranking:
         return everything, ()
     confirmed = confirm(chosen.ranking, everything)
     write_confirmed(confirmed, store)
     write_page(chosen.ranking, store.reports, confirmed)
     return everything, confirmed
+
+
+def _log_kept(planned: Plan, outcomes: Iterable[Outcome], store: Store) -> None:
+    """Log how much space the weights of the best runs take."""
+    finished = {(outcome.data, outcome.model) for outcome in outcomes if outcome.runs}
+    pairs = [(model, data) for model, data in planned.pairs if (data.name, model.name) in finished]
+    files = [path for model, data in pairs if exists(path := weights_path(model, data.name, data.hash, store))]
+    if files:
+        size = sum(path.stat().st_size for path in files) / 1e6
+        log.info(
+            "the weights of the best run of %s are kept in %s (%s MB) for `itm export`; finetune.keep_weights turns this off",
+            pluralize(len(files), "pair"),
+            files[0].parents[1],
+            compact(size),
+        )
 
 
 def _early_failures(planned: Plan) -> list[Outcome]:

@@ -27,14 +27,14 @@ from itm.finetuning.head import Evaluation, Head, train_head
 from itm.finetuning.images import SPLITS, Images, read_images
 from itm.finetuning.steps import Deadline, Progress, learning_rates, total_steps
 from itm.finetuning.training import Training
+from itm.finetuning.values import Values, run_values
+from itm.finetuning.weights import keep, weights_facts, weights_path
 from itm.store.layout import Store
 from itm.store.mirror import local_store
 from itm.store.records import RecordStore
 from itm.zoo import load
 
 log = logging.getLogger(__name__)
-
-Values = dict[str, Any]  # of a run, as they are stored
 
 FINETUNER = 2  # raise it when a change here changes accuracies
 RECIPE = ("batch_size", "warmup", "weight_decay", "crop", "mirror", "batch_norm", "precision")
@@ -169,7 +169,7 @@ class _Pair:
 
     def _head(self, seed: int) -> Values:
         head = train_head(self._training.embedded, self.data.target, seed)
-        return _values(head.learning_rate, head.weight_decay, (heads.STEPS, heads.STEPS), 0.0, head.evaluations)
+        return run_values(head.learning_rate, head.weight_decay, (heads.STEPS, heads.STEPS), 0.0, head.evaluations)
 
     def _full(self, seed: int) -> Values:
         params, training, rate = self.params, self._training, self._rate
@@ -185,7 +185,11 @@ class _Pair:
             "test": training.evaluate("test", trained.state),
         }
         steps = (trained.steps, trained.best_step)
-        return _values(rate, params.weight_decay, steps, trained.images_per_second, evaluations)
+        values = run_values(rate, params.weight_decay, steps, trained.images_per_second, evaluations)
+        if params.keep_weights:
+            path = weights_path(self.model, self.data.name, self.data.hash, self.store)
+            keep(path, weights_facts(seed, self.data.target, self.counts["test"], values), trained.state)
+        return values
 
     @cached_property
     def _rate(self) -> float:
@@ -230,21 +234,3 @@ class _Pair:
         self.records.put(path, key, values)
         log.debug("%s: %s %s", self.title, run, values)
         return values, False
-
-
-def _values(
-    rate: float, decay: float, steps: tuple[int, int], speed: float, evaluations: dict[SplitName, Evaluation]
-) -> Values:
-    """Return the stored values of a finished run; `steps` are the number of steps and the best step."""
-    return {
-        "learning_rate": rate,
-        "weight_decay": decay,
-        "steps": steps[0],
-        "best_step": steps[1],
-        "train_accuracy": evaluations["train"].accuracy,
-        "val_accuracy": evaluations["val"].accuracy,
-        "val_loss": evaluations["val"].loss,
-        "test_accuracy": evaluations["test"].accuracy,
-        "test_loss": evaluations["test"].loss,
-        "images_per_second": round(speed, 1),
-    }

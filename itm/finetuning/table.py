@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from itm.core.rankings import DataRanking
 from itm.core.types import Outcome, Run
-from itm.store.files import write_table
+from itm.store.files import exists, read_table, write_table
 from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,19 @@ def write_runs(pairs: Iterable[Outcome], store: Store) -> pl.DataFrame:
     table = runs_table(pairs)
     write_table(store.finetuned, table)
     return table
+
+
+def finetuned_accuracies(data: DataRanking, store: Store) -> dict[str, float]:
+    """Return the mean test accuracy of the models of a ranking that were fine-tuned, by model.
+
+    Runs with other images or other weights do not count. Without full fine-tuning, the accuracy is that of the head alone.
+    """
+    if not exists(store.finetuned):
+        return {}
+    weights = pl.DataFrame([(row.model, row.weights) for row in data.rows], ["model", "weights"], orient="row")
+    runs = read_table(store.finetuned).filter(data=data.data, data_hash=data.hash).join(weights, on=["model", "weights"])
+    rows = means(runs).sort("protocol", descending=True).iter_rows(named=True)  # "head" before "full", which replaces it
+    return {row["model"]: row["test_accuracy"] for row in rows}
 
 
 def means(runs: pl.DataFrame) -> pl.DataFrame:

@@ -83,6 +83,11 @@ class Store:
         """Return the folder of images that the library generates or unpacks."""
         return self.results / "raw" / file_name(name)
 
+    @property
+    def unpacked(self) -> Path:
+        """Return the folder of tar files with images that cannot be read where they are."""
+        return self.root / "unpacked"  # not in `cache`, which `dvc exp run` copies
+
     def index(self, data: str) -> Path:
         return self.results / "indexes" / f"{file_name(data)}.parquet"
 
@@ -128,6 +133,11 @@ class Store:
     def finetuning(self, data: str, model: str, run: str, key: str) -> Path:
         """Return the file of one fine-tuning run of a pair with this content key."""
         return self.root / "cache" / "finetuned" / file_name(data) / file_name(model) / f"{file_name(run)}-{key[:16]}.json"
+
+    def finetuned_weights(self, data: str, model: str, key: str) -> Path:
+        """Return the file of the fine-tuned weights of a pair with this content key."""
+        name = f"{file_name(model)}-{key[:16]}.safetensors"
+        return self.root / "weights" / file_name(data) / name  # not in `cache`, which `dvc exp run` copies
 
     @property
     def finetuned(self) -> Path:

@@ -1,10 +1,13 @@
 """MLflow client, experiments, and the commit of the code."""
 
+import getpass
 import logging
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -17,6 +20,7 @@ os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
 
 from mlflow import MlflowClient
 from mlflow.store.db import utils as mlflow_databases
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
 
 from itm.core.errors import ParamsError, StoreError
 from itm.core.keys import content_key
@@ -125,7 +129,25 @@ def _name_elsewhere(name: str, location: str) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 9]}-{content_key(text)[:8]}"
 
 
-def code_commit() -> str:
+@cache
+def origin() -> dict[str, str]:
+    """Return the tags of who logs, with which command, and of which code."""
+    commit = _code_commit()
+    tags = {MLFLOW_SOURCE_TYPE: "LOCAL", MLFLOW_SOURCE_NAME: _command(), "code_commit": commit}
+    if commit != "unknown":
+        tags[MLFLOW_GIT_COMMIT] = commit.removesuffix("-dirty")
+    with suppress(KeyError, OSError, ImportError):  # a container can have a user without a name
+        tags[MLFLOW_USER] = getpass.getuser()
+    return tags
+
+
+def _command() -> str:
+    """Return the program, and the subcommand of itm."""
+    program = Path(sys.argv[0]).name or "python"
+    return " ".join((program, *sys.argv[1:2])) if program == "itm" else program
+
+
+def _code_commit() -> str:
     """Return the commit of this code, with the suffix -dirty if files are changed."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

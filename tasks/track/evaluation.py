@@ -13,7 +13,7 @@ from itm.benchmark.results import PoolResults, PredictorResult
 from itm.core.keys import metric_name
 from itm.core.params import TrackParams
 from itm.store.layout import Store
-from tasks.track.client import code_commit, get_experiment, open_client
+from tasks.track.client import get_experiment, open_client, origin
 
 EXPERIMENT = "evaluation"
 
@@ -22,7 +22,7 @@ EXPERIMENT = "evaluation"
 def track_evaluation(pools: Sequence[PoolResults], params: TrackParams, store: Store) -> str:
     """Log the results of all predictors and pools. Return the id of the parent run."""
     sizes = ", ".join(f"{pool.name}: {len(pool.models)} models, {len(pool.sets)} sets" for pool in pools)
-    tags = {"step": "evaluate", "code_commit": code_commit(), "pools": sizes}
+    tags = {"step": "evaluate", **origin(), "pools": sizes}
     predictors: dict[str, dict[str, PredictorResult]] = {}
     for pool in pools:
         for result in pool.results:

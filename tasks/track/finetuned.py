@@ -14,7 +14,7 @@ from itm.core.params import TrackParams
 from itm.core.types import DataRef, Outcome
 from itm.report.confirmation import verdict
 from itm.store.layout import Store
-from tasks.track.client import LONGEST_NAME, code_commit, get_experiment, open_client
+from tasks.track.client import LONGEST_NAME, get_experiment, open_client, origin
 
 
 @task(name="track fine-tuning", cache_policy=NO_CACHE, persist_result=False)
@@ -45,7 +45,7 @@ def _log_finetuned(
     store: Store,
 ) -> str:
     experiment_id = get_experiment(client, data.name, params)
-    tags = {"data_source": data.source, "data_hash": data.hash, "step": "finetune", "code_commit": code_commit()}
+    tags = {"data_source": data.source, "data_hash": data.hash, "step": "finetune", **origin()}
     if confirmed:
         tags |= {"rank_by": confirmed.rank_by, "ranked_first": confirmed.first, "confirmed": confirmed.pick or "undecided"}
         tags[MLFLOW_RUN_NOTE] = verdict(confirmed)

@@ -1,8 +1,9 @@
-"""Rankings in MLflow: one experiment per data set, one parent run per ranking, one child run per model.
+"""Rankings in MLflow: one experiment per data set, one parent run per ranking, one child run and logged model per candidate.
 
 An unchanged ranking adds no run: its parent run gets the time as the tag `ranked_again`. An unchanged model is not logged
 again, so logging a large zoo costs no more than its new models. Its child run stays below the first ranking with the same
-values. In the registered model of a data set, the alias `recommended` marks the model to fine-tune.
+values; the child run that it replaces is marked as superseded. In the registered model of a data set, the alias `recommended`
+marks the model to fine-tune.
 """
 
 import json
@@ -15,21 +16,24 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.core.keys import content_key, metric_name, registered_name
+from itm.core.keys import content_key, registered_name
 from itm.core.params import TrackParams
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.ranking.recommend import read_recommended
 from itm.report.figures import MOST_MODELS, score_against_cost, score_bars, write_png
 from itm.report.note import ranking_note
 from itm.store.layout import Store
-from tasks.track.client import LONGEST_NAME, code_commit, get_experiment, open_client
-from tasks.track.tracked import ATTEMPT, Tracked, TrackedRow, TrackedState, exists, save_state, start_attempt, tracking_lock
+from itm.store.tracked_file import Tracked, TrackedState, write_tracked
+from tasks.track.candidates import Destination, data_input, log_changed
+from tasks.track.client import LONGEST_NAME, get_experiment, open_client, origin
+from tasks.track.tracked import ATTEMPT, exists, start_attempt, supersede, tracking_lock
+from tasks.track.views import describe_experiment
 
 ALIAS = "recommended"
 
@@ -41,12 +45,12 @@ def track(ranking: Ranking, params: TrackParams, store: Store, reports: Sequence
     with open_client(params) as client, tracking_lock(store):
         experiments = {data.data: get_experiment(client, data.data, params) for data in ranking.data_sets}
         state = start_attempt(client, experiments, params, store)
-        save_state(state, store)
+        write_tracked(state, store)
         logged: dict[str, Tracked] = {}
         holder = None  # run with the files of the whole ranking, which can be many megabytes
         for data in ranking.data_sets:
             before, key = state.data_sets.get(data.data), content_key(asdict(data))
-            if before and before.key == key and (data.reason or before.rows.keys() >= {row.model for row in data.rows}):
+            if before and before.key == key and (data.reason or _is_complete(before, data)):
                 tracked = before
                 client.set_tag(tracked.parent, "ranked_again", datetime.now(UTC).isoformat(timespec="seconds"))
                 for path in reports:
@@ -54,14 +58,21 @@ def track(ranking: Ranking, params: TrackParams, store: Store, reports: Sequence
             else:
                 tracked = _log_data(client, experiments[data.data], ranking, data, state, key, store, reports, holder)
                 holder = holder or tracked.parent
+                supersede(client, before.rows if before else {}, tracked.rows, experiments[data.data])
+            describe_experiment(client, experiments[data.data], data)
             logged[data.data] = tracked
-        save_state(replace(state, data_sets=state.data_sets | logged, attempt=""), store)
+        write_tracked(replace(state, data_sets=state.data_sets | logged, attempt=""), store)
         for data in ranking.data_sets if params.recommend else ():
             tracked = logged[data.data]
             if row := tracked.rows.get(recommended.get(data.data, "")):
                 is_there = exists(client, row.run, experiments[data.data])
                 _recommend(client, data, recommended[data.data], row.run if is_there else tracked.parent)
         return [tracked.parent for tracked in logged.values()]
+
+
+def _is_complete(before: Tracked, data: DataRanking) -> bool:
+    """Return whether every model of a ranking is logged and still exists."""
+    return all((row := before.rows.get(one.model)) and row.key for one in data.rows)
 
 
 def _log_data(
@@ -88,7 +99,7 @@ def _log_data(
         "data_source": data.source[:5000],
         "data_hash": data.hash,
         "rank_by": data.rank_by,
-        "code_commit": code_commit(),
+        **origin(),
         "provenance": json.dumps(ranking.provenance, sort_keys=True)[:5000],
     }
     ranked = [row for row in data.rows if row.status == "ranked"]
@@ -108,12 +119,11 @@ def _log_data(
     parent = str(client.create_run(experiment_id, run_name=title, tags=tags).info.run_id)
     now = int(time.time() * 1000)
     client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in counts.items()])
+    client.log_inputs(parent, [data_input(data)])
     rows = before.rows if before else {}
     if not data.reason:
-        rows = {
-            row.model: _log_changed(client, experiment_id, parent, state.attempt, row, rows.get(row.model), now)
-            for row in data.rows
-        }
+        where = Destination(experiment_id, parent, state.attempt, data, origin(), now)
+        rows = {row.model: log_changed(client, row, rows.get(row.model), where) for row in data.rows}
         client.log_table(parent, _columns(data.rows), "ranking_table.json")
     for path in () if holder else (store.ranking, store.scores, store.reports / "index.html"):
         client.log_artifact(parent, str(path))
@@ -122,7 +132,7 @@ def _log_data(
     for path in reports:
         client.log_artifact(parent, str(path), "changes")
     client.set_terminated(parent, "FINISHED" if ranked else "FAILED")
-    return Tracked(parent, key, rows)
+    return Tracked(parent, key, rows, experiment_id)
 
 
 def _log_figures(client: MlflowClient, run: str, data: DataRanking) -> None:
@@ -130,47 +140,6 @@ def _log_figures(client: MlflowClient, run: str, data: DataRanking) -> None:
         for name, draw in (("score_bars.png", score_bars), ("score_against_cost.png", score_against_cost)):
             write_png(Path(folder) / name, draw(data))
             client.log_artifact(run, str(Path(folder) / name))
-
-
-def _log_changed(
-    client: MlflowClient, experiment_id: str, parent: str, attempt: str, row: RankedModel, before: TrackedRow | None, now: int
-) -> TrackedRow:
-    """Log a model unless its values have been logged. The rank does not count, because it depends on other models."""
-    key = content_key(asdict(replace(row, rank=None, tie_group=None, tied_with_first=False)))
-    if before and before.key == key:
-        return before
-    return TrackedRow(key, _log_model(client, experiment_id, parent, attempt, row, now))
-
-
-def _log_model(client: MlflowClient, experiment_id: str, parent: str, attempt: str, row: RankedModel, now: int) -> str:
-    """Log one model as a child run. A failed model is a failed run with its reason."""
-    tags = {MLFLOW_PARENT_RUN_ID: parent, ATTEMPT: attempt, "model": row.model, "weights": row.weights or ""}
-    if row.failures:
-        tags["failure"] = "; ".join(f"{failure.step}: {failure.reason}" for failure in row.failures)[:5000]
-    run = client.create_run(experiment_id, run_name=row.model[:LONGEST_NAME], tags=tags).info.run_id
-    metrics: dict[str, float] = {}
-    for name, estimate in row.scores.items():
-        metrics |= {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
-        metrics |= {f"{name}/standard_error": estimate.standard_error}
-        metrics |= {f"{name}/{detail}": value for detail, value in estimate.details.items()}
-    if row.speed:
-        metrics |= {"latency_ms": row.speed.latency_ms, "images_per_second": row.speed.images_per_second}
-        metrics |= {"memory_mb": row.speed.memory / 1e6}
-        metrics |= {"finetune_memory_mb": row.speed.finetune_memory / 1e6} if row.speed.finetune_memory else {}
-    facts = row.facts
-    axes: dict[str, Any] = {"family": facts.family, "pretraining": facts.pretraining} if facts else {}
-    if facts:
-        axes |= {"params_m": round(facts.parameters / 1e6, 3), "width": facts.width, "image_size": facts.input_size}
-        axes |= {"gmacs": round(facts.gmacs, 4)} if facts.gmacs is not None else {}
-        axes |= {"speed_device": row.speed.device} if row.speed else {}
-    client.log_batch(
-        run,
-        metrics=[Metric(metric_name(name), value, now, 0) for name, value in metrics.items()],
-        params=[Param(name, str(value)) for name, value in axes.items()],
-        tags=[RunTag("status", row.status)],
-    )
-    client.set_terminated(run, "FINISHED" if row.status == "ranked" else "FAILED")
-    return str(run)
 
 
 def _recommend(client: MlflowClient, data: DataRanking, model: str, run: str) -> None:

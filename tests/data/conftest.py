@@ -41,6 +41,12 @@ def petals(tmp_path: Path, paint: Paint) -> Path:
 
 
 @pytest.fixture
+def members(petals: Path) -> dict[str, bytes]:
+    """Return the images of `petals` by their paths below it."""
+    return {path.relative_to(petals).as_posix(): path.read_bytes() for path in sorted(petals.rglob("*.png"))}
+
+
+@pytest.fixture
 def write_table() -> Table:
     """Write an index of the images in a folder, with a column per function of their paths, and return its source."""
 

@@ -24,7 +24,7 @@ except RuntimeError as error:
     assert "operator torchvision::nms does not exist" in str(error), error
     alone = False
 """
-IMPORT = "import itm.zoo.timm_gate as gate"
+IMPORT = "import itm.zoo.timm_gate; import itm.core.torchvision_gate as gate"
 USE = """
 from PIL import Image
 import itm.zoo.timm_gate as gate

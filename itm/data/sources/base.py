@@ -1,7 +1,8 @@
 """The base class of sources of images, and the decorator that registers a source."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import BinaryIO, ClassVar, Self, TypeVar
 
 from itm.data.local_files import is_file
@@ -22,6 +23,7 @@ class Source(ABC):
     scheme: ClassVar[str]
     usage: ClassVar[str]
     options: ClassVar[Mapping[str, type[OptionValue]]] = {}  # the type of each option, by name
+    has_containers: ClassVar[bool] = False  # whether the files of `fingerprint` hold many images each, such as archives
     has_images: ClassVar[bool] = True  # otherwise `list` returns complete rows, and nothing is opened
 
     @classmethod
@@ -66,13 +68,26 @@ class Source(ABC):
         """
 
     @property
-    def list_file(self) -> str | None:
-        """Return the file of `fingerprint` that lists the images and is not an image itself, if there is one."""
+    def local_place(self) -> Path | None:
+        """Return the local file or folder that the text of the source names, if it names one."""
         return None
+
+    @property
+    def list_files(self) -> Collection[str]:
+        """Return the files of `fingerprint` that list the images and are no images themselves."""
+        return ()
+
+    def local_file(self, location: str) -> str | None:
+        """Return the file that holds an image of `list`, or None if the image is in no local file.
+
+        While this file is unchanged, the image is not read again. By default, the file is the image.
+        """
+        return location if type(self).open is Source.open else None
 
     def is_available(self, location: str) -> bool:
         """Return whether this machine can open an image of `list`, which may have run on another machine."""
-        return is_file(location)
+        file = self.local_file(location)
+        return file is not None and is_file(file)
 
     def likely_cause(self, row: Row) -> str:  # noqa: ARG002
         """Return why an image is probably not where the source says, with what to do, or nothing."""

@@ -56,7 +56,7 @@ def read_cells(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Cells:
     DataError
         If the file is no text, or a quotation mark is not closed.
     """
-    text, encoding = _decode(path, path.read_bytes())
+    text, encoding = decode(path, path.read_bytes())
     notes = [] if encoding.startswith(("utf-8", "cp")) else [f"{path}: is not UTF-8; read as {encoding}"]
     guess = f"{path}: is not UTF-8; read as {encoding} (Windows). If names of classes look wrong, save it as UTF-8"
     warnings = [guess] if encoding.startswith("cp") else []
@@ -101,8 +101,14 @@ def _separator(path: Path, text: str, is_header: Callable[[Sequence[str]], bool]
     return fitting[0] if fitting else max(headers, key=lambda one: (one != " ", len(headers[one])), default=",")
 
 
-def _decode(path: Path, content: bytes) -> tuple[str, str]:
-    """Return the text of a file and its encoding."""
+def decode(path: Path, content: bytes) -> tuple[str, str]:
+    """Return the text of a file and its encoding.
+
+    Raises
+    ------
+    DataError
+        If it is no text.
+    """
     if content.startswith(b"\x1f\x8b"):
         try:
             content = gzip.decompress(content)

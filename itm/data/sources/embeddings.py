@@ -33,6 +33,7 @@ class Embeddings(Source):
     usage: ClassVar[str] = "embeddings:FOLDER?task=TASK&target=COLUMN&split=COLUMN&group=COLUMN"
     options: ClassVar[Mapping[str, type[OptionValue]]] = dict.fromkeys(OPTIONS, str)
     has_images: ClassVar[bool] = False
+    has_containers: ClassVar[bool] = True
 
     path: Path
     task: str = "classification"

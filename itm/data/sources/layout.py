@@ -1,18 +1,15 @@
 """Find the class folders of a folder of images, and the splits that they are in."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
 
 from itm.core.errors import DataError
 from itm.core.labels import clean
 from itm.core.text import join_names, pluralize
 from itm.core.types import SplitName
-from itm.data.local_files import is_file, is_folder, is_picture
+from itm.data.local_files import is_picture
 from itm.data.rows import read_split
-from itm.data.sources.clutter import is_clutter
 
 DEEPEST = 5  # folders that only hold one folder; links can form a ring
 MOST_NAMES = 4  # in a message
@@ -43,8 +40,9 @@ class Entries:
 
 @dataclass
 class Layout:
-    """The class folders, and what was assumed and ignored to find them."""
+    """The class folders, and what was assumed and ignored to find them. `look` returns what a folder holds."""
 
+    look: "Callable[[Path], Entries]"
     classes: list[tuple[Path, str, SplitName | None]] = field(default_factory=list)  # with the name of the class
     ignored: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -55,22 +53,24 @@ class Layout:
         """Return what a folder holds, or nothing: a folder that cannot be listed is rejected later, by name."""
         if folder not in self.seen:
             try:
-                self.seen[folder] = look(folder)
+                self.seen[folder] = self.look(folder)
             except DataError:
                 self.seen[folder] = Entries(folder, (), (), ())
         return self.seen[folder]
 
 
-def find_layout(folder: Path) -> Layout:
+def find_layout(folder: Path, look: Callable[[Path], Entries]) -> Layout:
     """Find the class folders below `folder`, which may be in split folders, and may have one folder around them.
+
+    `look` returns what a folder holds; the folders may be those of an archive.
 
     Raises
     ------
     DataError
         If there are no class folders, or sub-folders look like splits and classes at once.
     """
-    layout = Layout()
-    top = _unwrap(_opened(folder), layout, keep_splits=True)
+    layout = Layout(look)
+    top = _unwrap(look(folder), layout, keep_splits=True)
     if not top.folders:
         raise _without_classes(top)
     parts = {path: layout.look_inside(path) for path in top.folders}
@@ -87,50 +87,6 @@ def find_layout(folder: Path) -> Layout:
     _count_files(top, layout)
     layout.seen.clear()  # the names of all files
     return layout
-
-
-def look(folder: Path) -> Entries:
-    """Return what a folder holds, sorted by name."""
-    folders: list[Path] = []
-    files: list[str] = []
-    ignored: list[str] = []
-    try:
-        with os.scandir(folder) as found:
-            for entry in sorted(found, key=lambda entry: entry.name):
-                a_folder = _is_folder(entry)
-                if is_clutter(entry.name, a_folder):
-                    ignored.append(entry.name)
-                elif a_folder:
-                    folders.append(folder / entry.name)
-                else:
-                    files.append(entry.name)
-    except OSError as error:
-        raise_unlistable(error)
-    return Entries(folder, tuple(folders), tuple(files), tuple(ignored))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself; as a file it is rejected by name
-        return False
-
-
-def raise_unlistable(error: OSError) -> NoReturn:
-    raise DataError(
-        f"{error.filename}: the folder cannot be listed ({error.strerror}); allow reading it or remove it."
-    ) from error
-
-
-def _opened(folder: Path) -> Entries:
-    if is_folder(folder):
-        return look(folder)
-    if is_file(folder):
-        raise DataError(
-            f"{folder}: is a file, not a folder; name the folder that has one sub-folder per class, "
-            f"or write csv:PATH or parquet:PATH for an index of images."
-        )
-    raise DataError(f"{folder}: no such folder; check the path, which is relative to {Path.cwd()}.")
 
 
 def _unwrap(entries: Entries, layout: Layout, keep_splits: bool = False) -> Entries:

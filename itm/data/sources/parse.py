@@ -11,13 +11,24 @@ from urllib.parse import unquote
 
 from itm.core.errors import DataError, ParamsError, did_you_mean
 from itm.data.local_files import expand, is_file, is_folder
-from itm.data.sources import embeddings, folder, generated, table  # noqa: F401  (each registers its sources)
+from itm.data.sources import (  # noqa: F401  (each registers its sources)
+    archive,
+    embeddings,
+    fiftyone,
+    folder,
+    generated,
+    huggingface,
+    list_file,
+    table,
+    torchvision_sets,
+    webdataset,
+)
 from itm.data.sources.base import OptionValue, Source, register_source, sources
 
 log = logging.getLogger(__name__)
 
 GROUP = "itm.sources"  # the entry point group of plug-ins
-ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".7z", ".rar")
+UNREADABLE_ARCHIVES = (".7z", ".rar", ".zst")
 DEPRECATED = {"made": "synthetic"}
 LONGEST_NAME = 100  # letters of the name of a data set
 _NAMED = re.compile(r"(?P<name>[^=:/?]*)=(?P<text>.*)")
@@ -80,9 +91,7 @@ def check_models_can_be_chosen(text: str) -> None:
 
 def local_path(text: str) -> Path | None:
     """Return the local folder or file that the text of a source names, or None for a source of another kind."""
-    source = parse_source(text).source
-    path = source.list_file or getattr(source, "path", None)
-    return Path(path) if isinstance(path, str | Path) else None
+    return parse_source(text).source.local_place
 
 
 @cache
@@ -112,6 +121,8 @@ def _parse(name: str, text: str) -> NamedSource:
         found = _of_scheme(known[scheme], rest, bool(colon))
     elif text and is_folder(expand(text)):
         found = known["folder"].parse(text, {})
+    elif text and is_file(expand(text)) and (archive_class := archive.archive_source(expand(text))):
+        found = archive_class.parse(text, {})
     else:
         raise _unknown(text)
     return NamedSource(name or found.default_name, text, found)
@@ -150,8 +161,8 @@ def _unknown(text: str) -> DataError:
     scheme, colon, _ = text.partition(":")
     if scheme in known_sources():
         return DataError(f"{text!r}: the place is missing; write {known_sources()[scheme].usage.partition('?')[0]}.")
-    if is_file(expand(text)) and text.lower().endswith(ARCHIVES):
-        return DataError(f"{text!r} is an archive; unpack it and name the folder that has one sub-folder per class.")
+    if is_file(expand(text)) and text.lower().endswith(UNREADABLE_ARCHIVES):
+        return DataError(f"{text!r} is an archive of a kind that is not read; unpack it and name the folder of its classes.")
     if is_file(expand(text)):
         return DataError(
             f"{text!r} is a file, not a folder; for an index of images, write csv:{text} or parquet:{text}. {_known()}"
@@ -165,8 +176,8 @@ def _unknown(text: str) -> DataError:
 
 
 def _known() -> str:
-    usages = [source.usage.partition("?")[0] for source in known_sources().values()]
-    return f"Known: {', '.join(usages)}, or the path of a folder."
+    usages = sorted(source.usage.partition("?")[0] for source in known_sources().values())
+    return f"Known: {', '.join(usages)}, or the path of a folder or an archive."
 
 
 @cache

@@ -1,7 +1,7 @@
 """The sources `csv:PATH` and `parquet:PATH`: an index of images with a target and, optionally, a split and a group."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -22,7 +22,7 @@ USAGE = "PATH?task=TASK&path=COLUMN&target=COLUMN&split=COLUMN&group=COLUMN&root
 
 
 @dataclass(frozen=True)
-class _Table(Source):
+class IndexFile(Source):
     """An index with a column of paths, a target and, optionally, a split and a group.
 
     `task` is the task kind. `path`, `target`, `split` and `group` name these columns if they do not have their default names:
@@ -62,13 +62,17 @@ class _Table(Source):
         return self._listing()
 
     def fingerprint(self) -> Mapping[str, float]:
-        """Return the times of the images that may be read and of the index itself."""
-        paths = [self.file, *(Path(row.path) for row in self._listing().rows if row.ok)]
+        """Return the times of the images that may be read and of the lists of them."""
+        paths = [*map(Path, self.list_files), *(Path(row.path) for row in self._listing().rows if row.ok)]
         return {path.as_posix(): path.stat().st_mtime for path in paths if is_file(path)}
 
     @property
-    def list_file(self) -> str:
-        return self.file.as_posix()
+    def local_place(self) -> Path:
+        return self.file
+
+    @property
+    def list_files(self) -> Collection[str]:
+        return (self.file.as_posix(),)
 
     def likely_cause(self, row: Row) -> str:
         if row.rejection == "outside the folder":
@@ -105,11 +109,14 @@ class _Table(Source):
         notes = [f"{self.file}: {pluralize(count, 'path')} read {change}" for change, count in places.changes.items() if change]
         return Listing(tuple(_with_root(rows, places)), notes=(*columns.notes, *notes), warnings=columns.warnings)
 
-    def _read(self) -> Columns:
+    def _check_file(self) -> None:
         if is_folder(self.file):
             raise DataError(f"{self.file}: is a folder, not an index; write folder:PATH for it.")
         if not is_file(self.file):
             raise DataError(f"{self.file}: no such file; check the path.")
+
+    def _read(self) -> Columns:
+        self._check_file()
         names = {
             "path": self.path or "path",
             "target": self.target or get_kind(self.task).target_column,
@@ -138,7 +145,7 @@ class _Table(Source):
 
 @register_source
 @dataclass(frozen=True)
-class Csv(_Table):
+class Csv(IndexFile):
     """An index as a CSV file."""
 
     scheme: ClassVar[str] = "csv"
@@ -147,7 +154,7 @@ class Csv(_Table):
 
 @register_source
 @dataclass(frozen=True)
-class Parquet(_Table):
+class Parquet(IndexFile):
     """An index as a Parquet file."""
 
     scheme: ClassVar[str] = "parquet"

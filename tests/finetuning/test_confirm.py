@@ -7,7 +7,7 @@ from itm.core.types import Failure, Outcome
 from itm.finetuning.accuracy import accuracy, chance_of_lead
 from itm.finetuning.confirm import confirm
 from itm.report.confirmation import verdict
-from tests.finetune.records import a_ranking, a_run
+from tests.finetuning.records import a_ranking, a_run
 
 
 def compared(images: int, *order: str, **accuracies: tuple[float, float]) -> Confirmed:

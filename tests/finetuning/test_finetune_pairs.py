@@ -16,7 +16,7 @@ from itm.finetuning.confirm import params_of_first
 from itm.finetuning.table import below_head, means, runs_table
 from itm.store.files import read_json, read_table
 from itm.store.layout import Store
-from tests.finetune.records import a_ranking, a_run
+from tests.finetuning.records import a_ranking, a_run
 
 LONG, SHORT = "test_resnet.drawn_long", "test_resnet.drawn_short"
 SOURCE = "synthetic:shapes?images=60"

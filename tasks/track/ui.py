@@ -1,0 +1,66 @@
+"""`make ui`: print the links to the comparison of each data set, and start the MLflow server on the database of params.yaml."""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+
+import typer
+
+from itm.core.errors import ItmError, ParamsError
+from itm.core.params import find_params
+from itm.core.secrets import error_message
+from itm.store.tracked_file import comparison_link
+from tasks.track.client import open_client
+from tasks.track.views import TAG
+
+HOST = "127.0.0.1"
+
+
+def main() -> None:
+    """Print the links, then become the MLflow server; a tracking server that runs elsewhere is not started."""
+    parser = argparse.ArgumentParser(prog="make ui")
+    parser.add_argument("--port", type=int, default=5000)
+    port = parser.parse_args().port
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        uri, lines = _links(port)
+    except ItmError as error:
+        raise SystemExit(f"error: {error_message(error)}") from None
+    typer.echo("\n".join(lines))
+    sys.stdout.flush()
+    if not uri.startswith("http"):
+        command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+        os.execve(sys.executable, command, os.environ | {"MLFLOW_BACKEND_STORE_URI": uri})  # not in the list of processes
+
+
+def _links(port: int) -> tuple[str, list[str]]:
+    """Return the address of the database or server, and the lines to print."""
+    params = find_params(None).tracking
+    if not params.uri:
+        raise ParamsError("track.uri is null, so nothing is tracked; set it to auto and run `itm rank` again.")
+    with open_client(params) as client:
+        own = str(client.tracking_uri)
+        found = {str(one.name): str(one.experiment_id) for one in client.search_experiments() if TAG in one.tags}
+    server = own if own.startswith("http") else f"http://{HOST}:{port}"
+    if server != own:
+        _check_port(port)
+    if not found:
+        return own, [f"There is no ranking in MLflow yet; run `itm rank`. MLflow: {server}"]
+    links = [f"  {name}: {comparison_link(experiment, server)}" for name, experiment in sorted(found.items())]
+    return own, ["Compare the candidates in MLflow:", *links]
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or "it is no port"
+            raise ParamsError(f"port {port} cannot be used ({reason}); choose another one: make ui PORT={port + 1}") from None
+
+
+if __name__ == "__main__":
+    main()

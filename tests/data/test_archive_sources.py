@@ -1,0 +1,197 @@
+"""Zip and tar files of class folders are read where they are, and nothing is written outside the store."""
+
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from itm.core.errors import DataError
+from itm.data import pixels
+from itm.data.index import describe_changes, read_index
+from itm.data.sources.parse import parse_source
+from tests.data.archives import add, pack
+
+KINDS = ("zip", "tar", "tar.gz", "tar.xz", "tgz", "tar.bz2")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_is_read_like_its_folder(kind, tmp_path, members, petals, take):
+    path = pack(tmp_path / f"blossoms.{kind}", members)
+    data = take(path)
+    assert (data.name, data.images, data.rejected) == ("blossoms", 20, {})
+    assert data.hash == take(petals).hash
+    open_image = parse_source(data.source).source.open
+    location = read_index(data)["path"][0]
+    assert location.endswith(f"{'.zip' if kind == 'zip' else '.tar'}!daisy/00.png")
+    with open_image(location) as stream:
+        assert stream.read() == members["daisy/00.png"]
+
+
+def test_splits_wrappers_and_clutter_of_an_archive_are_read_like_those_of_a_folder(tmp_path, members, take):
+    inside = {f"photos/{'train' if int(name[-6:-4]) < 14 else 'test'}/{name}": content for name, content in members.items()}
+    clutter = {"__MACOSX/photos/train/daisy/._00.png": b"x", "photos/train/daisy/._00.png": b"x", "photos/.DS_Store": b"x"}
+    data = take(pack(tmp_path / "petals.zip", {**inside, **clutter, "photos/readme.txt": b"x"}))
+    assert (data.images, data.rejected) == (20, {})
+    assert read_index(data)["split"].value_counts().sort("split").rows() == [("test", 6), ("train", 14)]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_members_that_lead_outside_are_rejected_and_nothing_is_written(kind, tmp_path, members, take):
+    bad = ["../evil.png", "/evil.png", "rose/../../evil.png", "C:/evil.png"]
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    path = pack(inner / f"petals.{kind}", members | dict.fromkeys(bad, members["rose/01.png"]))
+    before = {*tmp_path.rglob("*")}
+    data = take(path)
+    assert (data.images, data.rejected) == (20, {"outside the folder": 4})
+    rows = read_index(data).filter(status="rejected")
+    assert sorted(row.partition("!")[2] for row in rows["path"]) == sorted(bad)
+    assert set(rows["reason"]) == {"its name is an absolute path", "its name leads out of the archive"}
+    written = {*tmp_path.rglob("*")} - before
+    assert not [path for path in written if path.name == "evil.png"]
+    assert not Path("/evil.png").exists()
+
+
+def test_links_of_a_tar_are_followed_inside_and_rejected_outside(tmp_path, members, take, petals):
+    path = tmp_path / "petals.tar"
+    with tarfile.open(path, "w") as archive:
+        for name, content in members.items():
+            add(archive, f".blobs/{name.replace('/', '-')}", content)
+        for name in members:
+            add(archive, f"classes/{name}", type=tarfile.SYMTYPE, linkname=f"../../.blobs/{name.replace('/', '-')}")
+        add(archive, "classes/rose/passwd.png", type=tarfile.SYMTYPE, linkname="/etc/passwd")
+        add(archive, "classes/rose/out.png", type=tarfile.SYMTYPE, linkname="../../../out.png")
+        add(archive, "classes/rose/pipe.png", type=tarfile.FIFOTYPE)
+    data = take(path)
+    assert (data.images, data.hash) == (20, take(f"unpacked={petals}").hash)
+    assert data.rejected == {"outside the folder": 2, "unsupported": 1}
+    rejected = read_index(data).filter(status="rejected", rejection="outside the folder")
+    assert {row.partition("!")[2] for row in rejected["path"]} == {"classes/rose/passwd.png", "classes/rose/out.png"}
+
+
+def test_bad_members_are_rejected_with_a_reason(tmp_path, members, take, monkeypatch):
+    monkeypatch.setattr("itm.data.archives.members.LARGEST", 5000)
+    path = pack(tmp_path / "petals.zip", members | {"rose/bomb.png": b"\0" * 5001, "rose/text.png": b"text"})
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("rose/01.png", members["rose/01.png"])
+    content = bytearray(path.read_bytes())
+    place = content.rfind(b"PK\x01\x02", 0, content.rfind(b"rose/03.png"))
+    content[place + 8] |= 1  # encrypted
+    path.write_bytes(content)
+    data = take(path)
+    assert data.images == 19
+    reasons = dict(read_index(data).filter(status="rejected").select("path", "reason").rows())
+    reasons = {path.partition("!")[2]: reason for path, reason in reasons.items()}
+    assert reasons["rose/bomb.png"].startswith("too large: 5,001 bytes")
+    assert reasons["rose/01.png"] == "a later member of the archive has the same name and is used"
+    assert reasons["rose/03.png"].startswith("unreadable: encrypted; unpack the archive")
+    assert reasons["rose/text.png"].startswith("not an image")
+
+
+def test_a_compressed_bomb_is_not_unpacked(tmp_path, members, take, monkeypatch, store):
+    monkeypatch.setattr("itm.data.archives.members.LARGEST", 10_000)
+    monkeypatch.setattr("itm.data.archives.unpacked.LARGEST", 10_000)
+    path = pack(tmp_path / "petals.tar.gz", {"rose/bomb.png": b"\0" * 3_000_000} | members)
+    data = take(path)
+    assert (data.images, data.rejected) == (20, {"too large": 1})
+    (copy,) = store.unpacked.rglob("*.tar")
+    assert copy.stat().st_size < 100_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("zip", r"petals\.zip: is no zip file or is damaged"),
+        ("tar", r"petals\.tar: it ends too early \(unexpected end of data\); copy or download it again"),
+        ("tar.gz", r"petals\.tar\.gz: is truncated or damaged"),
+        ("tar.xz", r"petals\.tar\.xz: is truncated or damaged"),
+    ],
+)
+def test_a_truncated_archive_is_refused_and_leaves_nothing(kind, words, tmp_path, members, take, store):
+    path = pack(tmp_path / f"petals.{kind}", members)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 - 100])
+    with pytest.raises(DataError, match=words):
+        take(path)
+    assert not [*store.root.rglob("*.tar"), *store.root.rglob("*.parquet")]
+
+
+def test_names_that_are_not_utf8_are_read_or_rejected(tmp_path, members, take):
+    path = pack(tmp_path / "petals.zip", {name.replace("rose", "ros\u00e9"): content for name, content in members.items()})
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flag that says UTF-8
+        place = content.find(mark)
+        while place >= 0:
+            content[place + offset + 1] &= ~0x8
+            place = content.find(mark, place + 4)
+    path.write_bytes(content)
+    assert take(path).target.names == ("daisy", "ros\u00e9")
+    tar = pack(tmp_path / "other.tar", members | {os.fsdecode(b"rose/\xe9.png"): members["rose/01.png"]})
+    data = take(tar)
+    assert (data.images, data.rejected) == (20, {"unreadable": 1})
+
+
+def test_a_changed_archive_is_seen_and_an_unchanged_one_is_not_read_again(tmp_path, members, take, store, monkeypatch):
+    path = pack(tmp_path / "petals.tar", members)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    monkeypatch.setattr("itm.data.image_hashes.SETTLED", 0)
+    first = take(path)
+    assert describe_changes(str(path), False, store) == ""
+    opened = []
+    monkeypatch.setattr("itm.data.sources.archive.open_member", lambda location: opened.append(location))
+    assert take(path) == first
+    assert opened == []
+    monkeypatch.undo()
+    del members["rose/19.png"]
+    pack(path, members)
+    os.utime(path, (900_000_000, 900_000_000))  # older than the index
+    assert describe_changes(str(path), True, store).startswith("1 file changed;")
+    assert take(path).images == 19
+    path.unlink()
+    with pytest.raises(DataError, match="no such file"):
+        take(f"tar:{path}")
+
+
+def test_an_unpacked_copy_is_written_once_and_replaced_with_its_archive(tmp_path, members, take, store):
+    path = pack(tmp_path / "petals.tar.gz", members)
+    take(path)
+    (copy,) = store.unpacked.rglob("*.tar")
+    state = copy.stat()
+    take(path)
+    assert copy.stat() == state
+    del members["rose/19.png"]
+    pack(path, members)
+    assert take(path).images == 19
+    (other,) = store.unpacked.rglob("*.tar")
+    assert other != copy
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("zip:{petals}", "is a folder, not an archive; write folder:"),
+        ("zip:nothing.zip", "no such file; check the path"),
+        ("zip:{text}", "is no zip file or is damaged|is no tar file"),
+        ("{rar}", "is an archive of a kind that is not read; unpack it"),
+    ],
+)
+def test_what_is_no_archive_is_named(source, words, tmp_path, petals, take):
+    (tmp_path / "text.zip").write_text("text")
+    (tmp_path / "a.rar").write_text("text")
+    names = {"petals": petals, "text": tmp_path / "text.zip", "rar": tmp_path / "a.rar"}
+    with pytest.raises(DataError, match=words):
+        take(source.format(**names))
+
+
+def test_an_image_of_an_archive_that_changed_is_told(tmp_path, members, take):
+    path = pack(tmp_path / "petals.zip", members)
+    data = take(path)
+    location, id_ = read_index(data).select("path", "id").row(0)
+    open_image = parse_source(data.source).source.open
+    pack(path, dict.fromkeys(members, members["rose/01.png"]))
+    with pytest.raises(DataError, match="changed after it was ingested; ingest again"):
+        pixels.open_verified(location, id_, open_image)
+    path.unlink()
+    with pytest.raises(DataError, match="can no longer be read"):
+        pixels.open_verified(location, id_, open_image)
