@@ -36,6 +36,10 @@ def test_function_and_command_share_their_results(call: Callable[..., Result], c
     printed = call("rank", SOURCE, "--model", SHORT, "--model", LONG)
     assert ranking.best.model in printed.stdout
     assert str(ranking.page) in printed.stdout
+    loaded = ranking.load(LONG)
+    assert isinstance(loaded, itm.LoadedModel)
+    assert loaded.name == LONG
+    assert itm.load_recommended(ranking.data.data, "kept").name == ranking.best.model
     caplog.clear()
     assert itm.rank(SOURCE, models=[SHORT, LONG]) == ranking
     assert "computed" not in caplog.text.replace("0 scores", "")
