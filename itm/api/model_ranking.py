@@ -13,11 +13,15 @@ from itm.core.extras import MissingExtraError
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.types import Failure
 from itm.report.wording import answer, cheapest, cheapest_tied, group_failures, in_order, ranked, tied_with_first
+from itm.store.layout import Store
+from itm.store.ranking_file import page_path
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     from matplotlib.figure import Figure
+
+    from itm.export import LoadedModel
 
 MOST_ROWS = 30  # rows that are printed
 WIDTH = 120  # columns of the printed table
@@ -33,12 +37,12 @@ class ModelRanking:
     ----------
     ranking
         The record of ranking.json with this data set alone: scores, intervals, tie groups, costs and provenance.
-    page
-        The page of the ranking, if there is one: one HTML file with all details.
+    store
+        Where the ranking and its models are, or None if it is only in memory.
     """
 
     ranking: Ranking
-    page: Path | None = None
+    store: Store | None = None
 
     @property
     def data(self) -> DataRanking:
@@ -83,6 +87,29 @@ class ModelRanking:
     def answer(self) -> str:
         """Return which model to fine-tune and why, in one or two sentences."""
         return " ".join(filter(None, (str(answer(self.data)), cheapest_tied(self.data))))
+
+    @property
+    def page(self) -> Path | None:
+        """Return the path of the HTML page with all details, or None if the ranking is only in memory."""
+        return page_path(self.store) if self.store else None
+
+    def load(self, model: str | None = None) -> "LoadedModel":
+        """Return the first model, or `model`, ready to predict; fine-tuned if it was fine-tuned.
+
+        Raises
+        ------
+        ItmError
+            If the ranking has no models, or the model cannot be loaded.
+        """
+        if self.store is None or self.best.facts is None:
+            raise ModelError(
+                f"{self.data.data}: embeddings were ranked, and there is no model to load; load yours by its name."
+            )
+        from itm.export import load_recommended  # imports torch
+
+        return load_recommended(
+            self.data.data, self.store.root, ranking=self.store.ranking_name, model=model or self.best.model
+        )
 
     def __iter__(self) -> Iterator[RankedModel]:
         return iter(self.rows)

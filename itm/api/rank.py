@@ -10,7 +10,7 @@ from itm.core.rankings import Ranking
 from itm.run.check import check_request
 from itm.run.current import Inputs
 from itm.store.layout import Store
-from itm.store.ranking_file import page_path, read_ranking
+from itm.store.ranking_file import read_ranking
 
 COMMAND = "rank"  # whose record says whether the stored ranking is current
 
@@ -91,7 +91,7 @@ def rank(
     (ranked,) = ranking.data_sets
     if ranked.reason:
         raise DataError(ranked.reason)
-    return ModelRanking(ranking, page_path(own))
+    return ModelRanking(ranking, own)
 
 
 def _ranked(params: Params, store: Store) -> Ranking:

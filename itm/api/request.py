@@ -7,7 +7,7 @@ from typing import Any
 from itm.core.errors import ParamsError
 from itm.core.params import Params, find_params, with_overrides
 from itm.core.yaml_records import parse
-from itm.data.sources.parse import parse_source
+from itm.data.sources.parse import check_models_can_be_chosen, parse_source
 from itm.run.trials import trial_name
 from itm.store.layout import Store
 from itm.zoo.choice import parse_zoo
@@ -33,13 +33,15 @@ def read_request(
     Raises
     ------
     ParamsError
-        If an argument is wrong.
+        If an argument is wrong, or models are chosen for embeddings.
     DataError
         If the text of the source is.
     """
     before = find_params(Path(params) if params is not None else None)
     source = _source(data)
-    parse_source(source)
+    parse_source(source)  # an error in it is found before anything heavy is imported
+    if zoo or models or variants:
+        check_models_can_be_chosen(source)
     changes = sections | {
         "data": sections.get("data", {}) | {"sets": (source,)},
         "zoo": _zoo(zoo, names(models)) | {"variants": names(variants)},

@@ -109,7 +109,7 @@ def read_params(
     and folder, and does not change the recommended model. Allowed code does not affect the name.
     """
     from itm.core.params import find_params, with_overrides
-    from itm.data.sources.parse import parse_source
+    from itm.data.sources.parse import check_models_can_be_chosen, parse_source
     from itm.run.trials import is_trial, trial_name
     from itm.store.layout import Store
 
@@ -120,6 +120,8 @@ def read_params(
     sections["zoo"]["variants"] = tuple(part.strip() for text in variants for part in text.split(",")) if variants else None
     for source in sources or ():
         parse_source(source)  # an error in it is found before anything heavy is imported
+        if zoo or models or variants:
+            check_models_can_be_chosen(source)
     chosen = with_overrides(before, _option, **sections)
     if is_trial(params, before, chosen):
         chosen = with_overrides(chosen, track={"recommend": False})

@@ -46,7 +46,7 @@ def test_accuracies_have_intervals_and_a_failed_model_does_not_stop_the_others()
         ({"protocols": "heads"}, ParamsError, "protocol"),
         ({"steps": 0}, ParamsError, "steps"),
         ({"models": "mini_resnet19*"}, ModelError, "mini_resnet19"),
-        ({"data": "embeddings:own"}, DataError, "embeddings cannot be fine-tuned; name the images"),
+        ({"data": "embeddings:own", "models": None}, DataError, "embeddings cannot be fine-tuned; name the images"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments, error, message) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import itm
-from itm.core.errors import DataError, ParamsError
+from itm.core.errors import DataError, ModelError, ParamsError
 from itm.store.layout import Store
 
 LABELS = np.arange(90) % 3
@@ -28,6 +28,9 @@ def test_the_better_embeddings_are_first_and_nothing_is_written(tmp_path, monkey
     assert ranking.data.target.names == ("cat", "dog", "owl")
     assert ranking.answer == "For embeddings, fine-tune good. It is clearly better than every other model."
     assert list(tmp_path.iterdir()) == []
+    assert ranking.page is None
+    with pytest.raises(ModelError, match="embeddings were ranked, and there is no model to load"):
+        ranking.load()
 
 
 @pytest.mark.slow

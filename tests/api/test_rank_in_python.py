@@ -36,6 +36,10 @@ def test_function_and_command_share_their_results(call: Callable[..., Result], c
     printed = call("rank", SOURCE, "--model", SHORT, "--model", LONG)
     assert ranking.best.model in printed.stdout
     assert str(ranking.page) in printed.stdout
+    loaded = ranking.load(LONG)
+    assert isinstance(loaded, itm.LoadedModel)
+    assert loaded.name == LONG
+    assert itm.load_recommended(ranking.data.data, "kept").name == ranking.best.model
     caplog.clear()
     assert itm.rank(SOURCE, models=[SHORT, LONG]) == ranking
     assert "computed" not in caplog.text.replace("0 scores", "")
@@ -66,6 +70,7 @@ def test_a_model_that_fails_is_a_row_and_the_others_are_ranked() -> None:
         ({"data": Path("gone")}, DataError, "gone does not exist; check the path"),
         ({"data": "folder:gone"}, DataError, "gone does not exist; check the path"),
         ({"data": ["digits"]}, ParamsError, "data is of type list"),
+        ({"data": "embeddings:own"}, ParamsError, "every file of embeddings is ranked, so no zoo, model or variant"),
         ({"data": "digitz"}, DataError, "did you mean 'digits'"),
         ({"scores": "knm"}, ParamsError, "did you mean 'knn'"),
         ({"by": "itm"}, ParamsError, "rank_by is 'itm', which is not among the scores"),

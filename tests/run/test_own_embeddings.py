@@ -91,6 +91,11 @@ def test_embeddings_and_images_are_not_ranked_in_one_run(folder, store):
         check_request(both)
 
 
+def test_models_cannot_be_chosen_for_embeddings(folder, call):
+    said = call("rank", f"embeddings:{folder}", "--model", "near", status=2)
+    assert "every file of embeddings is ranked, so no zoo, model or variant can be chosen" in said.output
+
+
 def test_embeddings_cannot_be_fine_tuned(folder, store):
     with pytest.raises(DataError, match="embeddings cannot be fine-tuned; name the images"):
         request(_params(folder, store), store)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote
 
-from itm.core.errors import DataError, did_you_mean
+from itm.core.errors import DataError, ParamsError, did_you_mean
 from itm.data.local_files import expand, is_file, is_folder
 from itm.data.sources import (  # noqa: F401  (each registers its sources)
     archive,
@@ -72,6 +72,21 @@ def parse_source(text: str) -> NamedSource:
 def hidden_folder(source: NamedSource) -> str:
     """Return the folder on this machine that a source without a path would name, or nothing."""
     return source.text if source.text == source.source.scheme and is_folder(source.text) else ""
+
+
+def check_models_can_be_chosen(text: str) -> None:
+    """Check that a source has images, whose models can be chosen.
+
+    Raises
+    ------
+    ParamsError
+        If it has embeddings: then their files are the models.
+    """
+    if not parse_source(text).source.has_images:
+        raise ParamsError(
+            f"{text}: every file of embeddings is ranked, so no zoo, model or variant can be chosen; leave that out, or move "
+            "the other files to another folder."
+        )
 
 
 def local_path(text: str) -> Path | None:
