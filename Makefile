@@ -59,9 +59,10 @@ evaluate: $(STAMP)        ## print how well each score predicts the accuracies o
 ui: $(STAMP)              ## compare rankings in the browser; PORT=5001 uses another port
 	python -m tasks.track.ui --port $(PORT)
 
-picture: $(STAMP)         ## take the picture of the README with an installed Chromium
+picture: $(STAMP)         ## take the pictures of the README and of MLflow with an installed Chromium
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1300,1560 --screenshot=docs/ranking.png \
 	  file://$(CURDIR)/data/reports/index.html
+	python -m benchmarks.mlflow_pages
 
 zoo: $(STAMP)             ## train the embedded zoo again (an hour); PICTURES=FILE names the training images of the mini pool
 	python -m benchmarks.pretraining.drawn

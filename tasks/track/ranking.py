@@ -123,7 +123,8 @@ def _log_data(
     rows = before.rows if before else {}
     if not data.reason:
         where = Destination(experiment_id, parent, state.attempt, data, origin(), now)
-        rows = {row.model: log_changed(client, row, rows.get(row.model), where) for row in data.rows}
+        # the best is logged last, because MLflow shows what is new first
+        rows = {row.model: log_changed(client, row, rows.get(row.model), where) for row in reversed(data.rows)}
         client.log_table(parent, _columns(data.rows), "ranking_table.json")
     for path in () if holder else (store.ranking, store.scores, store.reports / "index.html"):
         client.log_artifact(parent, str(path))

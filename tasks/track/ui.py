@@ -59,7 +59,8 @@ def _check_port(port: int) -> None:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or "it is no port"
-            raise ParamsError(f"port {port} cannot be used ({reason}); choose another one: make ui PORT={port + 1}") from None
+            other = 5001 if port != 5001 else 5002
+            raise ParamsError(f"port {port} cannot be used ({reason}); choose another one: make ui PORT={other}") from None
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ TAG = f"mlflow.sharedViewState.{VIEW}"
 NAME = "Comparison of candidates"
 SECTION = "itm-comparison"
 NAME_WIDTH = 260  # pixels; the column "Run Name" has a fixed width that cuts the names of most models
-OWN_NOTE = "answer"  # tag with the description that was written last
+OWN_NOTE = "mlflow.itm.description"  # what was written last; MLflow does not show tags that begin with mlflow.
 
 
 def describe_experiment(client: MlflowClient, experiment_id: str, data: DataRanking) -> None:
@@ -36,9 +36,10 @@ def describe_experiment(client: MlflowClient, experiment_id: str, data: DataRank
 
 
 def _note(data: DataRanking, experiment_id: str) -> str:
-    """Return a link to the view, and the answer. A reloaded page has lost the charts of the view; the link brings them back."""
-    link = f"[Compare the candidates]({comparison_link(experiment_id, '').lstrip('/')}). " if _is_ranked(data) else ""
-    return f"{link}{answer(data)}"[:2000].replace("<", "&lt;")
+    """Return the answer with a link to the view. A reloaded page has lost the charts of the view; the link brings them back."""
+    found = answer(data)
+    link = f" ([compare the candidates]({comparison_link(experiment_id, '').lstrip('/')}))" if _is_ranked(data) else ""
+    return f"{found.lead} {found.pick}{link}{found.rest}"[:2000].replace("<", "&lt;")
 
 
 def _is_ranked(data: DataRanking) -> bool:

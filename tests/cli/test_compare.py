@@ -14,6 +14,7 @@ from itm.refresh.history import write_refresh
 from itm.store.files import write_table
 from itm.store.layout import Store
 from itm.store.ranking_file import write_ranking
+from itm.store.tracked_file import Tracked, TrackedState, write_tracked
 from tests.refresh.rankings import rank, refresh
 
 pytestmark = pytest.mark.slow
@@ -105,3 +106,21 @@ def test_one_unknown_data_set_does_not_stop_the_others(call: Callable[..., Resul
     printed = call("compare", "nowhere", "leaves", status=2).output
     assert "For leaves, " in printed
     assert "'nowhere'" in printed
+
+
+@pytest.mark.parametrize(
+    ("uri", "server", "heading"),
+    [
+        ("sqlite:///kept/mlflow.db", "http://127.0.0.1:5000", "compare in MLflow, after `make ui`:"),
+        ("https://mlflow.example.org/", "https://mlflow.example.org", "compare in MLflow:"),
+    ],
+    ids=["database", "server"],
+)
+def test_a_tracked_ranking_has_a_link_to_mlflow(
+    call: Callable[..., Result], store: Store, uri: str, server: str, heading: str
+) -> None:
+    assert "MLflow" not in call("show").output
+    write_tracked(TrackedState(uri, {"petals": Tracked("run", "key", {}, "7")}), store)
+    lines = call("show").output.splitlines()
+    assert lines[-2] == heading
+    assert lines[-1].startswith(f"  petals: {server}/#/experiments/7/runs?workflowType=machine_learning&")
