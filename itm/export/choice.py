@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from itm.core.errors import ModelError, ParamsError, StoreError, did_you_mean
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.sections import ZooParams
@@ -78,7 +80,10 @@ def choose_from(
 def _resolve(whole: Ranking, row: RankedModel, code: Iterable[Path] | None) -> ModelRef:
     """Return how the model of a row is built. It is checked that its weights are those that were ranked."""
     values = whole.provenance.get("params", {}).get("zoo", {}) | {"models": (row.model,), "variants": ()}
-    zoo = ZooParams.model_validate(values if code is None else values | {"code": tuple(code)})
+    try:
+        zoo = ZooParams.model_validate(values if code is None else values | {"code": tuple(code)})
+    except ValidationError as error:
+        raise ModelError(f"{row.model}: the ranking is from another version; rank again, then export.") from error
     models, failures = resolve(zoo)
     model = next((one for one in models if one.name == row.model), None)
     if model is None:

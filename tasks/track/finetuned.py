@@ -12,9 +12,13 @@ from prefect.cache_policies import NO_CACHE
 from itm.core.confirmations import Confirmed
 from itm.core.params import TrackParams
 from itm.core.types import DataRef, Outcome
+from itm.ranking.recommend import read_recommended
 from itm.report.confirmation import verdict
 from itm.store.layout import Store
+from itm.store.ranking_file import read_ranking
 from tasks.track.client import LONGEST_NAME, get_experiment, open_client, origin
+from tasks.track.registered import register
+from tasks.track.tracked import tracking_lock
 
 
 @task(name="track fine-tuning", cache_policy=NO_CACHE, persist_result=False)
@@ -33,7 +37,20 @@ def track_finetuned(
             confirmation = next((other for other in confirmed if other.data == data.name), None)
             if own:
                 parents.append(_log_finetuned(client, data, own, confirmation, params, store))
+                if params.recommend:
+                    _register(client, data, own, parents[-1], store)
     return parents
+
+
+def _register(client: MlflowClient, data: DataRef, pairs: Sequence[Outcome], run: str, store: Store) -> None:
+    """Register the recommended model of a ranked data set again if it is among the fine-tuned ones."""
+    model = read_recommended(store).get(data.name)
+    if store.ranking.exists() and any(pair.model == model and pair.runs for pair in pairs):
+        ranking = read_ranking(store)
+        ranked = next((own for own in ranking.data_sets if (own.data, own.hash) == (data.name, data.hash)), None)
+        if ranked and model:
+            with tracking_lock(store):
+                register(client, ranking, ranked, model, run, store)
 
 
 def _log_finetuned(

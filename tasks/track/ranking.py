@@ -17,12 +17,11 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from itm.core.keys import content_key, registered_name
+from itm.core.keys import content_key
 from itm.core.params import TrackParams
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.ranking.recommend import read_recommended
@@ -32,10 +31,9 @@ from itm.store.layout import Store
 from itm.store.tracked_file import Tracked, TrackedState, write_tracked
 from tasks.track.candidates import Destination, data_input, log_changed
 from tasks.track.client import LONGEST_NAME, get_experiment, open_client, origin
+from tasks.track.registered import register
 from tasks.track.tracked import ATTEMPT, exists, start_attempt, supersede, tracking_lock
 from tasks.track.views import describe_experiment
-
-ALIAS = "recommended"
 
 
 @task(name="track", cache_policy=NO_CACHE, persist_result=False)
@@ -66,7 +64,7 @@ def track(ranking: Ranking, params: TrackParams, store: Store, reports: Sequence
             tracked = logged[data.data]
             if row := tracked.rows.get(recommended.get(data.data, "")):
                 is_there = exists(client, row.run, experiments[data.data])
-                _recommend(client, data, recommended[data.data], row.run if is_there else tracked.parent)
+                register(client, ranking, data, recommended[data.data], row.run if is_there else tracked.parent, store)
         return [tracked.parent for tracked in logged.values()]
 
 
@@ -141,27 +139,6 @@ def _log_figures(client: MlflowClient, run: str, data: DataRanking) -> None:
         for name, draw in (("score_bars.png", score_bars), ("score_against_cost.png", score_against_cost)):
             write_png(Path(folder) / name, draw(data))
             client.log_artifact(run, str(Path(folder) / name))
-
-
-def _recommend(client: MlflowClient, data: DataRanking, model: str, run: str) -> None:
-    """Move the alias to a model. A version is added only if the model, its weights or the data have changed."""
-    name = registered_name(f"itm-{data.data}")
-    weights = next(row.weights for row in data.rows if row.model == model)
-    tags = {"model": model, "weights": weights or "", "data_hash": data.hash}
-    try:
-        if client.get_model_version_by_alias(name, ALIAS).tags == tags:
-            return
-    except MlflowException:
-        pass
-    try:
-        client.get_registered_model(name)
-    except MlflowException:
-        client.create_registered_model(name, description=f"The model to fine-tune for {data.data}.")
-    client.log_dict(run, tags, "model/model.json")
-    version = client.create_model_version(
-        name, f"runs:/{run}/model", run_id=run, tags=tags, description=f"{model}, weights {weights}"
-    )
-    client.set_registered_model_alias(name, ALIAS, version.version)
 
 
 def _columns(rows: tuple[RankedModel, ...]) -> dict[str, list[Any]]:

@@ -7,7 +7,7 @@ import pytest
 
 from itm.core.params import Params
 from itm.core.rankings import Ranking
-from itm.core.types import Run
+from itm.core.types import DataRef, Run
 from itm.core.yaml_records import parse
 from itm.export.choice import Choice, choose
 from itm.finetuning.runs import finetune
@@ -24,6 +24,7 @@ class Ranked:
 
     store: Store
     ranking: Ranking
+    data: DataRef
     runs: dict[str, tuple[Run, ...]]
 
     def choice(self, model: str) -> Choice:
@@ -62,4 +63,4 @@ def ranked(tmp_path_factory: pytest.TempPathFactory) -> Ranked:
         planned, runs = plan(params, store), {}
         for model in planned.models[:2]:
             runs[model.name] = finetune(model, planned.data_sets[0], params.finetune, params.extract, store)
-    return Ranked(store, ranking, runs)
+    return Ranked(store, ranking, planned.data_sets[0], runs)
