@@ -9,12 +9,12 @@ from itm.core.rankings import Estimate
 def join_names(names: Sequence[str], most: int) -> str:
     """Return names as an enumeration of at most `most` items; the last item counts the names left out.
 
-    >>> join_names(["a", "b", "c"], 3), join_names(["a", "b", "c", "d"], 3)
-    ('a, b and c', 'a, b and 2 more')
+    >>> join_names(["a", "b", "c"], 3), join_names(["a", "b", "c", "d"], 3), join_names([], 3)
+    ('a, b and c', 'a, b and 2 more', '')
     """
     if len(names) > most:
         return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
-    return " and ".join([", ".join(names[:-1])] * (len(names) > 1) + [names[-1]])
+    return " and ".join([", ".join(names[:-1])] * (len(names) > 1) + [*names[-1:]])
 
 
 def decimals(estimates: Iterable[Estimate | None]) -> int:
