@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from urllib.request import urlopen
 
@@ -38,7 +39,8 @@ def running_server(folder: Path) -> Iterator[dict[str, str]]:
         port = probe.getsockname()[1]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "DO_NOT_TRACK": "true"}
     command = [sys.executable, "-m", "tasks.track.ui", "--port", str(port)]
-    printed = folder / "ui.log"
+    scratch = TemporaryDirectory()
+    printed = Path(scratch.name) / "ui.log"
     with printed.open("w") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -49,6 +51,7 @@ def running_server(folder: Path) -> Iterator[dict[str, str]]:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+        scratch.cleanup()
 
 
 def _wait(process: "subprocess.Popen[bytes]", address: str, printed: Path) -> None:
