@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -13,36 +12,17 @@ from safetensors.torch import save_file
 from itm.core.errors import ModelError
 from itm.core.extras import EXTRAS, MissingExtraError
 from itm.core.sections import ZooParams
-from itm.core.types import ModelRef
 from itm.zoo.facts import preprocessing_without_weights
 from itm.zoo.libraries import find_library
 from itm.zoo.load import build
 from itm.zoo.resolve import resolve
 from itm.zoo.timm_gate import import_torchvision
+from tests.zoo.named import the_model, why
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("offline")]
 
 models: Any = import_torchvision().models
 Embeddings = Callable[..., torch.Tensor]
-
-
-@pytest.fixture(autouse=True)
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-
-
-def the_model(name: str) -> ModelRef:
-    (model,), failures = resolve(ZooParams(models=(name,)))
-    assert not failures
-    return model
-
-
-def why(name: str) -> str:
-    found, (failure,) = resolve(ZooParams(models=(name,)))
-    assert not found
-    return failure.reason
 
 
 OPEN_CLIP = {

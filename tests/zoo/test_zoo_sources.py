@@ -17,9 +17,9 @@ from itm.zoo.facts import preprocessing_without_weights
 from itm.zoo.hub import prefetch
 from itm.zoo.load import build, weights_hash
 from itm.zoo.recipe import recipe
-from itm.zoo.resolve import resolve
 from itm.zoo.sources import has_source
 from itm.zoo.timm_gate import timm
+from tests.zoo.named import the_model, why
 
 pytestmark = pytest.mark.slow
 
@@ -54,18 +54,6 @@ def put_into_cache(cache: Path, repository: str, folder: Path, *names: str) -> N
     (place / "refs" / "main").write_text(REVISION)
     for name in names:
         (snapshot / name).write_bytes((folder / name).read_bytes())
-
-
-def the_model(name: str, **zoo: Any) -> ModelRef:
-    (model,), failures = resolve(ZooParams(models=(name,), **zoo))
-    assert not failures
-    return model
-
-
-def why(name: str) -> str:
-    found, (failure,) = resolve(ZooParams(models=(name,)))
-    assert not found
-    return failure.reason
 
 
 def check(model: ModelRef, expected: Any, embeddings: Embeddings) -> None:

@@ -6,21 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from itm.core.errors import ModelError
-from itm.core.sections import ZooParams
-from itm.core.types import ModelRef
 from itm.zoo.existing_variants import existing_variants
 from itm.zoo.facts import create_transform, facts, preprocessing, preprocessing_without_weights
 from itm.zoo.load import build, definition, weights_hash
 from itm.zoo.recipe import recipe
-from itm.zoo.resolve import resolve
+from tests.zoo.named import the_model, why
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("offline")]
 
 Embeddings = Callable[..., torch.Tensor]
 PROCESSOR = {
@@ -36,25 +33,6 @@ PROCESSOR = {
     "image_std": [0.25, 0.25, 0.25],
 }
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
-
-
-@pytest.fixture(autouse=True)
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-
-
-def the_model(name: str) -> ModelRef:
-    (model,), failures = resolve(ZooParams(models=(name,)))
-    assert not failures
-    return model
-
-
-def why(name: str) -> str:
-    found, (failure,) = resolve(ZooParams(models=(name,)))
-    assert not found
-    return failure.reason
 
 
 def saved_model(folder: Path, config: Any, kind: Any, **options: Any) -> Any:

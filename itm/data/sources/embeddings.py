@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from itm.core.errors import DataError, ParamsError
+from itm.core.errors import DataError
 from itm.core.labels import as_whole_numbers, clean, is_missing
 from itm.core.text import join_names
 from itm.data.embedding_files import SUFFIXES, read_array
 from itm.data.local_files import expand
 from itm.data.rows import Listing, Row, read_split
 from itm.data.sources.base import OptionValue, Source, register_source
-from itm.data.sources.index_columns import Columns, Wanted, read_csv_columns, read_parquet_columns
+from itm.data.sources.index_columns import Columns, Wanted, read_csv_columns, read_parquet_columns, text_options
 from itm.data.sources.table import without_split
 from itm.kinds import get_kind
 from itm.store.layout import Store
@@ -43,12 +43,7 @@ class Embeddings(Source):
 
     @classmethod
     def parse(cls, place: str, options: Mapping[str, OptionValue]) -> Self:
-        given = {name: str(value) for name, value in options.items()}
-        try:
-            get_kind(given.get("task", "classification"))
-        except ParamsError as error:
-            raise DataError(f"{cls.scheme}:{place}: {error}") from None
-        return cls(expand(place), **given)
+        return cls(expand(place), **text_options(f"{cls.scheme}:{place}", options))
 
     @property
     def kind(self) -> str:

@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 import polars as pl
 
-from itm.core.errors import DataError, did_you_mean
+from itm.core.errors import DataError, ParamsError, did_you_mean
 from itm.core.labels import clean, is_missing
 from itm.core.text import join_names
 from itm.data.local_files import is_picture
+from itm.data.sources.base import OptionValue
 from itm.data.sources.csv_text import Cells, read_cells
+from itm.kinds import get_kind
 
 MOST_COLUMNS, LONGEST_NAME = 12, 40  # in a message
 _USUAL = {  # names that other tools give these columns
@@ -20,6 +22,22 @@ _USUAL = {  # names that other tools give these columns
     "target": ("category", "class", "class_name", "label", "labels", "label_name", "species", "target", "y"),
 }
 _NUMBER = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?")
+
+
+def text_options(source: str, options: Mapping[str, OptionValue]) -> dict[str, str]:
+    """Return the options of a source as text. `task` is a known task kind, if it is among them.
+
+    Raises
+    ------
+    DataError
+        If there is no such task kind.
+    """
+    given = {name: str(value) for name, value in options.items()}
+    try:
+        get_kind(given.get("task", "classification"))
+    except ParamsError as error:
+        raise DataError(f"{source}: {error}") from None
+    return given
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from itm.core.errors import DataError, ParamsError, did_you_mean
+from itm.core.errors import DataError, did_you_mean
 from itm.core.labels import as_whole_numbers, clean, is_missing
 from itm.core.text import pluralize
 from itm.data.local_files import expand, is_file, is_folder
 from itm.data.rows import SPLIT_NAMES, Listing, Row, read_split
 from itm.data.sources.base import OptionValue, Source, register_source
-from itm.data.sources.index_columns import Columns, Wanted, read_csv_columns, read_parquet_columns
+from itm.data.sources.index_columns import Columns, Wanted, read_csv_columns, read_parquet_columns, text_options
 from itm.data.sources.index_paths import Places, as_option, is_left_by_system
 from itm.kinds import get_kind
 from itm.store.layout import Store
@@ -42,12 +42,7 @@ class IndexFile(Source):
 
     @classmethod
     def parse(cls, place: str, options: Mapping[str, OptionValue]) -> Self:
-        given = {name: str(value) for name, value in options.items()}
-        try:
-            get_kind(given.get("task", "classification"))
-        except ParamsError as error:
-            raise DataError(f"{cls.scheme}:{place}: {error}") from None
-        return cls(expand(place), **given)
+        return cls(expand(place), **text_options(f"{cls.scheme}:{place}", options))
 
     @property
     def kind(self) -> str:
