@@ -6,6 +6,7 @@ from itm.core.text import decimals, format_fixed, interval, pluralize
 from itm.export.choice import Choice
 from itm.finetuning.accuracy import accuracy
 from itm.report.confirmation import percent_interval
+from itm.zoo.licences import known_licence
 from itm.zoo.recipe import recipe
 from itm.zoo.timm_names import timm_config
 
@@ -34,7 +35,7 @@ def weights_licence(choice: Choice) -> str:
     model = choice.model
     if not model.pretrained or model.checkpoint is not None or model.architecture is None:
         return UNKNOWN
-    return str(timm_config(model.architecture).get("license") or UNKNOWN)
+    return known_licence(timm_config(model.architecture).get("license")) or UNKNOWN
 
 
 def _summary(choice: Choice) -> str:
