@@ -49,7 +49,8 @@ def running_server(folder: Path) -> Iterator[dict[str, str]]:
         _wait(process, f"http://127.0.0.1:{port}/health", printed)
         yield dict(re.findall(r"^  (.+): (http\S+)$", printed.read_text(), re.MULTILINE))
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it ended by itself
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         scratch.cleanup()
 

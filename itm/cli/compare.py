@@ -23,12 +23,14 @@ def compare(
         str | None,
         typer.Option(metavar="DATE", help="Also show what changed since then, for example 2026-11-30 or 2026-11-30T12:00."),
     ] = None,
+    ranking: Annotated[
+        str | None, typer.Option(help="Name printed by `itm rank`, or its beginning, if several rankings have the data set.")
+    ] = None,
     params: ParamsFile = None,
 ) -> None:
     """Compare the candidates of a data set: all scores, fine-tuned accuracy, latency and size.
 
-    The ranking of params.yaml comes first, then the newest other ranking with the data set. With --since, it is compared with
-    the last refresh before that date; `itm refresh` records the history.
+    With --since, they are compared with the last refresh before that date; `itm refresh` records the history.
     """
     with report_errors():
         from itm.core.errors import ItmError, ParamsError
@@ -40,53 +42,28 @@ def compare(
         console, errors = Console(highlight=False), []
         for name in dict.fromkeys(data):
             try:
-                _compare(name, when, chosen, store, console)
+                _compare(name, ranking, when, chosen, store, console)
             except ItmError as error:  # the others are compared
                 errors.append(str(error))
         if errors:
             raise ParamsError("\n".join(errors))
 
 
-def _compare(name: str, since: "datetime | None", params: "Params", store: "Store", console: "Console") -> None:
+def _compare(
+    name: str, trial: str | None, since: "datetime | None", params: "Params", store: "Store", console: "Console"
+) -> None:
     from itm.finetuning.table import finetuned_accuracies
     from itm.report.comparison import Extra, print_comparison
     from itm.report.details import scored_splits
+    from itm.store.find_ranking import find_ranking
 
-    ranking, data, found = _find(name, store)
+    found, ranking, data = find_ranking(name, store, trial)
     finetuned = finetuned_accuracies(data, found)
     refresh = _refresh_before(data.data, since, found) if since else None
     before = {model: (place.rank, place.value) for model, place in refresh.places(data.data).items()} if refresh else None
     print_comparison(data, scored_splits(ranking), Extra(finetuned, before), console)
     if refresh:
         _print_changes(ranking, data, refresh, params, found, console)
-
-
-def _find(name: str, store: "Store") -> "tuple[Ranking, DataRanking, Store]":
-    """Return the ranking with a data set, its part for the data set, and its store.
-
-    Raises
-    ------
-    StoreError
-        If no ranking has the data set.
-    """
-    from itm.cli.rankings import all_rankings
-    from itm.core.errors import StoreError, did_you_mean
-    from itm.store.ranking_file import read_ranking
-
-    known: list[str] = []
-    for own in all_rankings(store):
-        try:
-            ranking = read_ranking(own)
-        except StoreError:  # `itm rankings` shows which ones
-            continue
-        for data in ranking.data_sets:
-            if name in (data.data, data.source):
-                return ranking, data, own
-            known.append(data.data)
-    if not known:
-        raise StoreError(f"there is no ranking of {name!r} yet; run `itm rank {name}` first.")
-    known = sorted(set(known))
-    raise StoreError(f"no ranking has the data set {name!r}{did_you_mean(name, known)} Ranked so far: {', '.join(known)}.")
 
 
 def _date(text: str) -> "datetime":

@@ -24,7 +24,7 @@ def export(
     the model cannot be converted; the rest is written.
     """
     with report_errors():
-        _, store = read_params(None, params)
+        chosen, store = read_params(None, params)
         from itm.export.folder import check_folder
         from itm.export.onnx_file import check_onnx
 
@@ -34,9 +34,13 @@ def export(
         from itm.export.choice import choose
         from itm.export.folder import export as write
 
-        choice = choose(data, store, ranking, model)
+        choice = choose(data, store, ranking, model, chosen.zoo.code)
         problem = write(choice, to, onnx=onnx)
-        what = f"classifier of {len(choice.labels)} classes" if choice.labels else "embeddings, because it was not fine-tuned"
+        what = (
+            f"classifier of {len(choice.labels)} classes"
+            if choice.labels
+            else "embeddings, because no fine-tuned weights are kept"
+        )
         typer.echo(f"{choice.row.model} for {choice.data.data}, {what}: {to}")
         typer.echo(f"try it: python {to / 'load.py'} IMAGE...")
     if problem:

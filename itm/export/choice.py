@@ -1,26 +1,30 @@
 """Which model of which ranking is exported, and how it is built."""
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from itm.core.errors import ModelError, ParamsError, StoreError, did_you_mean
+from itm.core.errors import ModelError, ParamsError, did_you_mean
 from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.sections import ZooParams
+from itm.core.text import join_names
 from itm.core.types import ModelRef
+from itm.finetuning.table import finetuned_accuracies
 from itm.finetuning.weights import FinetunedWeights, read_facts, weights_path
 from itm.ranking.recommend import read_recommended
 from itm.report.confirmation import of_data
 from itm.store.confirmed_file import read_confirmed
+from itm.store.find_ranking import find_ranking
 from itm.store.layout import Store
-from itm.store.ranking_file import read_ranking
 from itm.zoo import load
 from itm.zoo.resolve import resolve
 
 log = logging.getLogger(__name__)
+
+MOST_NAMES = 10  # in a message
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,8 @@ def choose(
 ) -> Choice:
     """Return the recommended model of a data set, or its ranked model `model`.
 
-    `data` is the name or the source of the data set. The ranking is that of params.yaml, or else the only trial with this data
-    set; `ranking` names another one. A trial recommends its first model. Code of a factory is allowed if it is in `code`, or
-    else was allowed when the model was ranked.
+    `data` is the name or the source of the data set, and `ranking` the name of a ranking, as `find_ranking` takes them. A trial
+    recommends its first model. Code of a factory is allowed if it is in `code`, or else was allowed when the model was ranked.
 
     Raises
     ------
@@ -57,22 +60,20 @@ def choose(
     ModelError
         If the model cannot be found any more, or its weights are not those that were ranked.
     """
-    found = _find(data, store, ranking)
-    return choose_from(read_ranking(found), data, found, model, code)
+    found, whole, own = find_ranking(data, store, ranking)
+    return choose_from(whole, own, found, model, code)
 
 
 def choose_from(
-    whole: Ranking, data: str, store: Store, model: str | None = None, code: Iterable[Path] | None = None
+    whole: Ranking, data: DataRanking, store: Store, model: str | None = None, code: Iterable[Path] | None = None
 ) -> Choice:
-    """Return the model to export from a ranking that was read from `store`."""
-    own = next((one for one in whole.data_sets if data in (one.data, one.source)), None)
-    if own is None:
-        names = [one.data for one in whole.data_sets]
-        raise ParamsError(f"the ranking has no data set {data!r}{did_you_mean(data, names)} It has: {', '.join(names)}.")
-    row = _row(own, model, read_recommended(store).get(own.data))
+    """Return the model to export of a data set of a ranking that was read from `store`."""
+    if data.source.startswith("embeddings:"):
+        raise ModelError(f"{data.data}: embeddings of your own have no model to load; load the model that computed them.")
+    row = _row(data, model, read_recommended(store).get(data.data))
     reference = _resolve(whole, row, code)
-    weights = weights_path(reference, own.data, own.hash, store)
-    choice = Choice(own, row, reference, weights, read_facts(weights))
+    weights = weights_path(reference, data.data, data.hash, store)
+    choice = Choice(data, row, reference, weights, read_facts(weights))
     _log_finetuning(choice, whole, store, chosen=model is not None)
     return choice
 
@@ -94,40 +95,6 @@ def _resolve(whole: Ranking, row: RankedModel, code: Iterable[Path] | None) -> M
     return model
 
 
-def _find(data: str, store: Store, ranking: str | None) -> Store:
-    """Return the store of the ranking that has a data set."""
-    if ranking is not None:
-        return store.for_ranking(ranking)
-    if store.ranking.exists() and _has(store, data):
-        return store
-    trials = [replace(store, ranking_name=path.name) for path in sorted(store.trials.glob("*/"))]
-    found = [trial for trial in trials if trial.ranking.exists() and _has(trial, data)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(str(trial.ranking_name) for trial in found)
-        raise ParamsError(f"several rankings have the data set {data!r}: {names}; choose one with --ranking.")
-    known = dict.fromkeys(_names(store, *trials))
-    listed = f" Ranked data sets: {', '.join(known)}." if known else ""
-    raise ParamsError(f"no ranking has a data set {data!r}{did_you_mean(data, known)} Run `itm rank` with it first.{listed}")
-
-
-def _has(store: Store, data: str) -> bool:
-    try:
-        return any(data in (one.data, one.source) for one in read_ranking(store).data_sets)
-    except StoreError as error:
-        log.warning("%s", error)
-        return False
-
-
-def _names(*stores: Store) -> Iterator[str]:
-    for store in stores:
-        try:
-            yield from (data.data for data in read_ranking(store).data_sets)
-        except StoreError:
-            continue
-
-
 def _row(data: DataRanking, model: str | None, recommended: str | None) -> RankedModel:
     ranked = {row.model: row for row in data.rows if row.rank is not None}
     if model is None:
@@ -140,28 +107,22 @@ def _row(data: DataRanking, model: str | None, recommended: str | None) -> Ranke
         if failed:
             reasons = "; ".join(failure.reason for failure in failed.failures)
             raise ParamsError(f"{model}: failed on {data.data}, so it cannot be exported: {reasons}")
-        raise ParamsError(f"{data.data}: {model!r} is not ranked{did_you_mean(model, ranked)} Ranked: {_some(ranked)}.")
+        raise ParamsError(
+            f"{data.data}: {model!r} is not ranked{did_you_mean(model, ranked)} Ranked: {join_names([*ranked], MOST_NAMES)}."
+        )
     return ranked[model]
-
-
-def _some(names: Iterable[str], most: int = 10) -> str:
-    names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _log_finetuning(choice: Choice, whole: Ranking, store: Store, chosen: bool) -> None:
     """Log what a user may not expect: fine-tuned weights that are not kept, and another model that fine-tuning prefers."""
-    confirmed = of_data(choice.data.data, read_confirmed(whole, store))
-    if confirmed is None:
-        return
-    name = choice.row.model
-    if choice.finetuned is None and any(row.model == name for row in confirmed.finished):
+    name, confirmed = choice.row.model, of_data(choice.data.data, read_confirmed(whole, store))
+    if choice.finetuned is None and name in finetuned_accuracies(choice.data, store, head=False):
         log.warning(
-            "%s was fine-tuned on %s, but its weights are not in this store, so this is the model before fine-tuning; repeat "
-            "--confirm with --resume always to train again and keep them",
+            "%s was fine-tuned on %s, but its weights are not in this store, so this is the model before fine-tuning; "
+            "fine-tune it with --resume always to train again and keep them",
             name,
             choice.data.data,
         )
-    if not chosen and confirmed.pick and confirmed.pick != name:
+    if confirmed and not chosen and confirmed.pick and confirmed.pick != name:
         better = confirmed.pick
         log.warning("%s is recommended, but %s is better after fine-tuning; add --model %s to export it", name, better, better)

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from itm.core.errors import ItmError, ModelError, ParamsError, StoreError, cause, fix
+from itm.core.text import join_names
 from itm.export.card import model_card
 from itm.export.choice import Choice
 from itm.export.module import Output, TimmForm, check_is_timm, output_module, timm_forms, write_config
@@ -28,6 +29,8 @@ CONFIG, WEIGHTS, HEAD, LABELS, SCRIPT, CARD = (
     "README.md",
 )
 MARK = "itm"  # key of config.json that marks a folder as one of ours
+OWN = frozenset({CONFIG, WEIGHTS, HEAD, LABELS, SCRIPT, CARD, ONNX, f"{ONNX}.data", "__pycache__"})
+MOST_NAMES = 3  # in a message
 TOLERANCE = 1e-4  # relative; convolutions in another order of memory differ in the last digits
 
 
@@ -42,8 +45,12 @@ def check_folder(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         what = "link" if folder.is_symlink() else "file"
         raise ParamsError(f"--to {folder}: is a {what}; name a folder that does not exist.")
-    if folder.is_dir() and any(folder.iterdir()) and not _is_export(folder):
-        raise ParamsError(f"--to {folder}: has other files and is not overwritten; name a folder that does not exist.")
+    own = OWN if _is_export(folder) else frozenset[str]()
+    others = sorted({path.name for path in folder.iterdir()} - own) if folder.is_dir() else []
+    if others:
+        raise ParamsError(
+            f"--to {folder}: has {join_names(others, MOST_NAMES)}, which would be lost; name a folder that does not exist."
+        )
 
 
 def export(choice: Choice, folder: Path, onnx: bool = False) -> str:
@@ -94,7 +101,8 @@ def _outputs(choice: Choice) -> str:
 
 def _is_export(folder: Path) -> bool:
     try:
-        return MARK in json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return isinstance(found, dict) and MARK in found
     except (OSError, ValueError):
         return False
 
@@ -150,5 +158,5 @@ def _check_same(own: Output, config: dict[str, Any], folder: Path) -> None:
     images = torch.stack([expected, expected.flip(-1)])
     with torch.inference_mode():
         outputs, again = own(images), model(images)
-    if outputs.shape != again.shape or (outputs - again).abs().max() > TOLERANCE * outputs.abs().max():
+    if outputs.shape != again.shape or not (outputs - again).abs().max() <= TOLERANCE * outputs.abs().max():  # NaN differs
         raise ValueError("its outputs differ")

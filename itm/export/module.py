@@ -20,7 +20,6 @@ from itm.zoo.timm_gate import timm
 from itm.zoo.variant_module import has_tokens, plain
 
 BOTH = "token+mean"
-SOURCES = ("hf-hub:", "local-dir:")  # where timm reads models that are not its own
 ORIGIN = ("tag", "license", "origin_url", "paper_ids", "paper_name", "notes")  # facts of timm's own weights
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]  # a method with its arguments
 
@@ -84,7 +83,7 @@ def check_is_timm(model: ModelRef) -> None:
     """Raise a `ModelError` if timm does not have the architecture, so that timm alone cannot load the model."""
     if model.factory is not None:
         reason = f"it is built by your own code ({model.factory})"
-    elif model.architecture is None or not _is_of_timm(model.architecture):
+    elif model.architecture is None or not timm.is_model(model.architecture.partition(".")[0]):
         reason = f"its architecture is not one of timm ({model.architecture})"
     else:
         return
@@ -92,10 +91,6 @@ def check_is_timm(model: ModelRef) -> None:
         f"{model.name}: cannot be exported, because {reason}, and the folder must load with timm alone. In Python, "
         "`itm.load_recommended` loads it; --model exports another model."
     )
-
-
-def _is_of_timm(architecture: str) -> bool:
-    return architecture.startswith(SOURCES) or timm.is_model(architecture.partition(".")[0])
 
 
 def write_config(choice: Choice, form: TimmForm, preprocessing: dict[str, Any], path: Path) -> None:
@@ -113,7 +108,7 @@ def write_config(choice: Choice, form: TimmForm, preprocessing: dict[str, Any], 
 
 
 def _shaped(model: ModelRef, backbone: nn.Module, outputs: int) -> tuple[Any, tuple[Call, ...]]:
-    """Return a copy of the timm model in `backbone` with so many outputs, and the calls that shape it."""
+    """Return a copy of the timm model in `backbone` with `outputs` outputs, and the calls that shape it."""
     module: Any = copy.deepcopy(plain(backbone))
     calls: list[Call] = []
     pooling = {"token": ("token",), "mean": ("avg",)}.get(model.pooling or "", ())

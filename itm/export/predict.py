@@ -39,12 +39,19 @@ def predict(
 
 def open_picture(path: str) -> Image.Image:
     """Return an image file as RGB, upright, on white where it is transparent."""
+    return _opened(path, path)
+
+
+def _opened(file: str | BytesIO, name: str) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            return _to_rgb(ImageOps.exif_transpose(image), path)
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for some damaged files
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name}: has too many pixels; make the image smaller.") from error
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all of them for damaged files
         reason = getattr(error, "strerror", None) or "it is not an image that Pillow can read"
-        raise ValueError(f"{path}: cannot be opened ({reason}); check the file.") from error
+        raise ValueError(f"{name}: cannot be opened ({reason}); check the file.") from error
+    return _to_rgb(upright, name)
 
 
 def _pictures(images: Any, open_image: Open) -> Iterator[Image.Image]:
@@ -53,7 +60,7 @@ def _pictures(images: Any, open_image: Open) -> Iterator[Image.Image]:
     elif isinstance(images, Image.Image):
         yield _to_rgb(images, "a PIL image")
     elif isinstance(images, bytes):
-        yield _to_rgb(ImageOps.exif_transpose(Image.open(BytesIO(images))), "the encoded image")
+        yield _opened(BytesIO(images), "the encoded image")
     elif isinstance(images, np.ndarray) and images.dtype.kind not in "OUS":
         yield from map(_from_array, images if images.ndim == 4 else [images])
     elif hasattr(images, "columns"):  # a pandas table, as MLflow serves requests
@@ -72,7 +79,7 @@ def _pictures(images: Any, open_image: Open) -> Iterator[Image.Image]:
 
 def _from_array(pixels: np.ndarray) -> Image.Image:
     shape = " x ".join(map(str, pixels.shape))
-    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
+    if pixels.size == 0 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
         raise ValueError(f"an array of {shape} is no image; give [height, width, 3], or [n, height, width, 3] for several.")
     if pixels.dtype != np.uint8:
         if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 255:  # requests have 64-bit numbers

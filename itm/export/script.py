@@ -72,9 +72,18 @@ LOAD_HEAD = """    model.head.load_state_dict(load_file(FOLDER / "head.safetenso
 MAIN = """    return model, transform
 
 
+def read(path):
+    \"""Return an image as RGB, upright, on white where it is transparent.\"""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode.startswith(("I", "F", "CMYK")):
+        sys.exit(f"{path}: has the mode {image.mode}, for which there is no single way to RGB; convert it before.")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
 if __name__ == "__main__":
     model, transform = load()
-    images = [ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in sys.argv[1:]]
+    images = [read(path) for path in sys.argv[1:]]
     if not images:
         sys.exit("usage: python load.py IMAGE...")
     with torch.inference_mode():

@@ -54,15 +54,17 @@ def write_runs(pairs: Iterable[Outcome], store: Store) -> pl.DataFrame:
     return table
 
 
-def finetuned_accuracies(data: DataRanking, store: Store) -> dict[str, float]:
+def finetuned_accuracies(data: DataRanking, store: Store, head: bool = True) -> dict[str, float]:
     """Return the mean test accuracy of the models of a ranking that were fine-tuned, by model.
 
-    Runs with other images or other weights do not count. Without full fine-tuning, the accuracy is that of the head alone.
+    Runs with other images or other weights do not count. Without full fine-tuning, the accuracy is that of the head alone,
+    unless `head` is false.
     """
     if not exists(store.finetuned):
         return {}
     weights = pl.DataFrame([(row.model, row.weights) for row in data.rows], ["model", "weights"], orient="row")
     runs = read_table(store.finetuned).filter(data=data.data, data_hash=data.hash).join(weights, on=["model", "weights"])
+    runs = runs if head else runs.filter(pl.col("protocol") == "full")
     rows = means(runs).sort("protocol", descending=True).iter_rows(named=True)  # "head" before "full", which replaces it
     return {row["model"]: row["test_accuracy"] for row in rows}
 

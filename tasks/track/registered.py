@@ -40,7 +40,7 @@ def register(client: MlflowClient, ranking: Ranking, data: DataRanking, model: s
     name = registered_name(f"itm-{data.data}")
     before = _tags_of_alias(client, name)
     try:
-        choice, problem = choose_from(ranking, data.data, store, model), ""
+        choice, problem = choose_from(ranking, data, store, model), ""
     except ItmError as error:
         choice, problem = None, error_message(error)
     tags = {"model": model, "data_hash": data.hash, "finetuned": choice.finetuned.key if choice and choice.finetuned else ""}
@@ -74,14 +74,14 @@ def _save(choice: Choice, folder: Path) -> tuple[str, str]:
     """Write the model as MLflow loads it. Return its card, and why it cannot be loaded, if so."""
     try:
         export(choice, folder / "exported")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # mlflow.pyfunc warns of its own type hints when it is imported
+            _save_served(choice, folder)
     except ItmError as error:
         return "", error_message(error)
     except Exception as error:  # the ranking is logged whatever a model does
         log.debug("%s cannot be exported", choice.row.model, exc_info=True)
         return "", f"{choice.row.model}: cannot be exported ({type(error).__name__}: {cause(error)})."
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # mlflow.pyfunc warns of its own type hints when it is imported
-        _save_served(choice, folder)
     return (folder / "exported" / CARD).read_text(encoding="utf-8"), ""
 
 

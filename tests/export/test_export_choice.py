@@ -11,6 +11,7 @@ from itm.core.errors import ModelError, ParamsError
 from itm.core.types import Outcome
 from itm.export.choice import choose, choose_from
 from itm.finetuning.confirm import confirm
+from itm.finetuning.table import write_runs
 from itm.ranking.recommend import update_recommended
 from itm.store.confirmed_file import write_confirmed
 from itm.store.files import write_json
@@ -49,7 +50,7 @@ def test_a_trial_is_found_by_its_data_set(copied: Ranked) -> None:
 
 
 def test_unknown_names_are_said_with_what_is_near(ranked: Ranked) -> None:
-    with pytest.raises(ParamsError, match=r"no ranking has a data set 'digit'; did you mean 'digits'\?"):
+    with pytest.raises(ParamsError, match=r"no ranking has the data set 'digit'; did you mean 'digits'\?"):
         choose("digit", ranked.store)
     with pytest.raises(ParamsError, match=r"'test_resnet.drawn_lon' is not ranked; did you mean 'test_resnet.drawn_long'"):
         choose("digits", ranked.store, model="test_resnet.drawn_lon")
@@ -60,7 +61,13 @@ def test_changed_weights_are_not_exported(copied: Ranked) -> None:
     rows = tuple(replace(row, weights="0" * 64) for row in whole.data_sets[0].rows)
     changed = replace(whole, data_sets=(replace(whole.data_sets[0], rows=rows),))
     with pytest.raises(ModelError, match="its weight file has changed since it was ranked"):
-        choose_from(changed, "digits", copied.store)
+        choose_from(changed, changed.data_sets[0], copied.store)
+
+
+def test_embeddings_of_ones_own_have_no_model(ranked: Ranked) -> None:
+    own = replace(ranked.ranking.data_sets[0], source="embeddings:vectors")
+    with pytest.raises(ModelError, match="digits: embeddings of your own have no model to load"):
+        choose_from(ranked.ranking, own, ranked.store)
 
 
 def test_weights_that_were_not_kept_and_a_better_model_are_logged(copied: Ranked, caplog: pytest.LogCaptureFixture) -> None:
@@ -76,6 +83,7 @@ def test_weights_that_were_not_kept_and_a_better_model_are_logged(copied: Ranked
     )
     outcomes = [Outcome("digits", names[0], runs=poor), Outcome("digits", names[1], runs=good)]
     write_confirmed(confirm(whole, outcomes), copied.store)
+    write_runs(outcomes, copied.store)
     shutil.rmtree(copied.store.root / "weights")
     with caplog.at_level(logging.WARNING, "itm"):
         assert choose("digits", copied.store).finetuned is None

@@ -15,6 +15,7 @@ from PIL import Image
 
 from itm.core.errors import ModelError, ParamsError
 from itm.export.folder import export
+from itm.export.predict import open_picture
 from itm.finetuning.weights import read_facts
 from tests.export.conftest import BLOCK, RESNET, TOKENS, Ranked
 
@@ -94,6 +95,19 @@ def test_load_py_prints_probabilities_where_itm_is_not_installed(ranked: Ranked,
     assert sum(json.loads(shares.replace("'", '"')).values()) == pytest.approx(1, abs=1e-3)
 
 
+def test_load_py_reads_images_as_itm_does(ranked: Ranked, tmp_path: Path) -> None:
+    export(ranked.choice(RESNET), tmp_path / "out")
+    read = runpy.run_path(str(tmp_path / "out" / "load.py"))["read"]
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "clear.png")
+    assert np.array_equal(read(tmp_path / "clear.png"), open_picture(str(tmp_path / "clear.png")))
+    Image.fromarray(pixels[..., :3]).save(tmp_path / "plain.png")
+    assert np.array_equal(read(tmp_path / "plain.png"), pixels[..., :3])
+    Image.fromarray(pixels[..., 0].astype(np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(SystemExit, match=r"deep.png: has the mode I;16"):
+        read(tmp_path / "deep.png")
+
+
 def test_only_plain_files_are_written_and_no_pickle(ranked: Ranked, tmp_path: Path) -> None:
     export(ranked.choice(TOKENS), tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -118,10 +132,13 @@ def test_an_earlier_export_is_replaced_and_other_files_are_not(ranked: Ranked, t
     assert json.loads((tmp_path / "out" / "config.json").read_text())["itm"]["model"] == RESNET
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(ParamsError, match="has other files and is not overwritten"):
+    with pytest.raises(ParamsError, match=r"mine: has notes.txt, which would be lost"):
         export(ranked.choice(RESNET), tmp_path / "mine")
     with pytest.raises(ParamsError, match="is a file"):
         export(ranked.choice(RESNET), tmp_path / "mine" / "notes.txt")
+    (tmp_path / "out" / "Dockerfile").write_text("FROM mine")
+    with pytest.raises(ParamsError, match=r"out: has Dockerfile, which would be lost"):
+        export(ranked.choice(RESNET), tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "out"]
 
 

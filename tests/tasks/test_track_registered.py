@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from itm.finetune.table import write_runs
+from itm.finetuning.table import write_runs
 
 from itm.core.params import TrackParams
 from itm.core.rankings import Ranking
