@@ -77,7 +77,7 @@ def test_since_a_date_shows_what_changed(call: Callable[..., Result]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["petls"], "no ranking has the data set 'petls'; did you mean 'petals'? Ranked so far: leaves, petals."),
+        (["petls"], "no ranking has the data set 'petls'; did you mean 'petals'? Run `itm rank` with it first. Ranked so far"),
         (["petals", "--since", "last week"], "--since: 'last week' is no date; write it as 2026-11-30"),
         (
             ["petals", "--since", "2026-03-01"],

@@ -84,7 +84,7 @@ def test_timm_itself_loads_a_classifier_from_the_folder(ranked: Ranked, tmp_path
 
 
 def test_load_py_prints_probabilities_where_itm_is_not_installed(ranked: Ranked, tmp_path: Path) -> None:
-    from itm.zoo.timm_gate import SCHEMAS
+    from itm.core.torchvision_gate import SCHEMAS
 
     export(ranked.choice(TOKENS), tmp_path / "out")
     image = ranked.images("test")["path"][0]
