@@ -59,7 +59,7 @@ def print_result(ranking: "Ranking", store: "Store", confirmed: "Sequence[Confir
 def _links(ranking: "Ranking", store: "Store") -> Iterator[str]:
     """Yield the links to the comparison of each data set in MLflow, where the ranking is tracked."""
     from itm.core.errors import StoreError
-    from itm.store.tracked_file import LOCAL_SERVER, comparison_link, read_tracked
+    from itm.store.tracked_file import LOCAL_SERVER, comparison_link, read_tracked, view_key
 
     try:
         state = read_tracked(store)
@@ -71,6 +71,6 @@ def _links(ranking: "Ranking", store: "Store") -> Iterator[str]:
     if names:
         yield f"compare in MLflow{', after `make ui`' if server == LOCAL_SERVER else ''}:"
     for name in names[:MOST_LINKS]:
-        yield f"  {name}: {comparison_link(tracked[name].experiment, server)}"
+        yield f"  {name}: {comparison_link(tracked[name].experiment, view_key(store.ranking_name), server)}"
     if len(names) > MOST_LINKS:
         yield f"  {len(names) - MOST_LINKS} more data sets: `make ui` prints all links"

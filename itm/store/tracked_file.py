@@ -1,6 +1,7 @@
 """Record of the content of MLflow, next to the ranking, and the links to it."""
 
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -8,8 +9,9 @@ from itm.core.errors import StoreError, cause
 from itm.store.files import exists, read_json, write_json
 from itm.store.layout import Store
 
-LAYOUT = 2  # raise it when runs are logged in another way; then everything is logged again once
-VIEW = "comparison"  # name of the saved view in links
+LAYOUT = 3  # raise it when runs are logged in another way; then everything is logged again once
+VIEW = "candidates"  # key of the saved view of params.yaml, and start of the keys of trials
+LONGEST_KEY = 200  # characters; MLflow takes 250 for the name of a tag, which has a prefix
 LOCAL_SERVER = "http://127.0.0.1:5000"  # the address of `make ui`
 
 
@@ -63,7 +65,12 @@ def read_tracked(store: Store) -> TrackedState | None:
         raise StoreError(f"{store.tracked}: is damaged or from another version ({cause(error)}).") from error
 
 
-def comparison_link(experiment: str, server: str = LOCAL_SERVER) -> str:
-    """Return the link to the saved view of an experiment. Without `workflowType`, MLflow opens pages for language models."""
-    query = f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={VIEW}"
+def view_key(ranking: str | None) -> str:
+    """Return the key of the saved view of a ranking. None is the ranking of params.yaml."""
+    return VIEW if ranking is None else f"{VIEW}-{ranking}"[:LONGEST_KEY]
+
+
+def comparison_link(experiment: str, view: str = VIEW, server: str = LOCAL_SERVER) -> str:
+    """Return the link to a saved view of an experiment. Without `workflowType`, MLflow opens pages for language models."""
+    query = f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={quote(view)}"
     return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?{query}"

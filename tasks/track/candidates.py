@@ -15,7 +15,7 @@ from itm.core.rankings import DataRanking, RankedModel
 from itm.core.types import DataRef
 from itm.store.tracked_file import TrackedRow
 from tasks.track.client import LONGEST_NAME
-from tasks.track.tracked import ATTEMPT, STATUS
+from tasks.track.tracked import ATTEMPT, PARAMS, RANKING, STATUS
 
 DIGEST = 12  # characters of the hash of a data set; MLflow takes 36
 COSTS = ("latency_ms", "images_per_second", "memory_mb")  # of a logged model; they do not depend on the data set
@@ -27,6 +27,7 @@ class Destination:
 
     experiment: str
     parent: str
+    ranking: str
     attempt: str
     data: DataRanking
     origin: Mapping[str, str]
@@ -58,7 +59,7 @@ def log_changed(client: MlflowClient, row: RankedModel, before: TrackedRow | Non
 
 def _log_model(client: MlflowClient, row: RankedModel, where: Destination) -> tuple[str, str]:
     """Log one model as a child run, and a ranked one as a logged model. A failed model is a failed run with its reason."""
-    own = {ATTEMPT: where.attempt, "model": row.model, "weights": row.weights or ""}
+    own = {ATTEMPT: where.attempt, RANKING: where.ranking, "model": row.model, "weights": row.weights or ""}
     tags = {MLFLOW_PARENT_RUN_ID: where.parent, **where.origin, **own}
     if row.failures:
         tags["failure"] = "; ".join(f"{failure.step}: {failure.reason}" for failure in row.failures)[:5000]
@@ -66,7 +67,8 @@ def _log_model(client: MlflowClient, row: RankedModel, where: Destination) -> tu
     axes, data = _axes(row), data_input(where.data)
     logged_model = None
     if row.status == "ranked":
-        created = client.create_logged_model(where.experiment, _model_name(row.model), run, own, axes, "vision backbone")
+        name = _model_name(row.model, where.ranking)
+        created = client.create_logged_model(where.experiment, name, run, own, axes, "vision backbone")
         logged_model = str(created.model_id)
     client.log_batch(
         run,
@@ -119,6 +121,10 @@ def _axes(row: RankedModel) -> dict[str, str]:
     return {name: str(value) for name, value in axes.items()}
 
 
-def _model_name(model: str) -> str:
-    """Return a name that MLflow accepts for a logged model. Its tag `model` has the exact name."""
-    return re.sub(r"[/:.%\"']", "-", model)[:LONGEST_NAME]
+def _model_name(model: str, ranking: str) -> str:
+    """Return a name that MLflow accepts for a logged model. Its tag `model` has the exact name.
+
+    It ends with the name of a trial, because the page "Models" of a data set lists the models of all rankings.
+    """
+    name, end = (re.sub(r"[/:.%\"']", "-", text) for text in (model, "" if ranking == PARAMS else f" ({ranking})"))
+    return name[: LONGEST_NAME - len(end)] + end

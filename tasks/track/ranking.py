@@ -32,7 +32,7 @@ from itm.store.tracked_file import Tracked, TrackedState, write_tracked
 from tasks.track.candidates import Destination, data_input, log_changed
 from tasks.track.client import LONGEST_NAME, get_experiment, open_client, origin
 from tasks.track.registered import register
-from tasks.track.tracked import ATTEMPT, exists, start_attempt, supersede, tracking_lock
+from tasks.track.tracked import ATTEMPT, PARAMS, RANKING, exists, start_attempt, supersede, tracking_lock
 from tasks.track.views import describe_experiment
 
 
@@ -57,7 +57,7 @@ def track(ranking: Ranking, params: TrackParams, store: Store, reports: Sequence
                 tracked = _log_data(client, experiments[data.data], ranking, data, state, key, store, reports, holder)
                 holder = holder or tracked.parent
                 supersede(client, before.rows if before else {}, tracked.rows, experiments[data.data])
-            describe_experiment(client, experiments[data.data], data)
+            describe_experiment(client, experiments[data.data], data, store.ranking_name)
             logged[data.data] = tracked
         write_tracked(replace(state, data_sets=state.data_sets | logged, attempt=""), store)
         for data in ranking.data_sets if params.recommend else ():
@@ -93,7 +93,7 @@ def _log_data(
     tags = {
         ATTEMPT: state.attempt,
         MLFLOW_RUN_NOTE: ranking_note(data),
-        "ranking": store.ranking_name or "params.yaml",
+        RANKING: store.ranking_name or PARAMS,
         "data_source": data.source[:5000],
         "data_hash": data.hash,
         "rank_by": data.rank_by,
@@ -120,7 +120,7 @@ def _log_data(
     client.log_inputs(parent, [data_input(data)])
     rows = before.rows if before else {}
     if not data.reason:
-        where = Destination(experiment_id, parent, state.attempt, data, origin(), now)
+        where = Destination(experiment_id, parent, tags[RANKING], state.attempt, data, origin(), now)
         # the best is logged last, because MLflow shows what is new first
         rows = {row.model: log_changed(client, row, rows.get(row.model), where) for row in reversed(data.rows)}
         client.log_table(parent, _columns(data.rows), "ranking_table.json")

@@ -24,6 +24,8 @@ from itm.store.tracked_file import LAYOUT, Tracked, TrackedRow, TrackedState, re
 log = logging.getLogger(__name__)
 
 ATTEMPT = "attempt"  # tag with the attempt of a run or logged model
+RANKING = "ranking"  # tag with the name of the ranking of a run or logged model
+PARAMS = "params.yaml"  # name of the ranking without a folder of its own
 STATUS = "status"  # tag of a child run: ranked, failed or superseded
 SUPERSEDED = "superseded"  # by a later child run of the same model
 
@@ -58,7 +60,7 @@ def start_attempt(client: MlflowClient, experiments: Mapping[str, str], params: 
 def supersede(client: MlflowClient, before: Mapping[str, TrackedRow], now: Mapping[str, TrackedRow], experiment: str) -> None:
     """Mark the child runs of `before` that are not current any more, and delete their logged models.
 
-    So the saved view and the page "Models" show each candidate once. The runs stay as history.
+    So the saved view of a ranking shows each candidate once, and so does the page "Models". The runs stay as history.
     """
     current = {row.run for row in now.values()}
     old = [row for row in before.values() if row.run not in current]

@@ -5,13 +5,15 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Iterator
 
 import typer
+from mlflow.entities import Experiment
 
 from itm.core.errors import ItmError, ParamsError
 from itm.core.params import find_params
 from itm.core.secrets import error_message
-from itm.store.tracked_file import comparison_link
+from itm.store.tracked_file import VIEW, comparison_link
 from tasks.track.client import open_client
 from tasks.track.views import TAG
 
@@ -42,14 +44,21 @@ def _links(port: int) -> tuple[str, list[str]]:
         raise ParamsError("track.uri is null, so nothing is tracked; set it to auto and run `itm rank` again.")
     with open_client(params) as client:
         own = str(client.tracking_uri)
-        found = {str(one.name): str(one.experiment_id) for one in client.search_experiments() if TAG in one.tags}
+        views = dict(view for experiment in client.search_experiments() for view in _views(experiment))
     server = own if own.startswith("http") else f"http://{HOST}:{port}"
     if server != own:
         _check_port(port)
-    if not found:
+    if not views:
         return own, [f"There is no ranking in MLflow yet; run `itm rank`. MLflow: {server}"]
-    links = [f"  {name}: {comparison_link(experiment, server)}" for name, experiment in sorted(found.items())]
+    links = [f"  {name}: {comparison_link(*view, server)}" for name, view in sorted(views.items())]
     return own, ["Compare the candidates in MLflow:", *links]
+
+
+def _views(experiment: Experiment) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the experiment and the key of each saved view, by the name of the data set, and of the ranking if it is a trial."""
+    for key in (tag.removeprefix(TAG) for tag in experiment.tags if tag.startswith(TAG + VIEW)):
+        trial = key.removeprefix(VIEW).removeprefix("-")
+        yield f"{experiment.name} ({trial})" if trial else str(experiment.name), (str(experiment.experiment_id), key)
 
 
 def _check_port(port: int) -> None:

@@ -1,4 +1,4 @@
-"""The saved view of an experiment in MLflow: the candidates of a data set as a table and as charts.
+"""The saved views of an experiment in MLflow: the candidates of one ranking of a data set as a table and as charts.
 
 MLflow keeps a saved view as a tag of the experiment, and lists it under "Views" on the page of the runs. The tag has a name, a
 time, and the state of the page. The fields are those of the front end of MLflow 3.17; it ignores fields it does not know.
@@ -14,31 +14,39 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE as NOTE  # experiments have
 from itm.core.keys import metric_name
 from itm.core.rankings import DataRanking
 from itm.report.wording import answer
-from itm.store.tracked_file import VIEW, comparison_link
-from tasks.track.tracked import STATUS, SUPERSEDED
+from itm.store.tracked_file import comparison_link, view_key
+from tasks.track.tracked import PARAMS, RANKING, STATUS, SUPERSEDED
 
-TAG = f"mlflow.sharedViewState.{VIEW}"
+TAG = "mlflow.sharedViewState."  # before the key of a view
+FORMER = f"{TAG}comparison"  # one view for all rankings
 NAME = "Comparison of candidates"
 SECTION = "itm-comparison"
 NAME_WIDTH = 260  # pixels; the column "Run Name" has a fixed width that cuts the names of most models
 OWN_NOTE = "mlflow.itm.description"  # what was written last; MLflow does not show tags that begin with mlflow.
 
 
-def describe_experiment(client: MlflowClient, experiment_id: str, data: DataRanking) -> None:
-    """Write the saved view and the description of the experiment, if they changed. A description by the user stays."""
+def describe_experiment(client: MlflowClient, experiment_id: str, data: DataRanking, ranking: str | None) -> None:
+    """Write the saved view of a ranking and the description of the experiment, if they changed.
+
+    The description is that of the ranking tracked last. A description by the user stays.
+    """
     experiment = client.get_experiment(experiment_id)
     if _is_ranked(data):
-        _set(client, experiment, TAG, _view(data, int(experiment.creation_time or 0)))
+        view = _view(data, ranking, int(experiment.creation_time or 0))
+        _set(client, experiment, TAG + view_key(ranking), view)
+    if FORMER in experiment.tags:
+        client.delete_experiment_tag(experiment_id, FORMER)
     if experiment.tags.get(NOTE) in (None, "", experiment.tags.get(OWN_NOTE)):
-        note = _note(data, experiment_id)
+        note = _note(data, experiment_id, ranking)
         _set(client, experiment, OWN_NOTE, note)
         _set(client, experiment, NOTE, note)
 
 
-def _note(data: DataRanking, experiment_id: str) -> str:
+def _note(data: DataRanking, experiment_id: str, ranking: str | None) -> str:
     """Return the answer with a link to the view. A reloaded page has lost the charts of the view; the link brings them back."""
     found = answer(data)
-    link = f" ([compare the candidates]({comparison_link(experiment_id, '').lstrip('/')}))" if _is_ranked(data) else ""
+    address = comparison_link(experiment_id, view_key(ranking), "").lstrip("/")
+    link = f" ([compare the candidates]({address}))" if _is_ranked(data) else ""
     return f"{found.lead} {found.pick}{link}{found.rest}"[:2000].replace("<", "&lt;")
 
 
@@ -51,11 +59,11 @@ def _set(client: MlflowClient, experiment: Experiment, tag: str, value: str) -> 
         client.set_experiment_tag(experiment.experiment_id, tag, value)
 
 
-def _view(data: DataRanking, created: int) -> str:
+def _view(data: DataRanking, ranking: str | None, created: int) -> str:
     """Return the value of the tag. The runs are sorted by score, because MLflow nests them, and hides children, otherwise."""
     score = metric_name(data.rank_by)
     state = {
-        "searchFilter": f"tags.{STATUS} != '{SUPERSEDED}'",
+        "searchFilter": f"tags.{STATUS} != '{SUPERSEDED}' and tags.{RANKING} = '{ranking or PARAMS}'",
         "orderByKey": _column("metrics", score),
         "orderByAsc": False,
         "startTime": "ALL",
@@ -74,7 +82,8 @@ def _view(data: DataRanking, created: int) -> str:
         ],
         "isAccordionReordered": True,  # keeps this section first
     }
-    return json.dumps({"name": NAME, "createdAt": created, "state": json.dumps(state)})
+    name = f"{NAME} of {ranking}" if ranking else NAME
+    return json.dumps({"name": name, "createdAt": created, "state": json.dumps(state)})
 
 
 def _columns(data: DataRanking) -> list[str]:

@@ -18,7 +18,8 @@ from tests.report.example import example_ranking
 pytestmark = pytest.mark.slow
 
 DATA = "flowers5"
-VIEW = "mlflow.sharedViewState.comparison"
+VIEW = "mlflow.sharedViewState.candidates"
+TRIAL = "flowers5-1a2b3c"
 
 
 def ranking(*rows: RankedModel) -> Ranking:
@@ -27,14 +28,14 @@ def ranking(*rows: RankedModel) -> Ranking:
     return replace(whole, data_sets=(replace(first, rows=rows or (*first.rows[:2], first.rows[-1])),))
 
 
-def track(folder: Path, result: Ranking) -> Any:
+def track(folder: Path, result: Ranking, trial: str | None = None) -> Any:
     """Log a ranking and return the client and the id of the experiment."""
     from mlflow import MlflowClient
 
     from tasks.track.ranking import track as task
 
     params = TrackParams(uri=f"sqlite:///{folder}/mlflow.db", artifacts=f"{folder}/mlruns", recommend=False)
-    task.fn(result, params, Store(folder))
+    task.fn(result, params, Store(folder, trial))
     client = MlflowClient(params.uri, params.uri)
     return client, client.get_experiment_by_name(DATA).experiment_id
 
@@ -42,9 +43,10 @@ def track(folder: Path, result: Ranking) -> Any:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("candidates")
-    write_json(Store(folder).ranking, {})
-    write_text(Store(folder).scores, "")
-    write_text(Store(folder).reports / "index.html", "")
+    for store in (Store(folder), Store(folder, TRIAL)):
+        write_json(store.ranking, {})
+        write_text(store.scores, "")
+        write_text(store.reports / "index.html", "")
     return folder
 
 
@@ -54,9 +56,9 @@ def models(client: Any, experiment: str) -> dict[str, Any]:
     return {model.tags["model"]: model for model in found}
 
 
-def in_view(client: Any, experiment: str) -> list[str]:
-    """Return the models that the saved view shows, in its order."""
-    state = json.loads(json.loads(client.get_experiment(experiment).tags[VIEW])["state"])
+def in_view(client: Any, experiment: str, view: str = VIEW) -> list[str]:
+    """Return the models that a saved view shows, in its order."""
+    state = json.loads(json.loads(client.get_experiment(experiment).tags[view])["state"])
     order = f"{state['orderByKey']} {'ASC' if state['orderByAsc'] else 'DESC'}"
     return [run.data.tags["model"] for run in client.search_runs([experiment], state["searchFilter"], order_by=[order])]
 
@@ -145,6 +147,32 @@ def test_an_interrupted_attempt_leaves_no_logged_model(folder: Path, monkeypatch
     track(folder, ranking())  # as it was before
     assert {model.tags["weights"] for model in models(client, experiment).values()} == {row.weights for row in rows[:2]}
     assert sorted(in_view(client, experiment)) == sorted(row.model for row in rows)
+
+
+def test_a_trial_has_its_own_view_and_marks_no_run_of_another_ranking(folder: Path) -> None:
+    first, second, failed = ranking().data_sets[0].rows
+    client, experiment = track(folder, ranking())
+    client.set_experiment_tag(experiment, "mlflow.sharedViewState.comparison", "{}")  # of all rankings, as it was before
+    client.set_experiment_tag(experiment, "mlflow.note.content", "")  # another test wrote a note
+    track(folder, ranking(first, second), TRIAL)
+    assert in_view(client, experiment) == [first.model, second.model, failed.model]
+    assert in_view(client, experiment, f"{VIEW}-{TRIAL}") == [first.model, second.model]
+    experiment_tags = client.get_experiment(experiment).tags
+    assert "mlflow.sharedViewState.comparison" not in experiment_tags
+    assert f"viewStateShareKey=candidates-{TRIAL})" in experiment_tags["mlflow.note.content"]
+    assert json.loads(experiment_tags[f"{VIEW}-{TRIAL}"])["name"] == f"Comparison of candidates of {TRIAL}"
+    own = client.search_logged_models([experiment], f"tags.ranking = '{TRIAL}'")
+    assert {model.name.removesuffix(f" ({TRIAL})") for model in own} == {
+        name.replace(".", "-") for name in (first.model, second.model)
+    }
+    others = client.search_logged_models([experiment], "tags.ranking = 'params.yaml'")
+    assert not [model.name for model in others if TRIAL in model.name]
+
+    faster = replace(second, speed=replace(second.speed, latency_ms=1.0) if second.speed else None)
+    track(folder, ranking(first, faster), TRIAL)
+    assert in_view(client, experiment, f"{VIEW}-{TRIAL}") == [first.model, second.model]
+    assert in_view(client, experiment) == [first.model, second.model, failed.model]
+    assert len(client.search_logged_models([experiment])) == 4
 
 
 def _interrupt(*_: object) -> None:

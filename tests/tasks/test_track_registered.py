@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from itm.finetuning.table import write_runs
 
 from itm.core.params import TrackParams
 from itm.core.rankings import Ranking
 from itm.core.types import Outcome
+from itm.finetuning.table import write_runs
 from itm.store.files import write_json
 from itm.store.layout import Store
 from tests.export.conftest import BLOCK, RESNET, Ranked, ranked  # noqa: F401
