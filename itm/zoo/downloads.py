@@ -1,6 +1,7 @@
 """Files of the Hugging Face Hub and of URLs, from their local caches or from the network if it is allowed."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import huggingface_hub
@@ -10,6 +11,7 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
 )
 from huggingface_hub.file_download import get_hf_file_metadata, http_get
 
@@ -20,12 +22,17 @@ from itm.zoo.weight_cache import FILES, torch_hub_file
 
 RETRY_STATUSES = {408, 425, 429}  # besides all from 500 on
 CLIENT_ERROR = HfHubHTTPError.__bases__[0]  # error of the HTTP client that huggingface_hub uses
+FOLDER_SCHEMES = {"hf-hub": "local-dir", "transformers": "transformers"}  # how a folder with the files of a repository is named
 _SHA256 = re.compile(r"([0-9a-f]{64})")
 _HASH_IN_NAME = re.compile(r"-(?!\d+\.)([0-9a-f]{8,64})\.")  # convention of torch; digits only are a date
 
 
 class UnreachableError(ModelError):
     """Weights cannot be downloaded now, but a retry can succeed: the network or server failed, or the download is damaged."""
+
+
+class NoSuchFileError(ModelError):
+    """The repository has no such file."""
 
 
 def verify(path: Path) -> None:
@@ -64,10 +71,12 @@ def hub_file(name: str, hub_id: str, files: tuple[str, ...] = FILES) -> Path:
 
     Raises
     ------
+    NoSuchFileError
+        If the repository has none of the files.
     UnreachableError
         If the network or the server failed, or the download is damaged.
     ModelError
-        If there is no such file and it cannot be downloaded. The message says how to get it.
+        If it cannot be downloaded for another reason. The message says how to get it.
     """
     repository, _, revision = hub_id.partition("@")
     offline = huggingface_hub.constants.HF_HUB_OFFLINE
@@ -93,12 +102,34 @@ def hub_file(name: str, hub_id: str, files: tuple[str, ...] = FILES) -> Path:
     ) from reason
 
 
+def optional_hub_file(name: str, hub_id: str, files: tuple[str, ...]) -> Path | None:
+    """Return the local path of the first of `files` that a repository has, or None if it has none of them.
+
+    The cache of the Hub also stores that a file does not exist. Without an answer in the cache, the Hub is asked.
+
+    Raises
+    ------
+    ModelError
+        If the Hub cannot be asked, or the download fails.
+    """
+    repository, _, revision = hub_id.partition("@")
+    for file in files:
+        cached = huggingface_hub.try_to_load_from_cache(repository, file, revision=revision or None)
+        if isinstance(cached, str):
+            return Path(cached)
+        if cached is None:
+            with suppress(NoSuchFileError):
+                return hub_file(name, hub_id, (file,))
+    return None
+
+
 def _fetched(repository: str, file: str, revision: str | None, local: bool) -> Path:
     if local:
         return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision, local_files_only=True))
     # metadata first: for the file, huggingface_hub retries a dead server for minutes
     address = huggingface_hub.hf_hub_url(repository, file, revision=revision)
-    get_hf_file_metadata(address, timeout=huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT)
+    with suppress(RemoteEntryNotFoundError):  # the next call raises it again and caches it
+        get_hf_file_metadata(address, timeout=huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT)
     path = Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
     verify(path)
     return path
@@ -137,8 +168,10 @@ def url_file(name: str, url: str) -> Path:
 
 
 def _error_type(error: BaseException) -> type[ModelError]:
-    """Return `UnreachableError` for an error that a retry can solve, else `ModelError`."""
+    """Return `UnreachableError` for an error that a retry can solve, else `NoSuchFileError` or `ModelError`."""
     error = _cause(error)
+    if isinstance(error, RemoteEntryNotFoundError):
+        return NoSuchFileError
     if isinstance(error, HfHubHTTPError):
         retry = error.response.status_code in RETRY_STATUSES or error.response.status_code >= 500
     elif isinstance(error, (OfflineModeIsEnabled, FileMetadataError, FileNotFoundError)):
@@ -150,11 +183,12 @@ def _error_type(error: BaseException) -> type[ModelError]:
 
 
 def _remedy(name: str, download: str, home: str = "HF_HOME") -> str:
-    zoo_file = f"name the file in a zoo file: {{architecture: {name}, pretrained: true, checkpoint: FILE}}"
-    folder = "copy its files to a folder and name the model local-dir:FOLDER"
+    other = f"name the file in a zoo file: {{architecture: {name}, pretrained: true, checkpoint: FILE}}"
+    if scheme := FOLDER_SCHEMES.get(name.partition(":")[0]):
+        other = f"copy its files to a folder and name the model {scheme}:FOLDER"
     return (
         f"On a machine with network run {download}, then copy its cache folder to this machine ({home} sets its place), or "
-        f"{folder if name.startswith('hf-hub:') else zoo_file}. HF_HUB_OFFLINE=1 avoids the wait."
+        f"{other}. HF_HUB_OFFLINE=1 avoids the wait."
     )
 
 

@@ -4,13 +4,10 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import pytest
 import torch
 
@@ -20,11 +17,11 @@ from itm.core.sections import ZooParams
 from itm.core.types import ModelRef
 from itm.zoo.load import build, weights_hash
 from itm.zoo.resolve import resolve
+from tests.zoo.hub_server import REVISION, Hub
 
 Saved = Callable[..., tuple[ModelRef, torch.nn.Module]]
 Embeddings = Callable[..., torch.Tensor]
 NAME = "test_resnet.r160_in1k"
-REVISION = "0" * 40
 OFFLINE = f"""
 import json, time
 from itm.core.errors import ModelError
@@ -62,61 +59,6 @@ def put_in_cache(cache: Path, name: str, file: Path, called: str = "model.safete
     (folder / "refs" / "main").write_text(REVISION)
     path.write_bytes(file.read_bytes())
     return path
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Use an empty cache and no network."""
-    path = tmp_path / "hub"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(path))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    return path
-
-
-class Hub(BaseHTTPRequestHandler):
-    """Server with some files, or with an error for each request."""
-
-    files: dict[str, bytes]
-    status: int
-    error: str
-
-    def do_HEAD(self) -> None:
-        content = self.files.get(self.path.rpartition("/")[2]) if self.status == 200 else None
-        self.send_response(self.status if content is not None or self.status != 200 else 404)
-        self.send_header("Content-Length", str(len(content or b"")))
-        if content is None:
-            self.send_header("X-Error-Code", self.error or "EntryNotFound")
-        else:
-            self.send_header("ETag", '"etag"')
-            self.send_header("X-Repo-Commit", REVISION)
-        self.end_headers()
-        if content and self.command == "GET":
-            self.wfile.write(content)
-
-    def do_GET(self) -> None:
-        self.do_HEAD()
-
-    def log_message(self, *_: Any) -> None:
-        """Do not log."""
-
-
-@pytest.fixture
-def hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
-    """Replace the Hugging Face hub by a local server."""
-    del cache  # the fixture is needed only for its effect
-    handler = type("OneHub", (Hub,), {"files": {}, "status": 200, "error": ""})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    constants, address = huggingface_hub.constants, f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
-    yield handler
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_offline_mode_from_environment(tmp_path: Path, saved: Saved) -> None:

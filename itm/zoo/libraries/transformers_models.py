@@ -18,12 +18,13 @@ from torch import nn
 
 from itm.core.errors import ModelError, cause
 from itm.core.keys import file_hash
-from itm.zoo.downloads import hub_file
+from itm.zoo.downloads import hub_file, optional_hub_file
 from itm.zoo.libraries.base import Arguments, Embedder, Library, Settings
 from itm.zoo.libraries.images import processor_config
 from itm.zoo.weight_sets import Tensors
 
-CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
+CONFIG = "config.json"
+PROCESSORS = ("preprocessor_config.json",)
 POOLING = "add_pooling_layer"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 REFUSED = {
@@ -74,14 +75,15 @@ class TransformersModels(Library):
 
     def settings(self, name: str) -> Settings:
         file, config = self._config(name)
-        processor = self._file(name, (PROCESSOR,), optional=True)
-        place = "" if Path(self.place(name)).is_dir() else self.place(name)
+        folder = Path(self.place(name))
+        if folder.is_dir():
+            processor, place = next((path for one in PROCESSORS if (path := folder / one).is_file()), None), ""
+        else:
+            processor, place = _hub_processor(name, self.place(name)), self.place(name)
         return Settings(processor_config(name, processor, config), place, identity={"config": file_hash(file)})
 
     def weight_file(self, name: str) -> Path:
-        path = self._file(name, WEIGHTS)
-        assert path is not None
-        return path
+        return self._file(name, WEIGHTS)
 
     def build(self, name: str, arguments: Arguments) -> nn.Module:
         _, config = self._config(name)
@@ -108,7 +110,6 @@ class TransformersModels(Library):
     def _config(self, name: str) -> tuple[Path, Any]:
         """Return the configuration file of a model, and the configuration of its vision tower."""
         file = self._file(name, (CONFIG,))
-        assert file is not None
         try:
             config: Any = transformers.AutoConfig.from_pretrained(file.parent, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # raised for unknown types, code of the repository, and damaged files
@@ -121,22 +122,22 @@ class TransformersModels(Library):
             raise ModelError(f"{name}: {kind} is no vision backbone of transformers {transformers.__version__}.")
         return file, config
 
-    def _file(self, name: str, files: tuple[str, ...], optional: bool = False) -> Path | None:
+    def _file(self, name: str, files: tuple[str, ...]) -> Path:
         place = self.place(name)
         folder = Path(place)
-        if folder.is_dir():
-            found = next((path for file in files if (path := folder / file).is_file()), None)
-            if found or optional:
-                return found
-            index = next(folder.glob("*.index.json"), None) if files == WEIGHTS else None
-            why = "; its weights are in several files, load and save them as one" if index else ""
-            raise ModelError(f"{name}: {folder} has no {' or '.join(files)}{why}.")
-        try:
+        if not folder.is_dir():
             return hub_file(name, place, files)
-        except ModelError:
-            if optional:
-                return None
-            raise
+        if found := next((path for file in files if (path := folder / file).is_file()), None):
+            return found
+        index = next(folder.glob("*.index.json"), None) if files == WEIGHTS else None
+        why = "; its weights are in several files, load and save them as one" if index else ""
+        raise ModelError(f"{name}: {folder} has no {' or '.join(files)}{why}.")
+
+
+@cache
+def _hub_processor(name: str, repository: str) -> Path | None:
+    """Return the file of the image processor of a repository, or None if it has none. The Hub is asked once per process."""
+    return optional_hub_file(name, repository, PROCESSORS)
 
 
 @cache
