@@ -42,20 +42,21 @@ def models(
         from itm.core.types import Failure
         from itm.zoo.listing import list_models
         from itm.zoo.packaged import embedded_zoo_file
-        from itm.zoo.selection import ordered, parse_filters
+        from itm.zoo.selection import check_sort, ordered, parse_filters
 
+        check_sort(sort)
         filters = parse_filters(max_params, max_gmacs, licence, family)
         chosen = find_params(params).zoo
         file = zoo_file(zoo) or chosen.file or embedded_zoo_file()
         found = list(list_models(pattern, file, (*chosen.code, *(code or ()))))
         listed = [model for model in found if not isinstance(model, Failure)]
         passed = ordered(filter(filters.passes, listed), sort)
-        if listed and not passed:
-            raise ModelError(f"{pluralize(len(listed), 'model')} found, but none passes the filters; relax one of them.")
         for line in _lines([HEADER, *map(_row, passed)] if passed else []):
             typer.echo(line)
         for failure in (model for model in found if isinstance(model, Failure)):
             typer.echo(f"{failure.model}: cannot be used: {failure.reason}")
+        if listed and not passed:
+            raise ModelError(f"{pluralize(len(listed), 'model')} found, but none passes the filters; relax one of them.")
 
 
 def _row(model: "Description") -> tuple[str, ...]:

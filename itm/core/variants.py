@@ -12,6 +12,7 @@ from itm.core.types import ModelRef
 Pooling = Literal["token", "mean", "token+mean"]
 POOLINGS: tuple[Pooling, ...] = ("token", "mean", "token+mean")
 SEPARATOR = "@"
+SOURCE, TIMM = re.compile("[:/]"), re.compile("timm[:/]", re.IGNORECASE)
 MOST_PIXELS = 4096  # more is a mistake, and would ask for more memory than there is
 FORMS = "token, mean, token+mean, blockN such as block8, or pixels such as 288 or 96x48"
 
@@ -62,9 +63,29 @@ class Variant:
 
 
 def split_variant(name: str) -> tuple[str, str]:
-    """Return the name of the model and the text of the variant; the text is empty where there is none."""
-    model, _, variant = name.partition(SEPARATOR)
-    return model, variant
+    """Return the name of the model and the text of the variant; the text is empty where there is none.
+
+    Names with a source, such as ``hf-hub:USER/REPO@REVISION``, can contain the separator. Of these, only last parts that are
+    variants are split off.
+
+    >>> split_variant("resnet18@288"), split_variant("hf-hub:me/repo@v1@288"), split_variant("local-dir:/v@2/model")
+    (('resnet18', '288'), ('hf-hub:me/repo@v1', '288'), ('local-dir:/v@2/model', ''))
+    """
+    model, *parts = name.split(SEPARATOR)
+    if TIMM.match(name) or not SOURCE.search(name):
+        return model, SEPARATOR.join(parts)
+    variant: list[str] = []
+    while parts and _is_variant(parts[-1]):
+        variant.insert(0, parts.pop())
+    return SEPARATOR.join([model, *parts]), SEPARATOR.join(variant)
+
+
+def _is_variant(part: str) -> bool:
+    try:
+        _part(part)
+    except ModelError:
+        return False
+    return True
 
 
 def _text(value: Any) -> Any:

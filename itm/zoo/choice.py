@@ -1,5 +1,6 @@
 """What the text of `--zoo`, or of `zoo` in Python, means: a zoo of the package, a zoo file, or names of models."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from itm.core.errors import ParamsError, did_you_mean
 from itm.zoo.packaged import packaged_zoos
 
 ZOO_FILES = (".yaml", ".yml", ".json")
-NAME = re.compile(r"[\d_*?\[:/]")  # what the name of a model has, and the name of a zoo has not
+NAME = re.compile(r"[\d_*?\[:/]")  # characters in names of models that no zoo name has
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,11 @@ class ZooChoice:
 
     file: Path | None = None
     models: tuple[str, ...] = ("*",)
+
+
+def _is_file(text: str) -> bool:
+    """Return whether a text is an existing file. Of a text that is too long, `Path.is_file` raises an error."""
+    return "," not in text and os.path.isfile(text)  # noqa: PTH113
 
 
 def parse_zoo(text: str | Path) -> ZooChoice:
@@ -38,7 +44,7 @@ def parse_zoo(text: str | Path) -> ZooChoice:
     text = str(text).strip()
     zoos = packaged_zoos()
     path = Path(text)
-    if text in zoos or path.suffix.lower() in ZOO_FILES or text.startswith((".", "/", "~")) or (text and path.exists()):
+    if text in zoos or path.suffix.lower() in ZOO_FILES or text.startswith((".", "/", "~")) or _is_file(text):
         is_other_file = text not in zoos and str(path) in zoos  # such as ./edge
         return ZooChoice(file=path.absolute() if is_other_file else path.expanduser())
     models = tuple(name for part in text.split(",") if (name := part.strip()))

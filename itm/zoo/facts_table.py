@@ -31,8 +31,8 @@ class KnownModel:
 
 
 def known_model(name: str) -> KnownModel | None:
-    """Return what the table says of ``architecture.tag``, or None."""
-    return known_models().get(name)
+    """Return what the table says of ``architecture.tag``, or None, also if the table is of another timm."""
+    return known_models().get(name) if is_current() else None
 
 
 @cache

@@ -9,9 +9,11 @@ from pathlib import Path
 from itm.core.errors import ModelError
 from itm.core.secrets import error_message, hide_secrets
 from itm.core.sections import ZooParams
+from itm.core.text import join_names
 from itm.core.types import Failure, ModelRef
 from itm.zoo.downloads import UnreachableError, hub_file, short_message, url_file, verify
 from itm.zoo.libraries import find_library
+from itm.zoo.names import HUB
 from itm.zoo.timm_names import timm_config
 from itm.zoo.weight_cache import FILES
 
@@ -19,7 +21,6 @@ log = logging.getLogger(__name__)
 
 PARALLEL_DOWNLOADS = 4
 SHOWN = 4  # names in a message
-HUB = "hf-hub:"
 
 
 def weights_source(model: ModelRef) -> str:
@@ -97,11 +98,7 @@ def _causes(errors: dict[str, Exception]) -> str:
     for name, error in errors.items():
         cause = error.__cause__
         names.setdefault(hide_secrets(short_message(cause) if cause else str(error)), []).append(name)
-    return "; ".join(f"{_shortened(own)} ({cause})" for cause, own in names.items())
-
-
-def _shortened(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return "; ".join(f"{join_names(own, SHOWN)} ({cause})" for cause, own in names.items())
 
 
 def _download_one(name: str) -> Exception | None:

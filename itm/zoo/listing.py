@@ -1,7 +1,7 @@
 """The models that can be ranked, with their facts, licence, and where their weights are."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,18 +10,18 @@ from itm.core.types import Facts, Failure, ModelRef
 from itm.core.variants import Variant, split_variant
 from itm.zoo.facts_table import KnownModel, known_model, matching_names
 from itm.zoo.imagenet import imagenet_top1
-from itm.zoo.libraries import scheme_of
+from itm.zoo.libraries import find_library
 from itm.zoo.licences import known_licence
 from itm.zoo.names import check_is_name
 from itm.zoo.resolve import matches, timm_model, zoo_failure
-from itm.zoo.sources import has_source, models_of_source
+from itm.zoo.sources import has_source, is_folder, models_of_source
 from itm.zoo.weight_cache import cached_file
 from itm.zoo.zoo_file import Zoo, read_zoo_file
 
 if TYPE_CHECKING:
     import torch
 
-Place = Literal["file", "cached", "to download", "unknown"]
+Place = Literal["file", "cached", "to download"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ def _timm_names(pattern: str, optional: bool) -> list[str]:
 
 def _described(model: ModelRef, variant: Variant | None) -> Description | Failure:
     """Return the description of a model, or of its variant."""
+    is_published = replace(model, family="", pretraining="") == timm_model(model.name)
+    top1 = imagenet_top1(model.name) if is_published and not variant else None
     row = known_model(model.name) if model == timm_model(model.name) else None
     candidate = variant.of(model) if variant else model
     try:
@@ -90,7 +92,7 @@ def _described(model: ModelRef, variant: Variant | None) -> Description | Failur
     except ModelError as error:
         return zoo_failure(candidate.name, str(error))
     licence, place = _origin(model, row)
-    return Description(candidate.name, facts, licence, None if variant else imagenet_top1(model.name), place)
+    return Description(candidate.name, facts, licence, top1, place)
 
 
 def _measured(model: ModelRef) -> Facts:
@@ -103,14 +105,14 @@ def _measured(model: ModelRef) -> Facts:
 
 def _origin(model: ModelRef, row: KnownModel | None) -> tuple[str | None, Place]:
     """Return the licence of the weights of a model, and where they are."""
-    if model.checkpoint is not None or Path((model.architecture or "").partition(":")[2] or "none").is_dir():
+    if model.checkpoint is not None or is_folder(model.architecture or ""):
         return None, "file"
     if row is not None:
         return row.licence, _place(row.repository, row.file, row.url)
     if model.repository is not None:
         return None, _place(model.repository)
-    if scheme_of(model.architecture or ""):
-        return None, "unknown"  # libraries have their own rules
+    if library := find_library(model.architecture):
+        return None, "cached" if library.cached_weights(model.architecture or "") else "to download"
     from itm.zoo.timm_names import timm_config
 
     config = timm_config(model.architecture or "")

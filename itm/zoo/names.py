@@ -8,6 +8,7 @@ from pathlib import Path
 
 from itm.core.errors import ModelError, did_you_mean
 
+HUB = "hf-hub:"
 SOURCES = re.compile(r"(?:(?:https?://)?(?:www\.)?huggingface\.co/|hf[-_]hub:|hf://|timm:)?(?:timm/)?", re.IGNORECASE)
 WEIGHT_FILES = {".bin", ".ckpt", ".h5", ".keras", ".npz", ".onnx", ".pkl", ".pt", ".pth", ".safetensors", ".tar"}
 TORCHVISION = {

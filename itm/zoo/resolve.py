@@ -68,7 +68,7 @@ def _with_variants(models: dict[str, ModelRef], variants: Sequence[Variant]) -> 
 def _find_candidates(pattern: str, known: Zoo, embedded: Zoo) -> Iterator[ModelRef | Failure]:
     """Yield what a pattern names. It may end in `@VARIANT`: then a wildcard finds only models that have the variant."""
     name, text = split_variant(pattern)
-    if SEPARATOR not in pattern or pattern in known.models or pattern in known.invalid:
+    if name == pattern or pattern in known.models or pattern in known.invalid:
         yield from _find(pattern, known, embedded)
         return
     if not name:

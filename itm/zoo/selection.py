@@ -83,10 +83,15 @@ def is_of_family(name: str, family: str, wanted: str) -> bool:
     return family.lower() == wanted or bool(re.match(rf"{re.escape(wanted)}(?![a-z])", name.lower()))
 
 
-def ordered(models: Iterable[Description], sort: str) -> list[Description]:
-    """Return models by a column: names and numbers ascending, accuracies descending, and unknown values last."""
+def check_sort(sort: str) -> None:
+    """Raise a `ParamsError` if `sort` is not a column."""
     if sort not in SORT_KEYS:
         raise ParamsError(f"--sort {sort} is not a column{did_you_mean(sort, SORT_KEYS)} Columns: {', '.join(SORT_KEYS)}.")
+
+
+def ordered(models: Iterable[Description], sort: str) -> list[Description]:
+    """Return models by a column: names and numbers ascending, accuracies descending, and unknown values last."""
+    check_sort(sort)
     key = SORT_KEYS[sort]
     return sorted(models, key=lambda model: ((value := key(model)) is None, 0 if value is None else value))
 

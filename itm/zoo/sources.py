@@ -7,17 +7,25 @@ from typing import Any
 
 from itm.core.errors import ModelError
 from itm.core.types import ModelRef, Preprocessing
-from itm.zoo.libraries import find_library, scheme_of
+from itm.zoo.libraries import FOLDER_SCHEMES, find_library, scheme_of
+from itm.zoo.names import HUB
 from itm.zoo.units import input_size
 
-HUB, FOLDER = "hf-hub:", "local-dir:"
+FOLDER = "local-dir:"
 CONFIG = "config.json"
-HUB_SPELLINGS = ("hf-hub:", "hf_hub:", "hf://", "https://huggingface.co/", "http://huggingface.co/", "huggingface.co/")
+HUB_SPELLINGS = (HUB, "hf_hub:", "hf://", "https://huggingface.co/", "http://huggingface.co/", "huggingface.co/")
 
 
 def has_source(name: str) -> bool:
     """Return whether a name has a source. Names of timm's own repositories, such as `hf-hub:timm/resnet18`, have none."""
     return bool(scheme_of(name)) or name.lower().startswith(FOLDER) or bool(_repository(name))
+
+
+def is_folder(name: str, base: Path = Path()) -> bool:
+    """Return whether a name has a source that takes folders, and this folder exists. Relative paths are relative to `base`."""
+    place = name.partition(":")[2].strip()
+    takes_folders = name.lower().startswith(FOLDER) or scheme_of(name) in FOLDER_SCHEMES
+    return takes_folders and bool(place) and (base / Path(place).expanduser()).is_dir()
 
 
 def models_of_source(pattern: str) -> list[ModelRef]:
@@ -32,7 +40,7 @@ def models_of_source(pattern: str) -> list[ModelRef]:
     """
     if library := find_library(pattern):
         names = library.names(pattern)
-        own = pattern.strip() if len(names) == 1 and _is_path(library.place(pattern)) else ""  # the name shows no absolute path
+        own = pattern.strip() if len(names) == 1 and is_folder(pattern) else ""  # the name shows no absolute path
         return [ModelRef(own or name, architecture=name, pretrained=True) for name in names]
     if pattern.lower().startswith(FOLDER):
         return [_of_folder(pattern)]
@@ -47,8 +55,8 @@ def with_source(model: ModelRef, folder: Path) -> ModelRef:
     if model.architecture is None or not has_source(model.architecture):
         return model
     scheme, _, place = model.architecture.partition(":")
-    is_path = (folder / place).is_dir()
-    found, *more = models_of_source(f"{scheme}:{folder / place}" if is_path else model.architecture)
+    here = f"{scheme}:{folder / Path(place.strip()).expanduser()}"
+    found, *more = models_of_source(here if is_folder(model.architecture, folder) else model.architecture)
     if more:
         raise ModelError(f"architecture {model.architecture!r} is a wildcard; an entry must be one model.")
     if scheme_of(model.architecture):
@@ -65,10 +73,6 @@ def with_source(model: ModelRef, folder: Path) -> ModelRef:
         preprocessing=Preprocessing(*(mine if mine is not None else given for mine, given in values)),
         pretraining=model.pretraining or found.pretraining,
     )
-
-
-def _is_path(place: str) -> bool:
-    return Path(place).expanduser().is_dir()
 
 
 def _repository(name: str) -> str:

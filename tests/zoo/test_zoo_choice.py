@@ -41,6 +41,20 @@ def test_existing_file_is_a_zoo_file_whatever_its_name(tmp_path: Path, monkeypat
     assert parse_zoo("models_2") == ZooChoice(Path("models_2"))
 
 
+def test_folder_is_no_zoo_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("resnet50").mkdir()
+    Path("resnet18,resnet34").touch()
+    assert parse_zoo("resnet50") == ZooChoice(models=("resnet50",))
+    assert parse_zoo("resnet18,resnet34") == ZooChoice(models=("resnet18", "resnet34"))
+
+
+def test_list_of_names_can_be_longer_than_a_path() -> None:
+    names = [f"resnet{number}" for number in range(1000)]
+    assert parse_zoo(", ".join(names)) == ZooChoice(models=tuple(names))
+    assert parse_zoo("vit_small" * 1000).models == ("vit_small" * 1000,)
+
+
 @pytest.mark.parametrize(
     ("text", "models"),
     [

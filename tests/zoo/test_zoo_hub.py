@@ -15,6 +15,7 @@ from itm.core.errors import ModelError
 from itm.core.keys import file_hash
 from itm.core.sections import ZooParams
 from itm.core.types import ModelRef
+from itm.zoo.hub import _causes
 from itm.zoo.load import build, weights_hash
 from itm.zoo.resolve import resolve
 from tests.zoo.hub_server import REVISION, Hub
@@ -181,3 +182,8 @@ def test_weights_with_url_use_torch_cache(cache: Path, tmp_path: Path) -> None:
     (folder := tmp_path / "torch" / "hub" / "checkpoints").mkdir(parents=True)
     (path := folder / "gcvit_xxtiny_224_nvidia-d1d86009.pth").write_bytes(b"weights")
     assert weights_hash(timm_model(name)) == file_hash(path)
+
+
+def test_models_with_the_same_cause_are_counted() -> None:
+    errors: dict[str, Exception] = {f"model{number}": ModelError("The server is down.") for number in range(6)}
+    assert _causes(errors) == "model0, model1, model2 and 3 more (The server is down.)"

@@ -118,6 +118,44 @@ def test_weights_in_the_caches_are_found(tmp_path: Path, monkeypatch: pytest.Mon
     assert places() == dict.fromkeys(("resnet18.a1_in1k", "gcvit_xxtiny.in1k"), "cached")
 
 
+def test_table_of_another_timm_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {name: replace(one, facts=replace(one.facts, parameters=1)) for name, one in known_models().items()}
+    monkeypatch.setattr(facts_table, "known_models", lambda: other)
+    monkeypatch.setattr(facts_table, "is_current", lambda: False)
+    (one,) = list_models("test_vit.r160_in1k", None)
+    assert isinstance(one, Description)
+    assert one.facts.parameters == 371_240
+
+
+def test_accuracy_is_that_of_published_weights_only(write_zoo: WriteZoo) -> None:
+    entry = {"name": "resnet18.a1_in1k", "architecture": "resnet18", "checkpoint": "ours.safetensors"}
+    accuracies = {}
+    for zoo in (None, write_zoo(entry)):
+        (one,) = list_models("resnet18.a1_in1k", zoo)
+        assert isinstance(one, Description)
+        accuracies[one.weights == "file"] = one.top1
+    assert accuracies[True] is None
+    assert accuracies[False]
+
+
+def test_weights_of_other_libraries_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("none", "resnet18", "resnet18.IMAGENET1K_V1"):  # are no models
+        (tmp_path / folder).mkdir()
+
+    def places() -> list[str]:
+        names = ("torchvision:resnet18", "open_clip:RN50/openai", "test_vit.r160_in1k")
+        return [one.weights for name in names for one in list_models(name, None) if isinstance(one, Description)]
+
+    assert places() == ["to download"] * 3
+    file = tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert places() == ["cached", "to download", "to download"]
+
+
 def test_filters_keep_what_is_known_to_pass() -> None:
     assert Filters(max_params=10**7, max_gmacs=1.0, licences=frozenset({"mit"}), family="vit").passes(MODEL)
     unmeasured = replace(MODEL, facts=replace(SIZE, gmacs=None), licence=None)

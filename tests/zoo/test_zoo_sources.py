@@ -82,6 +82,41 @@ def test_folder_is_relative_to_its_zoo_file(
     assert preprocessing_without_weights(the_model("grey", file=zoo))["std"] == [0.5] * 3
 
 
+def test_folder_named_like_a_model_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet18").mkdir()
+    zoo = tmp_path / "zoo.yaml"
+    zoo.write_text(yaml.safe_dump({"models": [{"architecture": "torchvision:resnet18", "pretrained": True, "name": "ours"}]}))
+    assert the_model("ours", file=zoo).architecture == "torchvision:resnet18.IMAGENET1K_V1"
+    assert the_model("torchvision:resnet18").name == "torchvision:resnet18.IMAGENET1K_V1"
+
+
+def test_folder_named_like_a_repository_is_no_repository(
+    trained: tuple[Path, Any], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_into_cache(cache, "someone/ours", trained[0], "config.json", "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "someone" / "ours").mkdir(parents=True)
+    zoo = tmp_path / "zoo.yaml"
+    zoo.write_text(yaml.safe_dump({"models": [{"architecture": "hf-hub:someone/ours", "pretrained": True, "name": "ours"}]}))
+    assert the_model("ours", file=zoo).repository == "someone/ours"
+
+
+def test_revision_of_a_repository_is_part_of_its_name(trained: tuple[Path, Any], cache: Path) -> None:
+    put_into_cache(cache, "someone/ours", trained[0], "config.json", "model.safetensors")
+    (cache / "models--someone--ours" / "refs" / "v1").write_text(REVISION)
+    assert the_model("hf-hub:someone/ours@v1").repository == "someone/ours@v1"
+    variant = the_model("hf-hub:someone/ours@v1@96@mean")
+    assert (variant.name, variant.repository, variant.pooling) == ("hf-hub:someone/ours@v1@96@mean", "someone/ours@v1", "mean")
+    assert "no config.json of someone/ours" in why("hf-hub:someone/ours@v2")
+
+
+def test_folder_can_have_the_separator_of_variants(trained: tuple[Path, Any]) -> None:
+    folder = trained[0].rename(trained[0].parent / "ours@v1")
+    assert the_model(f"local-dir:{folder}").name == f"local-dir:{folder}"
+    assert the_model(f"local-dir:{folder}@mean").pooling == "mean"
+
+
 def test_variants_of_a_folder_are_those_of_its_architecture(trained: tuple[Path, Any], embeddings: Embeddings) -> None:
     folder, _ = trained
     assert embeddings(build(the_model(f"local-dir:{folder}@mean"))).shape == (2, 64)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from itm.zoo.libraries.base import Library
 
 MODULES = {"torchvision": "torchvision_models", "transformers": "transformers_models", "open_clip": "open_clip_models"}
+FOLDER_SCHEMES = frozenset({"transformers", "open_clip"})  # their names can be folders
 
 
 def scheme_of(name: str) -> str:

@@ -93,6 +93,10 @@ class Library(ABC):
         """Return the local file of its own weights, which is downloaded if missing, or raise a `ModelError`."""
 
     @abstractmethod
+    def cached_weights(self, name: str) -> Path | None:
+        """Return the cached file of its own weights, or None if it must be downloaded. The name is no folder."""
+
+    @abstractmethod
     def build(self, name: str, arguments: Arguments) -> nn.Module:
         """Return the model as its weight files name its tensors, with random weights."""
 

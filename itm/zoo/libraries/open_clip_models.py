@@ -17,7 +17,8 @@ from itm.core.errors import ModelError, did_you_mean
 from itm.core.keys import content_key
 from itm.zoo.downloads import hub_file, url_file
 from itm.zoo.libraries.base import Arguments, Embedder, Library, Settings
-from itm.zoo.names import is_wildcard
+from itm.zoo.names import HUB, is_wildcard
+from itm.zoo.weight_cache import cached_file
 
 # isort: split
 import open_clip
@@ -25,7 +26,6 @@ from open_clip.model import _build_vision_tower
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-HUB = "hf-hub:"
 CROP_MODES = {"shortest": "center", "squash": "squash", "longest": "border"}
 MEAN, STD = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
 
@@ -89,13 +89,12 @@ class OpenClipModels(Library):
             if found := next((path for file in WEIGHTS if (path := Path(place) / file).is_file()), None):
                 return found
             raise ModelError(f"{name}: {place} has no {' or '.join(WEIGHTS)}.")
-        if place.startswith(HUB):
-            return hub_file(name, place.removeprefix(HUB), WEIGHTS)
-        tag = open_clip.get_pretrained_cfg(*place.split("/", 1))
-        if repository := tag.get("hf_hub"):
-            user, _, file = repository.rpartition("/")
-            return hub_file(name, user, (file,) if file else WEIGHTS)
-        return url_file(name, tag["url"])
+        repository, files, url = _origin(place)
+        return hub_file(name, repository, files) if repository else url_file(name, url)
+
+    def cached_weights(self, name: str) -> Path | None:
+        repository, files, url = _origin(self.place(name))
+        return next(filter(None, (cached_file(repository, file, url) for file in files)), None)
 
     def build(self, name: str, arguments: Arguments) -> nn.Module:
         model, _ = self._config(name)
@@ -134,6 +133,15 @@ class OpenClipModels(Library):
         images = open_clip.get_pretrained_cfg(architecture, tag) if tag else {}
         # the activation is that of the training, which the tag knows
         return model | ({"quick_gelu": images["quick_gelu"]} if "quick_gelu" in images else {}), images
+
+
+def _origin(place: str) -> tuple[str, tuple[str, ...], str]:
+    """Return the repository of weights, their possible file names in it, and their URL if there is no repository."""
+    if place.startswith(HUB):
+        return place.removeprefix(HUB), WEIGHTS, ""
+    tag = open_clip.get_pretrained_cfg(*place.split("/", 1))
+    repository, _, file = tag.get("hf_hub", "").rpartition("/")
+    return repository, (file,) if file else WEIGHTS, tag.get("url", "")
 
 
 LIBRARY = OpenClipModels()

@@ -15,6 +15,7 @@ from itm.zoo.downloads import url_file
 from itm.zoo.libraries.base import Arguments, Embedder, Library, Settings
 from itm.zoo.names import is_wildcard, same_names
 from itm.zoo.timm_gate import import_torchvision
+from itm.zoo.weight_cache import cached_file
 from itm.zoo.weight_sets import Tensors
 
 models: Any = import_torchvision().models
@@ -71,6 +72,9 @@ class TorchvisionModels(Library):
 
     def weight_file(self, name: str) -> Path:
         return url_file(name, self._weights(name).url)
+
+    def cached_weights(self, name: str) -> Path | None:
+        return cached_file(None, None, self._weights(name).url)
 
     def build(self, name: str, arguments: Arguments) -> nn.Module:
         architecture = self.place(name).partition(".")[0]

@@ -20,13 +20,12 @@ from itm.core.errors import ModelError, cause
 from itm.core.keys import file_hash
 from itm.zoo.downloads import hub_file, optional_hub_file
 from itm.zoo.libraries.base import Arguments, Embedder, Library, Settings
-from itm.zoo.libraries.images import processor_config
+from itm.zoo.libraries.images import PROCESSORS, processor_config
+from itm.zoo.weight_cache import FILES, cached_file
 from itm.zoo.weight_sets import Tensors
 
 CONFIG = "config.json"
-PROCESSORS = ("preprocessor_config.json",)
 POOLING = "add_pooling_layer"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 REFUSED = {
     "vit_mae": "hides random parts of each image; use vit_base_patch16_224.mae of timm",
     "siglip2": "takes patches instead of images; use a checkpoint of fixed size such as google/siglip2-base-patch16-224",
@@ -83,7 +82,10 @@ class TransformersModels(Library):
         return Settings(processor_config(name, processor, config), place, identity={"config": file_hash(file)})
 
     def weight_file(self, name: str) -> Path:
-        return self._file(name, WEIGHTS)
+        return self._file(name, FILES)
+
+    def cached_weights(self, name: str) -> Path | None:
+        return cached_file(self.place(name), None, None)
 
     def build(self, name: str, arguments: Arguments) -> nn.Module:
         _, config = self._config(name)
@@ -129,7 +131,7 @@ class TransformersModels(Library):
             return hub_file(name, place, files)
         if found := next((path for file in files if (path := folder / file).is_file()), None):
             return found
-        index = next(folder.glob("*.index.json"), None) if files == WEIGHTS else None
+        index = next(folder.glob("*.index.json"), None) if files == FILES else None
         why = "; its weights are in several files, load and save them as one" if index else ""
         raise ModelError(f"{name}: {folder} has no {' or '.join(files)}{why}.")
 
