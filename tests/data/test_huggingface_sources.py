@@ -114,6 +114,32 @@ def test_splits_are_chosen_and_others_are_ignored(saved, take, tmp_path, members
     assert "ignored the split test, which has no labels" in caplog.text
 
 
+def test_each_split_has_its_own_order_of_classes(tmp_path, take, members):
+    names = ["tulip", "daisy", "rose"]
+    train, val = table(members).select(range(0, 20, 2)), table(members).select(range(1, 20, 2))
+    features = datasets.Features({**val.features, "label": datasets.ClassLabel(names=names)})
+    val = val.map(lambda row: {"label": names.index(train.features["label"].int2str(row["label"]))}, features=features)
+    datasets.DatasetDict({"train": train, "validation": val}).save_to_disk(str(tmp_path / "mixed"))
+    whole = table(members)
+    whole.save_to_disk(str(tmp_path / "whole"))
+    targets = [dict(read_index(take(f"hf:{tmp_path / name}")).select("id", "target").rows()) for name in ("mixed", "whole")]
+    assert targets[0] == targets[1]
+
+
+def test_a_split_without_a_column_of_labels_is_left_out(tmp_path, take, members, caplog):
+    hidden = table(members).remove_columns("label")
+    datasets.DatasetDict({"test": hidden, "train": table(members)}).save_to_disk(str(tmp_path / "hidden"))
+    assert take(f"hf:{tmp_path / 'hidden'}").images == 20
+    assert "ignored the split test, which has no labels" in caplog.text
+
+
+def test_a_split_without_images_is_named(tmp_path, take, members):
+    parts = {"train": table(members), "test": table(members).remove_columns("image")}
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "blind"))
+    with pytest.raises(DataError, match=r"blind: the split test: there is no column 'image'. Found: label \(classlabel\)"):
+        take(f"hf:{tmp_path / 'blind'}")
+
+
 def test_a_changed_data_set_is_seen(saved, take, store, members):
     source = f"hf:{saved}"
     take(source)

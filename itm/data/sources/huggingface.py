@@ -84,14 +84,18 @@ class HuggingFace(Source):
         from itm.data.sources.huggingface_columns import find_columns, rows_of
 
         parts = self._parts()
-        columns = find_columns(f"hf:{self.name}", next(iter(parts.values())), self.image, self.label)
         splits, notes, warnings = _assigned(f"hf:{self.name}", [*parts])
+        first = next((name for name, assigned in splits.items() if assigned == "train"), next(iter(splits)))
+        columns = find_columns(f"hf:{self.name}", parts[first], self.image, self.label)
         if self.local_place is not None and _NAME.fullmatch(self.name) and not is_file(self.name):
             notes.append(f"hf:{self.name}: reading the folder of this name, not the Hub")
         rows: list[Row] = []
         for name, assigned in splits.items():
-            found = rows_of(name, parts[name], columns, assigned)
-            if assigned != "train" and len(splits) > 1 and not any(row.target for row in found):
+            part, found = parts[name], list[Row]()
+            if columns.label in part.features:  # each part has its own type of the column, with its own order of the classes
+                own = find_columns(f"hf:{self.name}: the split {name}", part, columns.image, columns.label)
+                found = rows_of(name, part, own, assigned)
+            if (assigned != "train" or not found) and len(splits) > 1 and not any(row.target for row in found):
                 warnings.append(f"hf:{self.name}: ignored the split {name}, which has no labels")
                 continue
             rows += found
