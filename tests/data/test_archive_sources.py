@@ -1,5 +1,7 @@
 """Zip and tar files of class folders are read where they are, and nothing is written outside the store."""
 
+import gzip
+import lzma
 import os
 import tarfile
 import zipfile
@@ -115,7 +117,7 @@ def test_a_compressed_bomb_is_not_unpacked(tmp_path, members, take, monkeypatch,
     ("kind", "words"),
     [
         ("zip", r"petals\.zip: is no zip file or is damaged"),
-        ("tar", r"petals\.tar: it ends too early \(unexpected end of data\); copy or download it again"),
+        ("tar", r"petals\.tar: it cannot be read to its end \(unexpected end of data\); copy or download it again"),
         ("tar.gz", r"petals\.tar\.gz: is truncated or damaged"),
         ("tar.xz", r"petals\.tar\.xz: is truncated or damaged"),
     ],
@@ -126,6 +128,21 @@ def test_a_truncated_archive_is_refused_and_leaves_nothing(kind, words, tmp_path
     with pytest.raises(DataError, match=words):
         take(path)
     assert not [*store.root.rglob("*.tar"), *store.root.rglob("*.parquet")]
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz"])
+@pytest.mark.parametrize(("damage", "words"), [("cut", "truncated header"), ("changed", "bad checksum")])
+def test_a_damaged_header_is_refused(kind, damage, words, tmp_path, members, take):
+    plain = pack(tmp_path / "plain.tar", members)
+    with tarfile.open(plain) as tar:
+        start = tar.getmembers()[-4].offset
+    content = bytearray(plain.read_bytes())
+    content[start + 1] ^= 1
+    content = content[: start + 100] if damage == "cut" else content
+    path = tmp_path / f"petals.{kind}"
+    path.write_bytes({"tar": bytes, "tar.gz": gzip.compress, "tar.xz": lzma.compress}[kind](content))
+    with pytest.raises(DataError, match=rf"petals.{kind}: .*(to its end|damaged) \({words}\); copy or download it again"):
+        take(path)
 
 
 def test_names_that_are_not_utf8_are_read_or_rejected(tmp_path, members, take):

@@ -21,14 +21,14 @@ from filelock import FileLock
 from itm.core.errors import DataError, StoreError, cause
 from itm.core.keys import content_key
 from itm.data.archives.members import LARGEST
-from itm.data.archives.tar_file import REAL_SIZE, as_member
+from itm.data.archives.tar_file import REAL_SIZE, StrictTarInfo, as_member
 from itm.store.files import remove, write_atomically
 from itm.store.hash_cache import file_state
 from itm.store.layout import Store, file_name
 
 log = logging.getLogger(__name__)
 
-UNPACKED = 1  # raise it when a change here changes the unpacked files
+UNPACKED = 2  # raise it when a change here changes the unpacked files
 DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
 _Opener = Callable[[Path], BufferedIOBase]
 _OPEN: dict[bytes, _Opener] = {
@@ -95,7 +95,7 @@ def _copy(path: Path, unpack: _Opener, copy: Path) -> None:
     free = disk_usage(copy.parent).free
     with tarfile.open(copy, "w", format=tarfile.PAX_FORMAT) as out:
         try:
-            with unpack(path) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            with unpack(path) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=StrictTarInfo) as tar:
                 while (member := tar.next()) is not None:
                     tar.members.clear()  # type: ignore[attr-defined]
                     if max(tar.offset, out.offset) + member.size > free:
