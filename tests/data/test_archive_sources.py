@@ -11,6 +11,7 @@ import pytest
 
 from itm.core.errors import DataError
 from itm.data import pixels
+from itm.data.archives.opened import open_archive
 from itm.data.index import read_index
 from itm.data.sources.parse import parse_source
 from tests.data.archives import add, pack
@@ -143,6 +144,32 @@ def test_a_damaged_header_is_refused(kind, damage, words, tmp_path, members, tak
     path.write_bytes({"tar": bytes, "tar.gz": gzip.compress, "tar.xz": lzma.compress}[kind](content))
     with pytest.raises(DataError, match=rf"petals.{kind}: .*(to its end|damaged) \({words}\); copy or download it again"):
         take(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+@pytest.mark.parametrize("name", ["photos//{}", "photos/./{}", ".//photos/{}", "./photos/.//{}"])
+def test_names_with_empty_parts_are_read(kind, name, tmp_path, members, take):
+    inside = {name.format(member) if member.startswith("rose") else f"photos/{member}": members[member] for member in members}
+    data = take(pack(tmp_path / f"petals.{kind}", inside))
+    assert (data.target.names, data.images, data.rejected) == (("daisy", "rose"), 20, {})
+    with parse_source(data.source).source.open(read_index(data).filter(target="rose")["path"].sort()[0]) as stream:
+        assert stream.read() == members["rose/01.png"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_folders_with_empty_parts_are_read(kind, tmp_path):
+    folders = ["./", "photos//", "photos/./rose/", "/etc//"]
+    path = pack(tmp_path / f"petals.{kind}", {"photos/daisy/1.png": b"image"})
+    if kind == "zip":
+        with zipfile.ZipFile(path, "a") as archive:
+            for name in folders:
+                archive.writestr(name, b"")
+    else:
+        with tarfile.open(path, "a") as archive:
+            for name in folders:
+                add(archive, name, type=tarfile.DIRTYPE)
+    found = open_archive(path)
+    assert (found.names, found.folders) == (["photos/daisy/1.png"], ["photos", "photos/rose"])
 
 
 def test_names_that_are_not_utf8_are_read_or_rejected(tmp_path, members, take):

@@ -70,15 +70,16 @@ def split(location: str) -> tuple[str, str]:
 
 
 def plain(name: str) -> str:
-    r"""Return the name of a member with slashes, without `./` in front.
+    r"""Return the name of a member with slashes, without parts that are empty or `.`.
 
-    >>> [plain(name) for name in ("./rose/1.png", r"rose\1.png", "rose/a\\b.png")]
-    ['rose/1.png', 'rose/1.png', 'rose/a\\b.png']
+    A slash in front stays, so the name is still absolute, and one at the end, which marks a folder.
+
+    >>> [plain(name) for name in ("./rose/1.png", r"rose\1.png", "rose/a\\b.png", "a/.//rose/", "//rose", "./")]
+    ['rose/1.png', 'rose/1.png', 'rose/a\\b.png', 'a/rose/', '/rose', '']
     """
     name = name.replace("\\", "/") if "/" not in name else name
-    while name.startswith("./"):
-        name = name[2:]
-    return name
+    parts = "/".join(part for part in name.split("/") if part not in ("", "."))
+    return "/" * name.startswith("/") + parts + "/" * (parts != "" and name.endswith("/"))
 
 
 def problem(name: str, size: int) -> tuple[Rejection, str] | None:

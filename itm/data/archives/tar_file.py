@@ -90,7 +90,7 @@ def _next(tar: tarfile.TarFile, found: TarFile) -> tarfile.TarInfo | None:
 def _add(found: TarFile, member: tarfile.TarInfo, links: dict[str, str]) -> None:
     name = plain(member.name)
     if member.isdir():
-        if name not in ("", ".") and problem(name, 0) is None:
+        if name and problem(name, 0) is None:
             found.folders.append(name.rstrip("/"))
         return
     declared = member.pax_headers.get(REAL_SIZE, "")
