@@ -50,7 +50,7 @@ class TarFile:
 
 
 def read_tar(path: Path) -> TarFile:
-    """List the members of a tar file. Links to other members are read as these.
+    """List the members of a tar file. Links to other members, which may be links too, are read as these.
 
     Raises
     ------
@@ -66,12 +66,25 @@ def read_tar(path: Path) -> TarFile:
         raise DataError(f"{path}: is no tar file or is damaged ({cause(error)}); copy or download it again.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({cause(error)}); check the path and its permissions.") from error
-    for name, target in links.items():
-        if target in found.places:
-            found.places[name] = found.places[target]
-        else:
-            found.rejected.append(Rejected(name, "outside the folder", f"a link to {target}, which is no image of the archive"))
+    _follow(links, found)
     return found
+
+
+def _follow(links: dict[str, str], found: TarFile) -> None:
+    """Add the members that links lead to, and reject the links that lead to none."""
+    for first in [*links]:
+        chain, name = dict[str, str](), first
+        while name in links:
+            target = links.pop(name)
+            chain[name] = target
+            name = target
+        if name in found.places:
+            found.places |= dict.fromkeys(chain, found.places[name])
+        else:
+            found.rejected += [
+                Rejected(link, "outside the folder", f"a link to {target}, which is no image of the archive")
+                for link, target in chain.items()
+            ]
 
 
 def _next(tar: tarfile.TarFile, found: TarFile) -> tarfile.TarInfo | None:
