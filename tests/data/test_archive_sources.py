@@ -175,6 +175,12 @@ def test_folders_with_empty_parts_are_read(kind, tmp_path):
     assert (found.names, found.folders) == (["photos/daisy/1.png"], ["photos", "photos/rose"])
 
 
+def test_zstd_is_named_with_the_fix(tmp_path, take):
+    (tmp_path / "petals.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd content")
+    with pytest.raises(DataError, match=r"zst: is compressed by zstd, which is not read; unpack it \(unzstd petals.tar.zst\)"):
+        take(f"tar:{tmp_path / 'petals.tar.zst'}")
+
+
 def test_names_that_are_not_utf8_are_read_or_rejected(tmp_path, members, take):
     path = pack(tmp_path / "petals.zip", {name.replace("rose", "ros\u00e9"): content for name, content in members.items()})
     content = bytearray(path.read_bytes())

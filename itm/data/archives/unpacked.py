@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 UNPACKED = 2  # raise it when a change here changes the unpacked files
 DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
+ZSTD = b"\x28\xb5\x2f\xfd"
 _Opener = Callable[[Path], BufferedIOBase]
 _OPEN: dict[bytes, _Opener] = {
     b"\x1f\x8b": gzip.GzipFile,
@@ -55,6 +56,10 @@ def readable_tar(path: Path, store: Store) -> Path:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({cause(error)}); check the path and its permissions.") from error
     unpack = next((open_ for mark, open_ in _OPEN.items() if head.startswith(mark)), None)
+    if head.startswith(ZSTD):
+        raise DataError(
+            f"{path}: is compressed by zstd, which is not read; unpack it (unzstd {path.name}) and name the tar file."
+        )
     if unpack is None:
         return path
 
