@@ -89,6 +89,7 @@ def test_columns_that_can_be_meant_are_listed(tmp_path, members, take):
 
 
 def test_rows_without_image_or_label_are_rejected_and_files_elsewhere_are_opened(tmp_path, petals, members, take):
+    petals = petals.rename(tmp_path / "petals!")  # the mark of a member of an archive
     whole = table(members).cast_column("image", datasets.Image(decode=False))
     rows = whole.to_list()
     rows[0]["image"], rows[1]["label"] = None, -1

@@ -69,6 +69,11 @@ def split(location: str) -> tuple[str, str]:
     return archive, name
 
 
+def is_member(location: str) -> bool:
+    """Return whether a location names a member of an archive. The path of a file may hold the mark too."""
+    return MARK in location and not is_file(location)
+
+
 def plain(name: str) -> str:
     r"""Return the name of a member with slashes, without parts that are empty or `.`.
 

@@ -13,7 +13,7 @@ from itm.core.extras import require
 from itm.core.text import join_names
 from itm.core.types import SplitName
 from itm.data.archives.arrow_file import open_cell
-from itm.data.archives.members import MARK, split
+from itm.data.archives.members import is_member, split
 from itm.data.local_files import expand, is_file, is_folder
 from itm.data.pixels import open_file
 from itm.data.rows import Listing, Row, read_split
@@ -74,10 +74,10 @@ class HuggingFace(Source):
         return {file.as_posix(): file.stat().st_mtime for file in sorted(files)}
 
     def local_file(self, location: str) -> str:
-        return split(location)[0] if MARK in location else location
+        return split(location)[0] if is_member(location) else location
 
     def open(self, location: str) -> BinaryIO:
-        return open_cell(location) if MARK in location else open_file(location)
+        return open_cell(location) if is_member(location) else open_file(location)
 
     def list(self, store: Store) -> Listing:  # noqa: ARG002
         require("hf", f"hf:{self.name}")
