@@ -149,6 +149,19 @@ def test_a_changed_data_set_is_seen(saved, take, store, members):
     assert "files new" in describe_changes(source, False, store)
 
 
+def test_a_data_set_of_the_hub_can_change_unseen(saved, take, store, monkeypatch):
+    assert not parse_source(f"hf:{saved}").source.is_remote
+    source = parse_source("hf:owner/blossoms").source
+    assert (source.is_remote, source.fingerprint()) == (True, None)
+    assert describe_changes("hf:owner/blossoms", False, store) == ""  # it was never read
+    parts = datasets.load_from_disk(str(saved))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: parts)
+    take("hf:owner/blossoms")
+    assert describe_changes("hf:owner/blossoms", False, store).startswith(
+        "its images are elsewhere; the next refresh finds out"
+    )
+
+
 def test_a_folder_named_like_a_data_set_of_the_hub_is_told(saved, take, monkeypatch, caplog):
     monkeypatch.chdir(saved.parent)
     caplog.set_level("INFO")

@@ -66,6 +66,10 @@ class HuggingFace(Source):
         path = expand(self.name)
         return path if is_folder(path) or is_file(path) or self.name.startswith(("/", "./", "../", "~")) else None
 
+    @property
+    def is_remote(self) -> bool:
+        return self.local_place is None
+
     def fingerprint(self) -> Mapping[str, float] | None:
         path = self.local_place
         if path is None:
