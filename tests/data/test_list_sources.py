@@ -123,6 +123,15 @@ def test_a_classification_export_is_read(export, take):
     assert data.rejected == {"missing": 1, "no label": 1}
 
 
+def test_a_missing_image_does_not_take_the_label_of_another_one(export, take):
+    labels = {path.stem: int(path.name.startswith("rose")) for path in (export / "data").iterdir()}
+    labels["rose-01.png"] = labels.pop("rose-01")
+    labels |= {"daisy-00.v2": 1, "rose-99.png": 1}
+    (export / "labels.json").write_text(json.dumps({"classes": ["daisy", "rose"], "labels": labels}))
+    data = take(f"fiftyone:{export}")
+    assert (data.images, data.rejected) == (20, {"missing": 2})
+
+
 def test_an_export_of_samples_has_splits_and_fields(export, take):
     samples = [
         {
