@@ -72,6 +72,24 @@ def test_a_list_may_name_a_root_and_count_from_one(petals, tmp_path, take, caplo
     assert take(f"list:{tmp_path / 'lists' / 'all.lst'}?root={petals}").target.names == ("Daisy", "Rose")
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("speed limit 20\nspeed limit 30\n", ["speed limit 20", "speed limit 30"]),
+        ("737 Boeing\n320 Airbus\n", ["737 Boeing", "320 Airbus"]),
+        ("Boeing 1\nBoeing 2\n", ["Boeing 1", "Boeing 2"]),
+        ("rose 1\ndaisy 0\n", ["daisy", "rose"]),
+        ("2: rose\n1: daisy\n", ["daisy", "rose"]),
+    ],
+)
+def test_numbers_in_the_names_of_classes_are_kept_unless_they_count_the_classes(petals, take, names, expected):
+    text = lines(petals, range(20))
+    (petals / "all.lst").write_text(text.replace(" 1\n", " 2\n").replace(" 0\n", " 1\n") if ":" in names else text)
+    (petals / "classes.txt").write_text(names)
+    targets = dict(read_index(take(f"list:{petals / 'all.lst'}")).select("path", "target").rows())
+    assert [targets[f"{petals}/{name}"] for name in ("daisy/00.png", "rose/01.png")] == expected
+
+
 def test_a_changed_list_is_seen(petals, take, store):
     (petals / "train.txt").write_text(lines(petals, range(0, 20, 2)))
     (petals / "val.txt").write_text(lines(petals, range(1, 20, 2)))
