@@ -1,5 +1,7 @@
 """Embeddings that a user has computed: read a file of them, and check that there is one row of numbers per image."""
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def read_array(path: Path) -> np.ndarray:
         if path.suffix == ".parquet":
             return _read_parquet(path)
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 if len(arrays.files) != 1:
                     names = join_names(arrays.files, MOST_NAMES) or "none"
                     raise DataError(
@@ -41,7 +43,7 @@ def read_array(path: Path) -> np.ndarray:
         if "pickle" in str(error) or "Python objects" in str(error):
             raise DataError(f"{path}: holds no plain array of numbers or text, and Python objects are not read.") from error
         raise _damaged(path, error) from error
-    except (OSError, EOFError, pl.exceptions.PolarsError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, pl.exceptions.PolarsError) as error:
         raise _damaged(path, error) from error
 
 

@@ -185,7 +185,11 @@ def describe_changes(source: str, sampled: bool, store: Store) -> str:
         found = parse_source(source)
         times = found.source.fingerprint()
         index = store.index(found.name)
-        if times is None or not index.exists():
+        if not index.exists():
+            return ""
+        if found.source.is_remote:
+            return "its images are elsewhere; the next refresh finds out whether they changed"
+        if times is None:
             return ""
         if found.source.has_containers:
             names, counts = "", _container_changes(read_facts(index), times)

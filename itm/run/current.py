@@ -119,7 +119,7 @@ def _states(params: Params) -> list[tuple[str, FileState]] | None:
         for text in params.data.sets:
             source = parse_source(text).source
             times = source.fingerprint()
-            if times is None and not type(source).__module__.startswith("itm."):
+            if source.is_remote or (times is None and not type(source).__module__.startswith("itm.")):
                 return None  # images elsewhere
             paths += map(Path, times or ())
         return [*_of(paths)]

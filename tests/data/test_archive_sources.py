@@ -1,5 +1,7 @@
 """Zip and tar files of class folders are read where they are, and nothing is written outside the store."""
 
+import gzip
+import lzma
 import os
 import tarfile
 import zipfile
@@ -9,6 +11,7 @@ import pytest
 
 from itm.core.errors import DataError
 from itm.data import pixels
+from itm.data.archives.opened import open_archive
 from itm.data.index import read_index
 from itm.data.sources.parse import parse_source
 from tests.data.archives import add, pack
@@ -61,15 +64,18 @@ def test_links_of_a_tar_are_followed_inside_and_rejected_outside(tmp_path, membe
         for name, content in members.items():
             add(archive, f".blobs/{name.replace('/', '-')}", content)
         for name in members:
-            add(archive, f"classes/{name}", type=tarfile.SYMTYPE, linkname=f"../../.blobs/{name.replace('/', '-')}")
+            add(archive, f"classes/{name}", type=tarfile.SYMTYPE, linkname=f"../../.links/{name}")
+        for name in members:  # as git-annex and Kubernetes do: a link to a later link
+            add(archive, f".links/{name}", type=tarfile.SYMTYPE, linkname=f"../../.blobs/{name.replace('/', '-')}")
+        add(archive, "classes/rose/loop.png", type=tarfile.SYMTYPE, linkname="loop.png")
         add(archive, "classes/rose/passwd.png", type=tarfile.SYMTYPE, linkname="/etc/passwd")
         add(archive, "classes/rose/out.png", type=tarfile.SYMTYPE, linkname="../../../out.png")
         add(archive, "classes/rose/pipe.png", type=tarfile.FIFOTYPE)
     data = take(path)
     assert (data.images, data.hash) == (20, take(f"unpacked={petals}").hash)
-    assert data.rejected == {"outside the folder": 2, "unsupported": 1}
+    assert data.rejected == {"outside the folder": 3, "unsupported": 1}
     rejected = read_index(data).filter(status="rejected", rejection="outside the folder")
-    assert {row.partition("!")[2] for row in rejected["path"]} == {"classes/rose/passwd.png", "classes/rose/out.png"}
+    assert {Path(row).name for row in rejected["path"]} == {"passwd.png", "out.png", "loop.png"}
 
 
 def test_names_may_hold_the_mark_of_a_location(tmp_path, members, take):
@@ -115,7 +121,7 @@ def test_a_compressed_bomb_is_not_unpacked(tmp_path, members, take, monkeypatch,
     ("kind", "words"),
     [
         ("zip", r"petals\.zip: is no zip file or is damaged"),
-        ("tar", r"petals\.tar: it ends too early \(unexpected end of data\); copy or download it again"),
+        ("tar", r"petals\.tar: it cannot be read to its end \(unexpected end of data\); copy or download it again"),
         ("tar.gz", r"petals\.tar\.gz: is truncated or damaged"),
         ("tar.xz", r"petals\.tar\.xz: is truncated or damaged"),
     ],
@@ -126,6 +132,53 @@ def test_a_truncated_archive_is_refused_and_leaves_nothing(kind, words, tmp_path
     with pytest.raises(DataError, match=words):
         take(path)
     assert not [*store.root.rglob("*.tar"), *store.root.rglob("*.parquet")]
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz"])
+@pytest.mark.parametrize(("damage", "words"), [("cut", "truncated header"), ("changed", "bad checksum")])
+def test_a_damaged_header_is_refused(kind, damage, words, tmp_path, members, take):
+    plain = pack(tmp_path / "plain.tar", members)
+    with tarfile.open(plain) as tar:
+        start = tar.getmembers()[-4].offset
+    content = bytearray(plain.read_bytes())
+    content[start + 1] ^= 1
+    content = content[: start + 100] if damage == "cut" else content
+    path = tmp_path / f"petals.{kind}"
+    path.write_bytes({"tar": bytes, "tar.gz": gzip.compress, "tar.xz": lzma.compress}[kind](content))
+    with pytest.raises(DataError, match=rf"petals.{kind}: .*(to its end|damaged) \({words}\); copy or download it again"):
+        take(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+@pytest.mark.parametrize("name", ["photos//{}", "photos/./{}", ".//photos/{}", "./photos/.//{}"])
+def test_names_with_empty_parts_are_read(kind, name, tmp_path, members, take):
+    inside = {name.format(member) if member.startswith("rose") else f"photos/{member}": members[member] for member in members}
+    data = take(pack(tmp_path / f"petals.{kind}", inside))
+    assert (data.target.names, data.images, data.rejected) == (("daisy", "rose"), 20, {})
+    with parse_source(data.source).source.open(read_index(data).filter(target="rose")["path"].sort()[0]) as stream:
+        assert stream.read() == members["rose/01.png"]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_folders_with_empty_parts_are_read(kind, tmp_path):
+    folders = ["./", "photos//", "photos/./rose/", "/etc//"]
+    path = pack(tmp_path / f"petals.{kind}", {"photos/daisy/1.png": b"image"})
+    if kind == "zip":
+        with zipfile.ZipFile(path, "a") as archive:
+            for name in folders:
+                archive.writestr(name, b"")
+    else:
+        with tarfile.open(path, "a") as archive:
+            for name in folders:
+                add(archive, name, type=tarfile.DIRTYPE)
+    found = open_archive(path)
+    assert (found.names, found.folders) == (["photos/daisy/1.png"], ["photos", "photos/rose"])
+
+
+def test_zstd_is_named_with_the_fix(tmp_path, take):
+    (tmp_path / "petals.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd content")
+    with pytest.raises(DataError, match=r"zst: is compressed by zstd, which is not read; unpack it \(unzstd petals.tar.zst\)"):
+        take(f"tar:{tmp_path / 'petals.tar.zst'}")
 
 
 def test_names_that_are_not_utf8_are_read_or_rejected(tmp_path, members, take):

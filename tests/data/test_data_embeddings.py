@@ -118,11 +118,21 @@ def test_files_that_hold_no_table_are_named(tmp_path):
     pl.DataFrame({"x": [1.0], "name": ["a"]}).write_parquet(tmp_path / "text.parquet")
     pl.DataFrame({"x": [[1.0], [1.0, 2.0]]}).write_parquet(tmp_path / "uneven.parquet")
     (tmp_path / "no.npy").write_bytes(b"no array")
+    np.savez_compressed(tmp_path / "whole.npz", np.random.default_rng(0).normal(size=(100, 3)))
+    content = bytearray((tmp_path / "whole.npz").read_bytes())
+    (tmp_path / "cut.npz").write_bytes(content[:500])
+    content[1500] ^= 1
+    (tmp_path / "changed.npz").write_bytes(content)
+    content[60:80] = b"\xff" * 20
+    (tmp_path / "garbled.npz").write_bytes(content)
     messages = {
         "two.npz": "holds 2 arrays (a and b); save one array per file",
         "text.parquet": "'name' hold no numbers",
         "uneven.parquet": "the lists of the column 'x' differ in length",
         "no.npy": "holds no plain array",
+        "cut.npz": "cut.npz: cannot be read (File is not a zip file); save it again",
+        "changed.npz": "changed.npz: cannot be read (",
+        "garbled.npz": "garbled.npz: cannot be read (Error -3 while decompressing",
         "gone.npy": "no such file",
     }
     for name, message in messages.items():

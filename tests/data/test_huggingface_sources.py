@@ -89,6 +89,7 @@ def test_columns_that_can_be_meant_are_listed(tmp_path, members, take):
 
 
 def test_rows_without_image_or_label_are_rejected_and_files_elsewhere_are_opened(tmp_path, petals, members, take):
+    petals = petals.rename(tmp_path / "petals!")  # the mark of a member of an archive
     whole = table(members).cast_column("image", datasets.Image(decode=False))
     rows = whole.to_list()
     rows[0]["image"], rows[1]["label"] = None, -1
@@ -114,12 +115,51 @@ def test_splits_are_chosen_and_others_are_ignored(saved, take, tmp_path, members
     assert "ignored the split test, which has no labels" in caplog.text
 
 
+def test_each_split_has_its_own_order_of_classes(tmp_path, take, members):
+    names = ["tulip", "daisy", "rose"]
+    train, val = table(members).select(range(0, 20, 2)), table(members).select(range(1, 20, 2))
+    features = datasets.Features({**val.features, "label": datasets.ClassLabel(names=names)})
+    val = val.map(lambda row: {"label": names.index(train.features["label"].int2str(row["label"]))}, features=features)
+    datasets.DatasetDict({"train": train, "validation": val}).save_to_disk(str(tmp_path / "mixed"))
+    whole = table(members)
+    whole.save_to_disk(str(tmp_path / "whole"))
+    targets = [dict(read_index(take(f"hf:{tmp_path / name}")).select("id", "target").rows()) for name in ("mixed", "whole")]
+    assert targets[0] == targets[1]
+
+
+def test_a_split_without_a_column_of_labels_is_left_out(tmp_path, take, members, caplog):
+    hidden = table(members).remove_columns("label")
+    datasets.DatasetDict({"test": hidden, "train": table(members)}).save_to_disk(str(tmp_path / "hidden"))
+    assert take(f"hf:{tmp_path / 'hidden'}").images == 20
+    assert "ignored the split test, which has no labels" in caplog.text
+
+
+def test_a_split_without_images_is_named(tmp_path, take, members):
+    parts = {"train": table(members), "test": table(members).remove_columns("image")}
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "blind"))
+    with pytest.raises(DataError, match=r"blind: the split test: there is no column 'image'. Found: label \(classlabel\)"):
+        take(f"hf:{tmp_path / 'blind'}")
+
+
 def test_a_changed_data_set_is_seen(saved, take, store, members):
     source = f"hf:{saved}"
     take(source)
     assert describe_changes(source, False, store) == ""
     table(members).save_to_disk(str(saved / "extra"))
     assert "files new" in describe_changes(source, False, store)
+
+
+def test_a_data_set_of_the_hub_can_change_unseen(saved, take, store, monkeypatch):
+    assert not parse_source(f"hf:{saved}").source.is_remote
+    source = parse_source("hf:owner/blossoms").source
+    assert (source.is_remote, source.fingerprint()) == (True, None)
+    assert describe_changes("hf:owner/blossoms", False, store) == ""  # it was never read
+    parts = datasets.load_from_disk(str(saved))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: parts)
+    take("hf:owner/blossoms")
+    assert describe_changes("hf:owner/blossoms", False, store).startswith(
+        "its images are elsewhere; the next refresh finds out"
+    )
 
 
 def test_a_folder_named_like_a_data_set_of_the_hub_is_told(saved, take, monkeypatch, caplog):

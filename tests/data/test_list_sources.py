@@ -72,6 +72,24 @@ def test_a_list_may_name_a_root_and_count_from_one(petals, tmp_path, take, caplo
     assert take(f"list:{tmp_path / 'lists' / 'all.lst'}?root={petals}").target.names == ("Daisy", "Rose")
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("speed limit 20\nspeed limit 30\n", ["speed limit 20", "speed limit 30"]),
+        ("737 Boeing\n320 Airbus\n", ["737 Boeing", "320 Airbus"]),
+        ("Boeing 1\nBoeing 2\n", ["Boeing 1", "Boeing 2"]),
+        ("rose 1\ndaisy 0\n", ["daisy", "rose"]),
+        ("2: rose\n1: daisy\n", ["daisy", "rose"]),
+    ],
+)
+def test_numbers_in_the_names_of_classes_are_kept_unless_they_count_the_classes(petals, take, names, expected):
+    text = lines(petals, range(20))
+    (petals / "all.lst").write_text(text.replace(" 1\n", " 2\n").replace(" 0\n", " 1\n") if ":" in names else text)
+    (petals / "classes.txt").write_text(names)
+    targets = dict(read_index(take(f"list:{petals / 'all.lst'}")).select("path", "target").rows())
+    assert [targets[f"{petals}/{name}"] for name in ("daisy/00.png", "rose/01.png")] == expected
+
+
 def test_a_changed_list_is_seen(petals, take, store):
     (petals / "train.txt").write_text(lines(petals, range(0, 20, 2)))
     (petals / "val.txt").write_text(lines(petals, range(1, 20, 2)))
@@ -121,6 +139,15 @@ def test_a_classification_export_is_read(export, take):
     data = take(f"fiftyone:{export}")
     assert (data.name, data.images, data.target.names) == ("export", 19, ("daisy", "rose"))
     assert data.rejected == {"missing": 1, "no label": 1}
+
+
+def test_a_missing_image_does_not_take_the_label_of_another_one(export, take):
+    labels = {path.stem: int(path.name.startswith("rose")) for path in (export / "data").iterdir()}
+    labels["rose-01.png"] = labels.pop("rose-01")
+    labels |= {"daisy-00.v2": 1, "rose-99.png": 1}
+    (export / "labels.json").write_text(json.dumps({"classes": ["daisy", "rose"], "labels": labels}))
+    data = take(f"fiftyone:{export}")
+    assert (data.images, data.rejected) == (20, {"missing": 2})
 
 
 def test_an_export_of_samples_has_splits_and_fields(export, take):

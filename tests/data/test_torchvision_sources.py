@@ -48,13 +48,17 @@ def test_images_in_arrays_are_given_without_loss(tmp_path, take, store, name):
     assert written.stat() == state
 
 
-def test_images_that_are_files_are_used_as_files(tmp_path, take, paint):
+@pytest.mark.parametrize("folder", ["new", "new!"])  # the mark of a member of an archive
+def test_images_that_are_files_are_used_as_files(tmp_path, take, paint, folder):
+    root = tmp_path / folder
     for number in range(20):
         name = ("Forest", "River")[number % 2]
-        paint(tmp_path / "eurosat" / "2750" / name / f"{name}_{number}.png", number)
-    data = take(f"torchvision:EuroSAT?root={tmp_path}")
+        paint(root / "eurosat" / "2750" / name / f"{name}_{number}.png", number)
+    data = take(f"torchvision:EuroSAT?root={root}")
     assert (data.target.names, data.images) == (("Forest", "River"), 20)
-    assert read_index(data)["path"].sort()[0] == f"{tmp_path}/eurosat/2750/Forest/Forest_0.png"
+    path = read_index(data)["path"].sort()[0]
+    assert path == f"{root}/eurosat/2750/Forest/Forest_0.png"
+    assert parse_source(data.source).source.local_file(path) == path
 
 
 def test_data_sets_that_open_their_files_themselves_give_their_files(tmp_path, take, paint):

@@ -47,6 +47,25 @@ def test_shards_have_splits_and_names_of_classes(shards, take, petals, members):
         assert stream.read() == members[sorted(members)[2]]
 
 
+def test_shards_of_the_same_name_in_several_folders_are_kept_apart(tmp_path, members, take, store, caplog):
+    folder = tmp_path / "blossoms"
+    inside = {"train/000": range(0, 20, 3), "train/001": range(1, 20, 3), "val/000": range(2, 18, 3), "extra/000": [18]}
+    for name, numbers in inside.items():
+        pack(folder / f"{name}.tar", samples(members, numbers))
+    listing = parse_source(f"wds:{folder}").source.list(store)
+    assert len({row.relative for row in listing.rows}) == 20
+    assert {row.relative.rpartition("/")[0] for row in listing.rows} == {"train/000.tar", "train/001.tar", "val/000.tar"}
+    index = read_index(take(f"wds:{folder}"))
+    assert index["split"].value_counts().sort("split").rows() == [("train", 14), ("val", 6)]
+    assert "ignored shards without a split in the name: extra/000.tar" in caplog.text
+
+
+def test_images_whose_keys_hold_dots_are_rejected_with_the_fix(tmp_path, members, take):
+    found = samples(members, range(18)) | {f"img.{number}.png": members["rose/19.png"] for number in (1, 2)}
+    rejected = read_index(take(f"wds:{pack(tmp_path / 'all.tar', found)}")).filter(status="rejected")
+    assert "several images: 1.png and 2.png; members whose names agree up to the first dot" in rejected["reason"].item()
+
+
 @pytest.mark.parametrize("pattern", ["train-{000000..000001}.tar", "train-*.tar"])
 def test_shards_of_one_split_are_split_again(shards, take, pattern):
     data = take(f"wds:{shards}/{pattern}")
@@ -77,7 +96,8 @@ def test_samples_that_are_not_complete_are_rejected(tmp_path, members, take):
     assert reasons == {
         "missing": "missing: the sample has no image, only cls",
         "no label": "no label: the sample has no member cls or json",
-        "unsupported": "unsupported: the sample has several images: png and jpg",
+        "unsupported": "unsupported: the sample has several images: png and jpg; members whose names agree up to the first dot "
+        "are one sample, so rename or remove the others",
     }
 
 

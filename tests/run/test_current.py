@@ -12,7 +12,9 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
+from itm.core.params import Params
 from itm.run import current
+from itm.store.layout import Store
 
 pytestmark = pytest.mark.slow
 
@@ -145,6 +147,15 @@ def test_a_ranking_with_a_failure_is_tried_again(here: Path, rank: Rank) -> None
     (here / "zoo.yaml").write_text(text + "- {name: gone, architecture: test_resnet, checkpoint: gone.safetensors}\n")
     for _ in range(2):
         assert UNCHANGED not in rank("--allow-failures").stderr
+
+
+def test_a_ranking_of_a_data_set_of_the_hub_is_never_known_to_be_current(here: Path) -> None:
+    states = {
+        source: current.Inputs(Params.model_validate({"data": {"sets": [source]}}), Store(here / "kept")).states
+        for source in ("folder:sets", "hf:owner/blossoms")
+    }
+    assert states["folder:sets"]
+    assert states["hf:owner/blossoms"] is None
 
 
 def test_a_file_that_changed_just_before_is_looked_at_again(rank: Rank, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,16 +69,22 @@ def split(location: str) -> tuple[str, str]:
     return archive, name
 
 
-def plain(name: str) -> str:
-    r"""Return the name of a member with slashes, without `./` in front.
+def is_member(location: str) -> bool:
+    """Return whether a location names a member of an archive. The path of a file may hold the mark too."""
+    return MARK in location and not is_file(location)
 
-    >>> [plain(name) for name in ("./rose/1.png", r"rose\1.png", "rose/a\\b.png")]
-    ['rose/1.png', 'rose/1.png', 'rose/a\\b.png']
+
+def plain(name: str) -> str:
+    r"""Return the name of a member with slashes, without parts that are empty or `.`.
+
+    A slash in front stays, so the name is still absolute, and one at the end, which marks a folder.
+
+    >>> [plain(name) for name in ("./rose/1.png", r"rose\1.png", "rose/a\\b.png", "a/.//rose/", "//rose", "./")]
+    ['rose/1.png', 'rose/1.png', 'rose/a\\b.png', 'a/rose/', '/rose', '']
     """
     name = name.replace("\\", "/") if "/" not in name else name
-    while name.startswith("./"):
-        name = name[2:]
-    return name
+    parts = "/".join(part for part in name.split("/") if part not in ("", "."))
+    return "/" * name.startswith("/") + parts + "/" * (parts != "" and name.endswith("/"))
 
 
 def problem(name: str, size: int) -> tuple[Rejection, str] | None:

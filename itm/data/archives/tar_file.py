@@ -6,13 +6,24 @@ import tarfile
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from itm.core.errors import DataError, cause
 from itm.data.archives.members import Rejected, plain, problem
 
 REAL_SIZE = "itm.size"  # a header of our own: the size of a member that was too large to be unpacked
-BLOCK = 512
+DAMAGED_HEADER = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]  # not documented
+
+
+class StrictTarInfo(tarfile.TarInfo):
+    """A header that is damaged or cut is an error. `tarfile` takes it for the end of the file."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except DAMAGED_HEADER as error:
+            raise tarfile.ReadError(str(error)) from error
 
 
 @dataclass
@@ -39,7 +50,7 @@ class TarFile:
 
 
 def read_tar(path: Path) -> TarFile:
-    """List the members of a tar file. Links to other members are read as these.
+    """List the members of a tar file. Links to other members, which may be links too, are read as these.
 
     Raises
     ------
@@ -48,20 +59,32 @@ def read_tar(path: Path) -> TarFile:
     """
     found, links = TarFile(path), dict[str, str]()
     try:
-        with tarfile.open(path, "r:") as tar:
+        with tarfile.open(path, "r:", tarinfo=StrictTarInfo) as tar:
             while (member := _next(tar, found)) is not None:
                 _add(found, member, links)
-            found.damage = found.damage or _unread(path, tar.offset)
     except tarfile.TarError as error:
         raise DataError(f"{path}: is no tar file or is damaged ({cause(error)}); copy or download it again.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({cause(error)}); check the path and its permissions.") from error
-    for name, target in links.items():
-        if target in found.places:
-            found.places[name] = found.places[target]
-        else:
-            found.rejected.append(Rejected(name, "outside the folder", f"a link to {target}, which is no image of the archive"))
+    _follow(links, found)
     return found
+
+
+def _follow(links: dict[str, str], found: TarFile) -> None:
+    """Add the members that links lead to, and reject the links that lead to none."""
+    for first in [*links]:
+        chain, name = dict[str, str](), first
+        while name in links:
+            target = links.pop(name)
+            chain[name] = target
+            name = target
+        if name in found.places:
+            found.places |= dict.fromkeys(chain, found.places[name])
+        else:
+            found.rejected += [
+                Rejected(link, "outside the folder", f"a link to {target}, which is no image of the archive")
+                for link, target in chain.items()
+            ]
 
 
 def _next(tar: tarfile.TarFile, found: TarFile) -> tarfile.TarInfo | None:
@@ -71,24 +94,16 @@ def _next(tar: tarfile.TarFile, found: TarFile) -> tarfile.TarInfo | None:
     except tarfile.ReadError as error:
         if not (found.places or found.folders or found.rejected):
             raise
-        found.damage = f"it ends too early ({cause(error)})"
+        found.damage = f"it cannot be read to its end ({cause(error)})"
         return None
     tar.members.clear()  # type: ignore[attr-defined]  # otherwise a million objects stay in memory
     return member
 
 
-def _unread(path: Path, end: int) -> str:
-    """Return what is wrong if the members end where the file neither ends nor has the block of zeros that marks the end."""
-    with path.open("rb") as stream:
-        stream.seek(end)
-        block = stream.read(BLOCK)
-    return f"it is damaged after {end:,} bytes" if block.strip(b"\0") or 0 < len(block) < BLOCK else ""
-
-
 def _add(found: TarFile, member: tarfile.TarInfo, links: dict[str, str]) -> None:
     name = plain(member.name)
     if member.isdir():
-        if name not in ("", ".") and problem(name, 0) is None:
+        if name and problem(name, 0) is None:
             found.folders.append(name.rstrip("/"))
         return
     declared = member.pax_headers.get(REAL_SIZE, "")

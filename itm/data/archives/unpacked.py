@@ -21,15 +21,16 @@ from filelock import FileLock
 from itm.core.errors import DataError, StoreError, cause
 from itm.core.keys import content_key
 from itm.data.archives.members import LARGEST
-from itm.data.archives.tar_file import REAL_SIZE, as_member
+from itm.data.archives.tar_file import REAL_SIZE, StrictTarInfo, as_member
 from itm.store.files import remove, write_atomically
 from itm.store.hash_cache import file_state
 from itm.store.layout import Store, file_name
 
 log = logging.getLogger(__name__)
 
-UNPACKED = 1  # raise it when a change here changes the unpacked files
+UNPACKED = 2  # raise it when a change here changes the unpacked files
 DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
+ZSTD = b"\x28\xb5\x2f\xfd"
 _Opener = Callable[[Path], BufferedIOBase]
 _OPEN: dict[bytes, _Opener] = {
     b"\x1f\x8b": gzip.GzipFile,
@@ -55,6 +56,10 @@ def readable_tar(path: Path, store: Store) -> Path:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({cause(error)}); check the path and its permissions.") from error
     unpack = next((open_ for mark, open_ in _OPEN.items() if head.startswith(mark)), None)
+    if head.startswith(ZSTD):
+        raise DataError(
+            f"{path}: is compressed by zstd, which is not read; unpack it (unzstd {path.name}) and name the tar file."
+        )
     if unpack is None:
         return path
 
@@ -95,7 +100,7 @@ def _copy(path: Path, unpack: _Opener, copy: Path) -> None:
     free = disk_usage(copy.parent).free
     with tarfile.open(copy, "w", format=tarfile.PAX_FORMAT) as out:
         try:
-            with unpack(path) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            with unpack(path) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=StrictTarInfo) as tar:
                 while (member := tar.next()) is not None:
                     tar.members.clear()  # type: ignore[attr-defined]
                     if max(tar.offset, out.offset) + member.size > free:

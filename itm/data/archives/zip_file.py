@@ -54,8 +54,8 @@ class ZippedFile:
 
     def _add(self, member: ZipInfo) -> None:
         name = plain(_name(member))
-        if name.endswith("/"):
-            if problem(name, 0) is None:
+        if not name or name.endswith("/"):
+            if name and problem(name, 0) is None:
                 self.folders.append(name.rstrip("/"))
             return
         reason = problem(name, member.file_size)

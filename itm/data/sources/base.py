@@ -59,7 +59,7 @@ class Source(ABC):
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, float] | None:
-        """Return the modification time of each file in seconds, or None if the images never change.
+        """Return the modification time of each file in seconds, or None if the images never change or `is_remote`.
 
         Raises
         ------
@@ -71,6 +71,11 @@ class Source(ABC):
     def local_place(self) -> Path | None:
         """Return the local file or folder that the text of the source names, if it names one."""
         return None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the images are elsewhere and can change, although `fingerprint` returns None."""
+        return False
 
     @property
     def list_files(self) -> Collection[str]:

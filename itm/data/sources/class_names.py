@@ -67,11 +67,15 @@ def _read(file: Path) -> ClassNames:
 
 
 def _numbered(lines: list[str]) -> dict[int, str]:
-    """Return the names of lines such as `0 cat` or `cat 0`, or nothing if a line has no number of its own."""
+    """Return the names of lines such as `0 cat` or `cat 0`, or nothing if the numbers are part of the names: `Boeing 737`.
+
+    Numbers are those of classes if they count the lines from 0 or 1 and the names differ without them.
+    """
+    counted_from_0, counted_from_1 = [*range(len(lines))], [*range(1, len(lines) + 1)]
     for pattern, number, name in ((_FIRST, 1, 2), (_LAST, 2, 1)):
         matches = [pattern.fullmatch(line) for line in lines]
         found = {int(match[number]): match[name] for match in matches if match}
-        if len(found) == len(lines):
+        if len(found) == len(lines) == len(set(found.values())) and sorted(found) in (counted_from_0, counted_from_1):
             return found
     return {}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from itm.core.errors import DataError, cause, did_you_mean
-from itm.data.local_files import expand, is_file
+from itm.data.local_files import expand, is_file, is_picture
 from itm.data.rows import read_split
 from itm.data.sources.base import OptionValue, register_source
 from itm.data.sources.index_columns import Columns
@@ -61,12 +61,14 @@ class FiftyOne(IndexFile):
         """Yield the images in `data`, whose labels are listed by their names without suffix."""
         folder, classes = self.file.parent, content.get("classes")
         data = (Path(self.root) if self.root else folder) / "data"
-        files = {path.relative_to(data).with_suffix("").as_posix(): path for path in sorted(data.rglob("*")) if is_file(path)}
+        named = {path.relative_to(data): path for path in sorted(data.rglob("*")) if is_file(path)}
+        files = {name.as_posix(): path for name, path in named.items()}
+        files |= {name.with_suffix("").as_posix(): path for name, path in named.items()}
         for key, value in content["labels"].items():
             label = value.get("label") if isinstance(value, dict) else value
             if isinstance(classes, list) and isinstance(label, int):
                 label = classes[label] if 0 <= label < len(classes) else None
-            path = files.get(key) or files.get(Path(key).with_suffix("").as_posix())
+            path = files.get(key) or (files.get(Path(key).with_suffix("").as_posix()) if is_picture(key) else None)
             yield f"data/{path.relative_to(data).as_posix() if path else key}", _text(label), ""
 
     def _samples(self, content: Mapping[str, Any]) -> Iterator[_Row]:

@@ -13,7 +13,7 @@ from itm.core.extras import require
 from itm.core.text import join_names
 from itm.core.types import SplitName
 from itm.data.archives.arrow_file import open_cell
-from itm.data.archives.members import MARK, split
+from itm.data.archives.members import is_member, split
 from itm.data.local_files import expand, is_file, is_folder
 from itm.data.pixels import open_file
 from itm.data.rows import Listing, Row, read_split
@@ -66,6 +66,10 @@ class HuggingFace(Source):
         path = expand(self.name)
         return path if is_folder(path) or is_file(path) or self.name.startswith(("/", "./", "../", "~")) else None
 
+    @property
+    def is_remote(self) -> bool:
+        return self.local_place is None
+
     def fingerprint(self) -> Mapping[str, float] | None:
         path = self.local_place
         if path is None:
@@ -74,24 +78,28 @@ class HuggingFace(Source):
         return {file.as_posix(): file.stat().st_mtime for file in sorted(files)}
 
     def local_file(self, location: str) -> str:
-        return split(location)[0] if MARK in location else location
+        return split(location)[0] if is_member(location) else location
 
     def open(self, location: str) -> BinaryIO:
-        return open_cell(location) if MARK in location else open_file(location)
+        return open_cell(location) if is_member(location) else open_file(location)
 
     def list(self, store: Store) -> Listing:  # noqa: ARG002
         require("hf", f"hf:{self.name}")
         from itm.data.sources.huggingface_columns import find_columns, rows_of
 
         parts = self._parts()
-        columns = find_columns(f"hf:{self.name}", next(iter(parts.values())), self.image, self.label)
         splits, notes, warnings = _assigned(f"hf:{self.name}", [*parts])
+        first = next((name for name, assigned in splits.items() if assigned == "train"), next(iter(splits)))
+        columns = find_columns(f"hf:{self.name}", parts[first], self.image, self.label)
         if self.local_place is not None and _NAME.fullmatch(self.name) and not is_file(self.name):
             notes.append(f"hf:{self.name}: reading the folder of this name, not the Hub")
         rows: list[Row] = []
         for name, assigned in splits.items():
-            found = rows_of(name, parts[name], columns, assigned)
-            if assigned != "train" and len(splits) > 1 and not any(row.target for row in found):
+            part, found = parts[name], list[Row]()
+            if columns.label in part.features:  # each part has its own type of the column, with its own order of the classes
+                own = find_columns(f"hf:{self.name}: the split {name}", part, columns.image, columns.label)
+                found = rows_of(name, part, own, assigned)
+            if (assigned != "train" or not found) and len(splits) > 1 and not any(row.target for row in found):
                 warnings.append(f"hf:{self.name}: ignored the split {name}, which has no labels")
                 continue
             rows += found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
 
 from itm.core.errors import DataError, did_you_mean
-from itm.data.archives.members import MARK, join, split
+from itm.data.archives.members import is_member, join, split
 from itm.data.archives.opened import open_member
 from itm.data.archives.tar_file import as_member
 from itm.data.archives.unpacked import written_tar
@@ -56,10 +56,10 @@ class TorchvisionSet(Source):
         return None  # published data sets do not change
 
     def local_file(self, location: str) -> str:
-        return split(location)[0] if MARK in location else location
+        return split(location)[0] if is_member(location) else location
 
     def open(self, location: str) -> BinaryIO:
-        return open_member(location) if MARK in location else open_file(location)
+        return open_member(location) if is_member(location) else open_file(location)
 
     def list(self, store: Store) -> Listing:
         from itm.data.sources.torchvision_images import class_names, images, load_parts

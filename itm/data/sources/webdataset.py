@@ -25,6 +25,7 @@ from itm.store.layout import Store
 MOST_NAMES = 4  # in a message
 LONGEST_LABEL = 2**20  # bytes
 SHARDS = ("*.tar", "*.tgz", "*.tar.gz")
+SAMPLE = "members whose names agree up to the first dot are one sample, so rename or remove the others"
 LABELS = ("label", "class", "cls", "target")  # usual fields of a JSON file
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _ADDRESS = re.compile(r"pipe:|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -77,12 +78,11 @@ class WebDataset(Source):
         if "train" not in splits.values() and any(splits.values()):
             notes.append(f"{self.shards}: there are no shards of train, so all shards are split again")
             splits = dict.fromkeys(paths)
-        if others := [path.name for path in paths if splits[path] is None and any(splits.values())]:
-            warnings.append(f"{self.shards}: ignored shards without a split in the name: {join_names(others, MOST_NAMES)}")
-        rows: list[Row] = []
-        for path in paths:
-            if path.name not in others:
-                rows += self._rows(path, splits[path], store)
+        used = [path for path in paths if splits[path]] or paths
+        if len(used) < len(paths):
+            ignored = join_names([_below(path, self._root()) for path in paths if not splits[path]], MOST_NAMES)
+            warnings.append(f"{self.shards}: ignored shards without a split in the name: {ignored}")
+        rows = [row for path in used for row in self._rows(path, splits[path], store)]
         if names := find_class_names(_folders(paths, self._root())):
             labels, note = names.name([row.target for row in rows])
             notes += [note] * bool(note)
@@ -113,11 +113,11 @@ class WebDataset(Source):
             tar = readable_tar(path, store)
             archive = open_archive(tar)
         except DataError as error:
-            yield Row(path.as_posix(), path.name, "", split).reject("unreadable", f"unreadable: {error}")
+            yield Row(path.as_posix(), _below(path, self._root()), "", split).reject("unreadable", f"unreadable: {error}")
             return
         if isinstance(archive, TarFile) and archive.damage:
             reason = f"truncated or damaged: {archive.damage}; the samples before are used. Copy or download the shard again"
-            yield Row(path.as_posix(), path.name, "", split).reject("truncated or damaged", reason)
+            yield Row(path.as_posix(), _below(path, self._root()), "", split).reject("truncated or damaged", reason)
         samples: dict[str, dict[str, str]] = {}
         for name in archive.names:
             folder, _, file = name.rpartition("/")
@@ -134,7 +134,7 @@ class WebDataset(Source):
         images = [extension for extension in members if is_picture(f".{extension}")]
         single = [extension for extension in images if "." not in extension] or images
         name = members[single[0]] if single else key
-        relative = f"{shard.name}/{name}"
+        relative = f"{_below(shard, self._root())}/{name}"
         if not is_utf8(name):
             row = Row(join(tar.as_posix(), readable(name)), readable(relative), "", split)
             return row.reject("unreadable", "unreadable: the name of the sample is not UTF-8")
@@ -142,7 +142,8 @@ class WebDataset(Source):
         if not single:
             return row.reject("missing", f"missing: the sample has no image, only {join_names(sorted(members), MOST_NAMES)}")
         if len(single) > 1:
-            return row.reject("unsupported", f"unsupported: the sample has several images: {join_names(single, MOST_NAMES)}")
+            reason = f"the sample has several images: {join_names(single, MOST_NAMES)}; {SAMPLE}"
+            return row.reject("unsupported", f"unsupported: {reason}")
         try:
             return replace(row, target=self._label(archive, members))
         except (DataError, OSError) as error:
@@ -191,13 +192,17 @@ def _matching(text: str) -> list[Path]:
 
 def _split_of(path: Path, root: Path) -> SplitName | None:
     """Return the split that the name of a shard, or of a folder between it and the root, stands for."""
-    inside = path.relative_to(root).parts if path.is_relative_to(root) else (path.name,)
-    for part in reversed(inside):
+    for part in reversed(Path(_below(path, root)).parts):
         words = re.split(r"[-_.]", part)
         found = {split for word in words if (split := read_split(word))}
         if len(found) == 1:
             return found.pop()
     return None
+
+
+def _below(path: Path, root: Path) -> str:
+    """Return the path of a shard below the root: shards in different folders can have the same name."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
 def _folders(paths: Iterable[Path], root: Path) -> list[Path]:
