@@ -1,0 +1,31 @@
+"""Requests on the command line and in Python: the same ranking for the same words, and embeddings without a zoo."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from itm.run import current
+
+pytestmark = pytest.mark.slow
+
+UNCHANGED = "nothing changed since this ranking was computed"
+
+
+@pytest.fixture
+def own(tmp_path: Path, project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a project with embeddings, and a zoo whose only weight file is missing. Files that are new count as settled."""
+    (tmp_path / "zoo.yaml").write_text("models:\n- {name: lost, factory: 'code.py:lost', checkpoint: lost.safetensors}\n")
+    (tmp_path / "own").mkdir()
+    labels = np.arange(60) % 3
+    np.save(tmp_path / "own" / "near.npy", np.eye(3)[labels])
+    (tmp_path / "own" / "labels.txt").write_text("\n".join(map(str, labels)))
+    monkeypatch.setattr(current, "SETTLED", -(10**18))
+    return project(zoo={"file": "zoo.yaml"})
+
+
+def test_embeddings_are_not_ranked_again_although_weights_of_the_zoo_are_missing(call, own: Path) -> None:
+    del own
+    assert UNCHANGED not in call("rank", "embeddings:own").stderr
+    assert UNCHANGED in call("rank", "embeddings:own").stderr
