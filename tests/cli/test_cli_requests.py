@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import itm
 from itm.run import current
 
 pytestmark = pytest.mark.slow
@@ -29,3 +30,15 @@ def test_embeddings_are_not_ranked_again_although_weights_of_the_zoo_are_missing
     del own
     assert UNCHANGED not in call("rank", "embeddings:own").stderr
     assert UNCHANGED in call("rank", "embeddings:own").stderr
+
+
+def test_embeddings_cannot_be_confirmed_and_nothing_is_ranked(call, own: Path) -> None:
+    assert "--confirm fine-tunes models" in call("rank", "embeddings:own", "--confirm", "1", status=2).stderr
+    assert not (own / "kept").exists()
+
+
+@pytest.mark.parametrize(("scores", "by"), [("kn*", "knn"), ("[kl][no][ng]*", "knn")], ids=["one score", "several scores"])
+def test_a_wildcard_of_scores_decides_the_order(call, own: Path, scores: str, by: str) -> None:
+    del own
+    assert itm.rank("embeddings:own", scores=scores).data.rank_by == by
+    assert call("rank", "embeddings:own", "--score", scores).exit_code == 0
