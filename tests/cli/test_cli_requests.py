@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 
 import itm
+from itm.api.request import names, read_request
+from itm.cli.options import read_params
+from itm.core.errors import ParamsError
+from itm.core.params import Params
 from itm.run import current
+from itm.store.layout import Store
 
 pytestmark = pytest.mark.slow
 
 UNCHANGED = "nothing changed since this ranking was computed"
+Words = str | list[str] | None
 
 
 @pytest.fixture
@@ -42,3 +48,29 @@ def test_a_wildcard_of_scores_decides_the_order(call, own: Path, scores: str, by
     del own
     assert itm.rank("embeddings:own", scores=scores).data.rank_by == by
     assert call("rank", "embeddings:own", "--score", scores).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("zoo", "models", "variants"),
+    [
+        ("", None, None),
+        ("edge", ["mini_*"], "mean, token"),
+        ("timm:resnet*,vit_small*", None, ["mean,288", "token"]),
+        (None, [], []),
+        (None, "mini_*", None),
+    ],
+)
+def test_functions_read_a_request_as_commands_do(project, zoo: str | None, models: Words, variants: Words) -> None:
+    project()
+    words = [None if own is None else [own] if isinstance(own, str) else own for own in (models, variants)]
+    chosen, store = read_params(["digits"], None, zoo, words[0], None, words[1], runner={"kind": "inline"})
+    found: tuple[Params, Store] = read_request("digits", zoo, models, names(variants), None, None, {})
+    assert found == (chosen, store)
+
+
+def test_models_named_twice_are_an_error_of_both(project) -> None:
+    project()
+    with pytest.raises(ParamsError, match=r"^--zoo timm:a names models, and so does --model; name all of them by --model"):
+        read_params(["digits"], None, "timm:a", ["b*"])
+    with pytest.raises(ParamsError, match=r"^zoo timm:a names models, and so does models; name all of them by models"):
+        read_request("digits", "timm:a", "b*", None, None, None, {})
