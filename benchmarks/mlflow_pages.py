@@ -33,7 +33,7 @@ POINT = ".js-plotly-plot .scatterlayer .point"
 
 @contextmanager
 def running_server(folder: Path) -> Iterator[dict[str, str]]:
-    """Start `make ui` in a folder, and yield the links that it prints, by data set."""
+    """Start `python -m tasks.track.ui` in a folder, and yield the links that it prints, by data set."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

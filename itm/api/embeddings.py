@@ -8,13 +8,13 @@ import numpy as np
 from itm.api.model_ranking import ModelRanking
 from itm.api.request import Names, names
 from itm.core.errors import DataError, ParamsError
-from itm.core.labels import as_whole_numbers, clean
+from itm.core.labels import as_whole_numbers, clean, is_missing
 from itm.core.sections import ScoreParams
 from itm.core.yaml_records import parse
 from itm.data.embedding_files import as_float32, check_table
 from itm.kinds import get_kind
 from itm.ranking.arrays import describe_labels, rank_arrays
-from itm.scores import expand
+from itm.scores import expand, first_of
 
 ALL = ("train", "val", "test")  # splits: all rows are scored
 
@@ -42,11 +42,12 @@ def rank_embeddings(
     labels
         The labels [images] in the same order: text or whole numbers, or numbers of a regression.
     groups
-        The group [images] of each image, such as its patient. Images of one group are never in different folds.
+        The group [images] of each image, such as its patient. Images of one group are never in different folds. An image whose
+        group is missing (None, NaN or an empty text) is a group of its own.
     task
         ``classification`` or ``regression``.
     scores
-        Scores to compute. The first one decides the order, unless `by` names another.
+        Names or wildcards of scores to compute. The first name decides the order, unless `by` names another.
     by
         The score that decides the order.
     name
@@ -71,19 +72,26 @@ def rank_embeddings(
         raise ParamsError("embeddings must be a mapping with at least one model, such as {'resnet50': array}.")
     chosen = names(scores) or ScoreParams().names
     expand(chosen)
-    wanted = {"names": chosen, "rank_by": by or (chosen[0] if scores else "auto"), "splits": ALL}
+    wanted = {"names": chosen, "rank_by": by or (first_of(chosen) if scores else "auto"), "splits": ALL}
     params = parse(wanted, ScoreParams, "rank_embeddings")
     get_kind(task)
     texts = _column(labels, "labels")
-    group_names = None if groups is None else _column(groups, "groups")
+    group_names = None if groups is None else [None if is_missing(name) else name for name in _column(groups, "groups")]
     if group_names is not None and len(group_names) != len(texts):
         raise DataError(f"there are {len(group_names)} groups for {len(texts)} labels; one group per label is needed.")
     data, targets = describe_labels(name, texts, task, group_names)
     arrays = {str(model): _array(str(model), values, len(texts)) for model, values in embeddings.items()}
     if all(isinstance(array, Exception) for array in arrays.values()):
         raise DataError("; ".join(map(str, arrays.values())))
-    numbered = None if group_names is None else np.unique(group_names, return_inverse=True)[1]
-    return ModelRanking(rank_arrays(arrays, data, targets, numbered, params, device))
+    return ModelRanking(rank_arrays(arrays, data, targets, _number(group_names), params, device))
+
+
+def _number(groups: Sequence[str | None] | None) -> np.ndarray | None:
+    """Return a number per group. Each image without a group has a number of its own."""
+    if groups is None or not any(groups):
+        return None
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(row if name is None else name, len(numbers)) for row, name in enumerate(groups)])
 
 
 def _column(values: Any, what: str) -> Sequence[str]:

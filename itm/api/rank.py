@@ -9,6 +9,7 @@ from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.run.check import check_request
 from itm.run.current import Inputs
+from itm.scores import first_of
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
@@ -47,7 +48,7 @@ def rank(
     variants
         Variants of each model to rank as well, such as ``mean`` or ``288``.
     scores
-        Scores to compute. The first one decides the order, unless `by` names another.
+        Names or wildcards of scores to compute. The first name decides the order, unless `by` names another.
     by
         The score that decides the order.
     max_images
@@ -84,7 +85,7 @@ def rank(
         {
             "data": {"max_images": max_images},
             "extract": {"device": device, "precision": precision},
-            "score": {"names": chosen_scores, "rank_by": by or (chosen_scores[0] if chosen_scores else None)},
+            "score": {"names": chosen_scores, "rank_by": by or first_of(chosen_scores or ())},
         },
     )
     ranking = _ranked(chosen, own)

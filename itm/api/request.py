@@ -7,10 +7,9 @@ from typing import Any
 from itm.core.errors import ParamsError
 from itm.core.params import Params, find_params, with_overrides
 from itm.core.yaml_records import parse
-from itm.data.sources.parse import check_models_can_be_chosen, parse_source
+from itm.run.request import chosen_models
 from itm.run.trials import trial_name
 from itm.store.layout import Store
-from itm.zoo.choice import parse_zoo
 
 Names = str | Sequence[str] | None
 ARGUMENTS = {"names": "scores", "rank_by": "by", "sets": "data", "protocols": "protocol"}  # that differ from their keys
@@ -39,12 +38,9 @@ def read_request(
     """
     before = find_params(Path(params) if params is not None else None)
     source = _source(data)
-    parse_source(source)  # an error in it is found before anything heavy is imported
-    if zoo or models or variants:
-        check_models_can_be_chosen(source)
     changes = sections | {
         "data": sections.get("data", {}) | {"sets": (source,)},
-        "zoo": _zoo(zoo, names(models)) | {"variants": names(variants)},
+        "zoo": chosen_models((source,), zoo, names(models), names(variants), ("zoo", "models")),
         "runner": {"kind": "inline"},
         "track": {"recommend": False},
     }
@@ -73,16 +69,6 @@ def _source(data: str | Path) -> str:
             "folder."
         )
     return f"folder:{data}" if isinstance(data, Path) and not data.is_file() else str(data)
-
-
-def _zoo(zoo: str | Path | None, models: tuple[str, ...] | None) -> dict[str, Any]:
-    """Return what `zoo` and `models` change in the parameters. `models` names models of a zoo file, and then of timm."""
-    if zoo is None:
-        return {"models": models}
-    choice = parse_zoo(zoo)
-    if choice.file is None and models:
-        raise ParamsError(f"zoo {str(zoo)!r} names models, and so does models; name all of them in models.")
-    return {"file": choice.file, "models": models or choice.models}
 
 
 def _argument(key: str) -> str:

@@ -109,36 +109,19 @@ def read_params(
     and folder, and does not change the recommended model. Allowed code does not affect the name.
     """
     from itm.core.params import find_params, with_overrides
-    from itm.data.sources.parse import check_models_can_be_chosen, parse_source
+    from itm.run.request import chosen_models
     from itm.run.trials import is_trial, trial_name
     from itm.store.layout import Store
 
     before = find_params(params)
     sections["data"] = sections.get("data", {}) | {"sets": tuple(sources) if sources else None}
-    sections["zoo"] = _chosen_zoo(zoo, models)
+    sections["zoo"] = chosen_models(sources or (), zoo, models, variants, ("--zoo", "--model"))
     sections["zoo"] |= {"code": (*before.zoo.code, *code) if code else None}
-    sections["zoo"]["variants"] = tuple(part.strip() for text in variants for part in text.split(",")) if variants else None
-    for source in sources or ():
-        parse_source(source)  # an error in it is found before anything heavy is imported
-        if zoo or models or variants:
-            check_models_can_be_chosen(source)
     chosen = with_overrides(before, _option, **sections)
     if is_trial(params, before, chosen):
         chosen = with_overrides(chosen, track={"recommend": False})
     log_to_terminal()
     return chosen, Store(chosen.store, trial_name(before, chosen), chosen.shared)
-
-
-def _chosen_zoo(zoo: str | Path | None, models: list[str] | None) -> dict[str, Any]:
-    """Return what `--zoo` and `--model` change in the parameters. `--model` names models of a zoo file, and then of timm."""
-    from itm.zoo.choice import parse_zoo
-
-    if not zoo:
-        return {"models": tuple(models)} if models else {}
-    choice = parse_zoo(zoo)
-    if choice.file is None and models:
-        raise ParamsError(f"--zoo {zoo} names models, and so does --model; name all of them by --model.")
-    return {"file": choice.file, "models": tuple(models) if models else choice.models}
 
 
 def zoo_file(zoo: str | Path | None) -> Path | None:

@@ -9,9 +9,11 @@ from itm.cli.finetune import confirm as confirm_first
 from itm.cli.pipelines import find_pipeline
 from itm.cli.report import print_result
 from itm.cli.trials import say_what_is_kept
+from itm.core.errors import ParamsError
 from itm.core.extras import missing_packages
 
 if TYPE_CHECKING:
+    from itm.core.params import Params
     from itm.core.rankings import Ranking
     from itm.run.current import Inputs
 
@@ -47,6 +49,8 @@ def rank(
     Exits with status 1 if a model or a data set failed. All others are ranked.
     """
     with options.report_errors():
+        from itm.scores import first_of
+
         chosen, store = options.read_params(
             data,
             params,
@@ -56,11 +60,13 @@ def rank(
             variants,
             data={"max_images": max_images},
             extract={"device": device, "precision": precision, "batch_size": batch_size, "resume": resume},
-            score={"names": tuple(score) if score else None, "rank_by": by or (score[0] if score else None)},
+            score={"names": tuple(score) if score else None, "rank_by": by or first_of(score or ())},
             finetune={"seeds": seeds, "steps": steps},
             runner={"kind": runner, "workers": workers},
         )
         options.only_with_confirm(confirm, seeds=seeds, steps=steps, budget=budget)
+        if confirm is not None:
+            _check_can_be_confirmed(chosen)
         from itm.run.current import Inputs
         from itm.store.confirmed_file import read_confirmed
         from itm.store.ranking_file import read_ranking
@@ -81,6 +87,14 @@ def rank(
             failed |= confirm_first(chosen, store, confirm, budget)
     if failed and not allow_failures:
         raise typer.Exit(1)
+
+
+def _check_can_be_confirmed(params: "Params") -> None:
+    """Raise an error if there are no models to fine-tune."""
+    from itm.run.check import has_own_embeddings
+
+    if has_own_embeddings(params.data):
+        raise ParamsError("--confirm fine-tunes models, and embeddings come without models; leave --confirm out.")
 
 
 def _rank(inputs: "Inputs") -> "tuple[Ranking, str]":

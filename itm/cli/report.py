@@ -59,7 +59,7 @@ def print_result(ranking: "Ranking", store: "Store", confirmed: "Sequence[Confir
 def _links(ranking: "Ranking", store: "Store") -> Iterator[str]:
     """Yield the links to the comparison of each data set in MLflow, where the ranking is tracked."""
     from itm.core.errors import StoreError
-    from itm.store.tracked_file import LOCAL_SERVER, comparison_link, read_tracked, view_key
+    from itm.store.tracked_file import LOCAL_SERVER, UI, comparison_link, read_tracked, view_key
 
     try:
         state = read_tracked(store)
@@ -67,10 +67,29 @@ def _links(ranking: "Ranking", store: "Store") -> Iterator[str]:
         return
     tracked = state.data_sets if state else {}
     names = [data.data for data in ranking.data_sets if data.data in tracked and tracked[data.data].experiment]
-    server = state.uri if state and state.uri.startswith("http") else LOCAL_SERVER
-    if names:
-        yield f"compare in MLflow{', after `make ui`' if server == LOCAL_SERVER else ''}:"
+    if not state or not names:
+        return
+    server = _server(state.uri)
+    if server is None:
+        yield f"compare in MLflow: `{UI}` prints the links"
+        return
+    yield f"compare in MLflow{f', after `{UI}`' if server == LOCAL_SERVER else ''}:"
     for name in names[:MOST_LINKS]:
         yield f"  {name}: {comparison_link(tracked[name].experiment, view_key(store.ranking_name), server)}"
     if len(names) > MOST_LINKS:
-        yield f"  {len(names) - MOST_LINKS} more data sets: `make ui` prints all links"
+        yield f"  {len(names) - MOST_LINKS} more data sets: `{UI}` prints all links"
+
+
+def _server(uri: str) -> str | None:
+    """Return the address of MLflow without its user. None is an address that is not known here: a secret, or no variable."""
+    from itm.core.errors import ParamsError
+    from itm.core.secrets import public_address, reveal
+    from itm.store.tracked_file import LOCAL_SERVER
+
+    try:
+        uri = reveal(uri)
+    except ParamsError:
+        return None
+    if uri.startswith("secret:"):
+        return None
+    return public_address(uri) if uri.startswith("http") else LOCAL_SERVER

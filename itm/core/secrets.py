@@ -13,6 +13,7 @@ from itm.core.errors import ItmError, ParamsError, cause, fix, is_expected, prin
 SHORTEST = 4  # characters; hiding shorter strings would garble ordinary text
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _PASSWORD = re.compile(r"://[^:/@]*:(.*)@|[?&](?:\w*password|passwd|pwd|\w*token|\w*secret\w*)=([^&#]*)", re.IGNORECASE)
+_USER = re.compile(r"://.*@", re.DOTALL)  # up to the last @: a password can contain others
 _remembered: set[str] = set()
 
 
@@ -58,6 +59,15 @@ def has_password(uri: str) -> bool:
     if is_plain:
         remember_secret(uri)
     return is_plain
+
+
+def public_address(uri: str) -> str:
+    """Return the address of a server without user, password, query and fragment.
+
+    >>> public_address("https://me:pa/s@s?@example.org:5000/ml?token=1")
+    'https://example.org:5000/ml'
+    """
+    return re.split("[?#]", _USER.sub("://", uri), maxsplit=1)[0]
 
 
 def _passwords(uri: str) -> list[str]:

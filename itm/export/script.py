@@ -90,7 +90,7 @@ if __name__ == "__main__":
         outputs = model(torch.stack([transform(image) for image in images]))
 """
 
-PRINT_CLASSES = """    labels = (FOLDER / "labels.txt").read_text(encoding="utf-8").split("\\n")
+PRINT_CLASSES = """    labels = (FOLDER / "labels.txt").read_text(encoding="utf-8").removesuffix("\\n").split("\\n")
     for path, row in zip(sys.argv[1:], outputs.softmax(dim=1)):
         print(path, {label: round(share.item(), 4) for label, share in zip(labels, row)})
 """

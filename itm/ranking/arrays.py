@@ -22,7 +22,9 @@ from itm.scores import ModelInfo, canonical, get
 Arrays = Mapping[str, np.ndarray | Exception]
 
 
-def describe_labels(name: str, texts: Sequence[str], kind: str, groups: Sequence[str] | None) -> tuple[DataRef, np.ndarray]:
+def describe_labels(
+    name: str, texts: Sequence[str], kind: str, groups: Sequence[str | None] | None
+) -> tuple[DataRef, np.ndarray]:
     """Return the record of labels in memory, and the labels [n] as scores need them.
 
     Raises
@@ -41,7 +43,7 @@ def describe_labels(name: str, texts: Sequence[str], kind: str, groups: Sequence
     encoded = task.encode(targets, spec)
     if problems := task.check(encoded, spec, ["train"] * len(targets)):
         raise DataError(f"{name}: {'; '.join(problems)}.")
-    count = len(set(groups)) if groups is not None else 0
+    count = len({*groups} - {None}) if groups is not None else 0
     data = DataRef(name, name, Path(), content_key([targets, groups]), spec, len(targets), count)
     return data, encoded
 

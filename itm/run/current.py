@@ -64,6 +64,7 @@ class Inputs:
         Nothing is recorded if a pair failed, an image could not be read, or something changed during the run or just before it:
         then the next run has to look again.
         """
+        from itm.run.check import has_own_embeddings
         from itm.zoo.load import weights_file
         from itm.zoo.resolve import resolve
 
@@ -71,7 +72,8 @@ class Inputs:
             return
         try:
             plain = self.params.zoo.model_copy(update={"variants": ()})  # variants have no weights of their own
-            weights = [weights_file(model) for model in resolve(plain)[0]]
+            models = [] if has_own_embeddings(self.params.data) else resolve(plain)[0]
+            weights = [weights_file(model) for model in models]
             before = [*self.states, *_of(weights)]
             is_settled = all(state.changed < self.began - SETTLED for _, state in before)
             if is_settled and self.states == _states(self.params) and is_stored(ranking, self.store):

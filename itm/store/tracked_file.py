@@ -12,7 +12,8 @@ from itm.store.layout import Store
 LAYOUT = 3  # raise it when runs are logged in another way; then everything is logged again once
 VIEW = "candidates"  # key of the saved view of params.yaml, and start of the keys of trials
 LONGEST_KEY = 200  # characters; MLflow takes 250 for the name of a tag, which has a prefix
-LOCAL_SERVER = "http://127.0.0.1:5000"  # the address of `make ui`
+UI = "python -m tasks.track.ui"  # starts the local server; `make ui` is in clones only
+LOCAL_SERVER = "http://127.0.0.1:5000"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ class ExportedModel(PythonModel):
         self.predict_images = runpy.run_path(context.artifacts["predict"])["predict"]
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         classifies = config["itm"]["outputs"] == "logits"
-        self.labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines() if classifies else []
+        text = (folder / "labels.txt").read_text(encoding="utf-8") if classifies else ""
+        self.labels = text.removesuffix("\n").split("\n") if classifies else []  # splitlines divides labels with U+2028
 
     # The annotation only keeps MLflow from converting the input and from asking for one.
     def predict(self, context: PythonModelContext, model_input: np.ndarray, params: Any = None) -> Any:  # noqa: ARG002

@@ -1,4 +1,7 @@
-"""`make ui`: print the links to the comparison of each data set, and start the MLflow server on the database of params.yaml."""
+"""Print the links to the comparison of each data set, and start the MLflow server on the database of params.yaml.
+
+It is `python -m tasks.track.ui`, and in a clone also `make ui`.
+"""
 
 import argparse
 import logging
@@ -12,8 +15,8 @@ from mlflow.entities import Experiment
 
 from itm.core.errors import ItmError, ParamsError
 from itm.core.params import find_params
-from itm.core.secrets import error_message
-from itm.store.tracked_file import VIEW, comparison_link
+from itm.core.secrets import error_message, public_address
+from itm.store.tracked_file import UI, VIEW, comparison_link
 from tasks.track.client import open_client
 from tasks.track.views import TAG
 
@@ -22,7 +25,7 @@ HOST = "127.0.0.1"
 
 def main() -> None:
     """Print the links, then become the MLflow server; a tracking server that runs elsewhere is not started."""
-    parser = argparse.ArgumentParser(prog="make ui")
+    parser = argparse.ArgumentParser(prog=UI)
     parser.add_argument("--port", type=int, default=5000)
     port = parser.parse_args().port
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -45,8 +48,9 @@ def _links(port: int) -> tuple[str, list[str]]:
     with open_client(params) as client:
         own = str(client.tracking_uri)
         views = dict(view for experiment in client.search_experiments() for view in _views(experiment))
-    server = own if own.startswith("http") else f"http://{HOST}:{port}"
-    if server != own:
+    is_server = own.startswith("http")
+    server = public_address(own) if is_server else f"http://{HOST}:{port}"
+    if not is_server:
         _check_port(port)
     if not views:
         return own, [f"There is no ranking in MLflow yet; run `itm rank`. MLflow: {server}"]
@@ -69,7 +73,7 @@ def _check_port(port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or "it is no port"
             other = 5001 if port != 5001 else 5002
-            raise ParamsError(f"port {port} cannot be used ({reason}); choose another one: make ui PORT={other}") from None
+            raise ParamsError(f"port {port} cannot be used ({reason}); choose another one: --port {other}") from None
 
 
 if __name__ == "__main__":

@@ -34,9 +34,10 @@ def test_the_better_embeddings_are_first_and_nothing_is_written(tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_arrays_and_files_have_the_same_scores_and_intervals(tmp_path, monkeypatch):
+@pytest.mark.parametrize("missing", [0, 60], ids=["all grouped", "some without"])
+def test_arrays_and_files_have_the_same_scores_and_intervals(tmp_path, monkeypatch, missing):
     monkeypatch.chdir(tmp_path)
-    groups = np.arange(90) // 2
+    groups = ["" if row < missing else f"p{row // 2}" for row in range(90)]
     ranking = itm.rank_embeddings({"poor": POOR, "good": GOOD}, NAMES, groups=groups)
     Path("own").mkdir()
     np.save("own/poor.npy", POOR)
@@ -67,6 +68,20 @@ def test_groups_are_never_divided():
         itm.rank_embeddings({"m": pairs}, labels, groups=own, scores="knn").best.scores["knn"].value for own in (None, groups)
     ]
     assert values[0] > 0.7 > values[1]
+
+
+def test_an_image_without_a_group_is_its_own_group():
+    names = [f"p{row}" if row < 30 else [None, float("nan"), ""][row % 3] for row in range(90)]
+    alone = [f"p{row}" for row in range(90)]
+    found, expected = (itm.rank_embeddings({"m": POOR}, NAMES, groups=groups, scores="knn") for groups in (names, alone))
+    assert found.best.scores == expected.best.scores
+    assert found.data.groups == 30
+    assert itm.rank_embeddings({"m": POOR}, NAMES, groups=[None] * 90, scores="knn").data.groups == 0
+
+
+def test_wildcards_of_scores_are_taken():
+    ranking = itm.rank_embeddings({"m": GOOD}, NAMES, scores="kn*")
+    assert ranking.data.rank_by == "knn"
 
 
 def test_numbers_are_targets_of_a_regression():

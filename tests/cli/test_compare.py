@@ -111,16 +111,26 @@ def test_one_unknown_data_set_does_not_stop_the_others(call: Callable[..., Resul
 @pytest.mark.parametrize(
     ("uri", "server", "heading"),
     [
-        ("sqlite:///kept/mlflow.db", "http://127.0.0.1:5000", "compare in MLflow, after `make ui`:"),
+        ("sqlite:///kept/mlflow.db", "http://127.0.0.1:5000", "compare in MLflow, after `python -m tasks.track.ui`:"),
         ("https://mlflow.example.org/", "https://mlflow.example.org", "compare in MLflow:"),
+        ("$ITM_TEST_MLFLOW", "https://mlflow.example.org/ml", "compare in MLflow:"),
     ],
-    ids=["database", "server"],
+    ids=["database", "server", "variable"],
 )
 def test_a_tracked_ranking_has_a_link_to_mlflow(
-    call: Callable[..., Result], store: Store, uri: str, server: str, heading: str
+    call: Callable[..., Result], store: Store, monkeypatch: pytest.MonkeyPatch, uri: str, server: str, heading: str
 ) -> None:
+    monkeypatch.setenv("ITM_TEST_MLFLOW", "https://me:pa@ssw0rd@mlflow.example.org/ml")
     assert "MLflow" not in call("show").output
     write_tracked(TrackedState(uri, {"petals": Tracked("run", "key", {}, "7")}), store)
     lines = call("show").output.splitlines()
     assert lines[-2] == heading
     assert lines[-1].startswith(f"  petals: {server}/#/experiments/7/runs?workflowType=machine_learning&")
+
+
+@pytest.mark.parametrize("uri", ["$ITM_TEST_MLFLOW", "secret:mlflow"])
+def test_without_its_address_the_command_that_prints_the_links_is_named(
+    call: Callable[..., Result], store: Store, uri: str
+) -> None:
+    write_tracked(TrackedState(uri, {"petals": Tracked("run", "key", {}, "7")}), store)
+    assert call("show").output.splitlines()[-1] == "compare in MLflow: `python -m tasks.track.ui` prints the links"

@@ -1,9 +1,11 @@
-"""`make ui` where it cannot start: one line with the cause and the fix."""
+"""`python -m tasks.track.ui`: links without passwords, and where it cannot start, one line with the cause and the fix."""
 
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,4 +38,25 @@ def test_a_port_that_cannot_be_used_is_named_with_another(
         wanted = port or taken.getsockname()[1]
         message = run(monkeypatch, wanted)
     assert message.startswith(f"error: port {wanted} cannot be used")
-    assert "make ui PORT=" in message
+    assert "choose another one: --port 500" in message
+
+
+@pytest.mark.parametrize("password", ["hidden-word", "h@dden-word", "hi/dd?en#-word"])
+def test_the_links_to_a_server_have_no_password(
+    project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], password: str
+) -> None:
+    from tasks.track import ui
+
+    project(track={"uri": "$ITM_TEST_MLFLOW"})
+    uri = f"https://someone:{password}@mlflow.example.org/ml"
+    monkeypatch.setenv("ITM_TEST_MLFLOW", uri)
+    tags = {"mlflow.sharedViewState.candidates": "{}", "mlflow.sharedViewState.candidates-digits-1a2b3c": "{}"}
+    experiment = SimpleNamespace(name="digits", experiment_id="7", tags=tags)
+    client = SimpleNamespace(tracking_uri=uri, search_experiments=lambda: [experiment])
+    monkeypatch.setattr(ui, "open_client", lambda _: nullcontext(client))
+    monkeypatch.setattr(sys, "argv", ["ui"])
+    ui.main()
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("  digits: https://mlflow.example.org/ml/#/experiments/7/runs?")
+    assert second.startswith("  digits (digits-1a2b3c): https://mlflow.example.org/ml/#/experiments/7/runs?")
+    assert second.endswith("viewStateShareKey=candidates-digits-1a2b3c")
