@@ -19,7 +19,7 @@ Data = Annotated[
     list[str] | None,
     typer.Argument(
         help="A folder, a zip or tar file, csv:PATH, parquet:PATH, list:PATH, wds:SHARDS, hf:NAME, torchvision:NAME, "
-        "fiftyone:FOLDER, digits or synthetic:FAMILY. NAME=SOURCE sets a name. Default: from params.yaml."
+        "fiftyone:FOLDER, embeddings:FOLDER, digits or synthetic:FAMILY. NAME=SOURCE sets a name. Default: from params.yaml."
     ),
 ]
 Zoo = Annotated[

@@ -1,7 +1,10 @@
 """The text of a source: schemes, names, options, and messages that name what is wrong."""
 
+from typing import get_args
+
 import pytest
 
+from itm.cli import options
 from itm.core.errors import DataError
 from itm.data.index import read_index
 from itm.data.sources import parse
@@ -14,7 +17,10 @@ from itm.data.sources.parse import known_sources, parse_source
         ("foldr:petals", "unknown kind of source 'foldr'; did you mean 'folder'"),
         ("digit", "unknown kind of source 'digit'; did you mean 'digits'"),
         ("no/such/place", "no such folder"),
-        ("https://example.org/a.zip", "unknown kind of source 'https'. Known: csv:PATH, digits, fiftyone:FOLDER, folder:PATH"),
+        (
+            "https://example.org/a.zip",
+            "unknown kind of source 'https'. Known: csv:PATH, digits, embeddings:FOLDER, fiftyone:FOLDER",
+        ),
         ("csv:", "nothing follows the colon"),
         ("csv", "'csv': the place is missing; write csv:PATH."),
         ("folder", "'folder': the place is missing; write folder:PATH."),
@@ -176,3 +182,9 @@ def test_a_folder_named_like_a_source_with_a_place_is_a_folder(petals, take, mon
     petals.rename(petals.with_name(name))
     monkeypatch.chdir(petals.parent)
     assert take(name).images == 20
+
+
+def test_the_help_of_commands_names_every_source():
+    words = get_args(options.Data)[1].help
+    own = [name for name, source in known_sources().items() if source.__module__.startswith("itm.")]
+    assert [name for name in own if name not in words] == []
