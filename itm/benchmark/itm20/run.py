@@ -68,7 +68,7 @@ def prepare(pool: Pool, params: Params) -> tuple[Params, Store]:
     locations = {item.identity: item.location for item in pool.weights}
     entries = [
         {"name": one.name, "factory": f"{FACTORIES}:{one.factory}", "checkpoint": locations[one.name]}
-        | asdict(one.preprocessing)
+        | {name: value for name, value in asdict(one.preprocessing).items() if value is not None}
         for one in pool.models
         if one.file
     ]
