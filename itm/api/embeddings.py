@@ -14,7 +14,8 @@ from itm.core.yaml_records import parse
 from itm.data.embedding_files import as_float32, check_table
 from itm.kinds import get_kind
 from itm.ranking.arrays import describe_labels, rank_arrays
-from itm.scores import expand, first_of
+from itm.run.request import first_of
+from itm.scores import expand
 
 ALL = ("train", "val", "test")  # splits: all rows are scored
 

@@ -9,7 +9,7 @@ from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.run.check import check_request
 from itm.run.current import Inputs
-from itm.scores import first_of
+from itm.run.request import first_of
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 

@@ -49,7 +49,7 @@ def rank(
     Exits with status 1 if a model or a data set failed. All others are ranked.
     """
     with options.report_errors():
-        from itm.scores import first_of
+        from itm.run.request import first_of
 
         chosen, store = options.read_params(
             data,

@@ -1,12 +1,15 @@
-"""What the models of a request change in the parameters, for commands and functions alike."""
+"""What the models and scores of a request change in the parameters, for commands and functions alike."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from itm.core.errors import ParamsError
 from itm.data.sources.parse import check_models_can_be_chosen, parse_source
 from itm.zoo.choice import parse_zoo
+
+WILDCARD = frozenset("*?[")
 
 
 def chosen_models(
@@ -39,3 +42,17 @@ def chosen_models(
     if choice.file is None and models:
         raise ParamsError(f"{names[0]} {zoo} names models, and so does {names[1]}; name all of them by {names[1]}.")
     return changes | {"file": choice.file, "models": tuple(models or choice.models)}
+
+
+def first_of(patterns: Sequence[str]) -> str | None:
+    """Return the score that decides the order if no other is named: the first one. A wildcard of several scores is `auto`.
+
+    >>> first_of(["knn", "itm"]), first_of(["kn*"]), first_of(["*"]), first_of([])
+    ('knn', 'knn', 'auto', None)
+    """
+    if not patterns or not WILDCARD.intersection(patterns[0]):
+        return patterns[0] if patterns else None
+    from itm.scores import names  # imports scipy
+
+    matches = [name for name in names() if fnmatchcase(name, patterns[0])]
+    return matches[0] if len(matches) == 1 else "auto" if matches else patterns[0]

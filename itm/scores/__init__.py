@@ -10,7 +10,7 @@ from itm.scores.evaluate import evaluate, evaluate_together
 from itm.scores.folds import Fold, Splitting
 from itm.scores.model_info import ModelInfo
 from itm.scores.probe import ProbeOptions, ProbeScore
-from itm.scores.registry import expand, first_of, get, make, names, register, weights_of
+from itm.scores.registry import expand, get, make, names, register, weights_of
 from itm.scores.sample import Sample, canonical
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "evaluate",
     "evaluate_together",
     "expand",
-    "first_of",
     "get",
     "make",
     "names",

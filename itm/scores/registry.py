@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 
 LIBRARY, ITM = "itm.scores.library", "itm.scores.itm.score"
 GROUP = "itm.scores"
-WILDCARD = frozenset("*?[")
 S = TypeVar("S", bound=Score[Any])
 
 _registry: dict[str, AnyScore] = {}
@@ -72,18 +71,6 @@ def expand(patterns: Sequence[str]) -> tuple[str, ...]:
         for name in [one for one in names() if fnmatchcase(one, pattern)] or [get(pattern).info.name]:
             found |= dict.fromkeys([*weights_of(name), name])
     return tuple(found)
-
-
-def first_of(patterns: Sequence[str]) -> str | None:
-    """Return the score that decides the order if no other is named: the first one. A wildcard of several scores is `auto`.
-
-    >>> first_of(["knn", "itm"]), first_of(["kn*"]), first_of(["*"]), first_of([])
-    ('knn', 'knn', 'auto', None)
-    """
-    if not patterns or not WILDCARD.intersection(patterns[0]):  # names need no import of all scores
-        return patterns[0] if patterns else None
-    matches = [name for name in names() if fnmatchcase(name, patterns[0])]
-    return matches[0] if len(matches) == 1 else patterns[0] if not matches else "auto"
 
 
 def weights_of(name: str) -> Mapping[str, float]:

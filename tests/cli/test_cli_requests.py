@@ -9,7 +9,7 @@ import pytest
 import itm
 from itm.api.request import names, read_request
 from itm.cli.options import read_params
-from itm.core.errors import ParamsError
+from itm.core.errors import ModelError, ParamsError
 from itm.core.params import Params
 from itm.run import current
 from itm.store.layout import Store
@@ -22,14 +22,14 @@ Words = str | list[str] | None
 
 @pytest.fixture
 def own(tmp_path: Path, project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a project with embeddings, and a zoo whose only weight file is missing. Files that are new count as settled."""
-    (tmp_path / "zoo.yaml").write_text("models:\n- {name: lost, factory: 'code.py:lost', checkpoint: lost.safetensors}\n")
+    """Return a project with embeddings, where all weights of the zoo are missing. Files that are new count as settled."""
     (tmp_path / "own").mkdir()
     labels = np.arange(60) % 3
     np.save(tmp_path / "own" / "near.npy", np.eye(3)[labels])
     (tmp_path / "own" / "labels.txt").write_text("\n".join(map(str, labels)))
     monkeypatch.setattr(current, "SETTLED", -(10**18))
-    return project(zoo={"file": "zoo.yaml"})
+    monkeypatch.setattr("itm.zoo.load.weights_file", lambda model: (_ for _ in ()).throw(ModelError(model.name)))
+    return project()
 
 
 def test_embeddings_are_not_ranked_again_although_weights_of_the_zoo_are_missing(call, own: Path) -> None:
