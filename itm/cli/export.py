@@ -39,7 +39,7 @@ def export(
         what = (
             f"classifier of {len(choice.labels)} classes"
             if choice.labels
-            else "embeddings, because no fine-tuned weights are kept"
+            else "embeddings, since there are no fine-tuned weights"
         )
         typer.echo(f"{choice.row.model} for {choice.data.data}, {what}: {to}")
         typer.echo(f"try it: python {to / 'load.py'} IMAGE...")
