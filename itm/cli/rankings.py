@@ -24,6 +24,7 @@ def rankings(
     """
     with report_errors():
         from itm.core.errors import ItmError, ParamsError
+        from itm.store.find_ranking import all_rankings
 
         _, store = read_params(None, params)
         if not delete:
@@ -39,15 +40,6 @@ def rankings(
                 errors.append(str(error))
         if errors:
             raise ParamsError("\n".join(errors))
-
-
-def all_rankings(store: "Store") -> list["Store"]:
-    """Return the ranking of params.yaml and all others, the newest first; folders without a ranking come last."""
-    from dataclasses import replace
-
-    named = [replace(store, ranking_name=path.name) for path in store.trials.glob("*/")]
-    named.sort(key=lambda one: -one.ranking.stat().st_mtime if one.ranking.exists() else 0)
-    return [*([store] if store.ranking.exists() else []), *named]
 
 
 def _any(store: "Store", name: str) -> "Store":

@@ -1,4 +1,4 @@
-"""Find the ranking that has a data set: that of params.yaml, or a trial."""
+"""The rankings of a store: that of params.yaml, and trials."""
 
 import logging
 from collections.abc import Iterator
@@ -10,6 +10,13 @@ from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
 
 log = logging.getLogger(__name__)
+
+
+def all_rankings(store: Store) -> list[Store]:
+    """Return the ranking of params.yaml and all others, the newest first; folders without a ranking come last."""
+    named = [replace(store, ranking_name=path.name) for path in store.trials.glob("*/")]
+    named.sort(key=lambda one: -one.ranking.stat().st_mtime if one.ranking.exists() else 0)
+    return [*([store] if store.ranking.exists() else []), *named]
 
 
 def find_ranking(data: str, store: Store, name: str | None = None) -> tuple[Store, Ranking, DataRanking]:
@@ -37,7 +44,7 @@ def find_ranking(data: str, store: Store, name: str | None = None) -> tuple[Stor
     if found and (len(found) == 1 or found[0][0].ranking_name is None):
         return found[0]
     if found:
-        names = ", ".join(str(own.ranking_name) for own, _, _ in found)
+        names = ", ".join(sorted(str(own.ranking_name) for own, _, _ in found))
         raise ParamsError(f"several rankings have the data set {data!r}: {names}; choose one with --ranking.")
     known = sorted(set(known))
     ranked = f" Ranked so far: {', '.join(known)}." if known else ""
@@ -63,8 +70,7 @@ def _part(ranking: Ranking, data: str) -> DataRanking | None:
 
 
 def _readable(store: Store) -> Iterator[tuple[Store, Ranking]]:
-    trials = [replace(store, ranking_name=path.name) for path in sorted(store.trials.glob("*/"))]
-    for own in (store, *trials):
+    for own in all_rankings(store):
         if own.ranking.exists():
             try:
                 yield own, read_ranking(own)

@@ -9,7 +9,7 @@ from itm.core.errors import StoreError, cause
 from itm.store.files import exists, read_json, write_json
 from itm.store.layout import Store
 
-LAYOUT = 3  # raise it when runs are logged in another way; then everything is logged again once
+LAYOUT = 2  # raise it when runs are logged in another way; then everything is logged again once
 VIEW = "candidates"  # key of the saved view of params.yaml, and start of the keys of trials
 LONGEST_KEY = 200  # characters; MLflow takes 250 for the name of a tag, which has a prefix
 UI = "python -m tasks.track.ui"  # starts the local server; `make ui` is in clones only

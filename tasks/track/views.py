@@ -18,7 +18,6 @@ from itm.store.tracked_file import comparison_link, view_key
 from tasks.track.tracked import PARAMS, RANKING, STATUS, SUPERSEDED
 
 TAG = "mlflow.sharedViewState."  # before the key of a view
-FORMER = f"{TAG}comparison"  # one view for all rankings
 NAME = "Comparison of candidates"
 SECTION = "itm-comparison"
 NAME_WIDTH = 260  # pixels; the column "Run Name" has a fixed width that cuts the names of most models
@@ -34,8 +33,6 @@ def describe_experiment(client: MlflowClient, experiment_id: str, data: DataRank
     if _is_ranked(data):
         view = _view(data, ranking, int(experiment.creation_time or 0))
         _set(client, experiment, TAG + view_key(ranking), view)
-    if FORMER in experiment.tags:
-        client.delete_experiment_tag(experiment_id, FORMER)
     if experiment.tags.get(NOTE) in (None, "", experiment.tags.get(OWN_NOTE)):
         note = _note(data, experiment_id, ranking)
         _set(client, experiment, OWN_NOTE, note)

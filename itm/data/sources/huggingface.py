@@ -173,7 +173,7 @@ def _quiet() -> Iterator[None]:
 
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
-    had_bars = datasets.are_progress_bars_disabled()
+    were_off = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     for logger in loggers:
         logger.setLevel(logging.ERROR)
@@ -182,5 +182,5 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-        if not had_bars:
+        if not were_off:
             datasets.enable_progress_bars()

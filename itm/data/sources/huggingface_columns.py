@@ -52,11 +52,10 @@ def find_columns(source: str, table: Dataset, image: str | None, label: str | No
 
 def rows_of(name: str, table: Dataset, columns: TableColumns, split: SplitName | None) -> list[Row]:
     """Return the row of each image of a part, where the Arrow files of the part have it."""
-    return [_row(name, number, location, target, split) for number, (location, target) in enumerate(_places(table, columns))]
-
-
-def _row(name: str, number: int, location: str, target: str, split: SplitName | None) -> Row:
-    return Row(location, f"{name}/{number}", target, split, number=number + 1)
+    return [
+        Row(location, f"{name}/{number}", target, split, number=number + 1)
+        for number, (location, target) in enumerate(_places(table, columns))
+    ]
 
 
 def _places(table: Dataset, columns: TableColumns) -> Iterator[tuple[str, str]]:
