@@ -152,13 +152,11 @@ def test_an_interrupted_attempt_leaves_no_logged_model(folder: Path, monkeypatch
 def test_a_trial_has_its_own_view_and_marks_no_run_of_another_ranking(folder: Path) -> None:
     first, second, failed = ranking().data_sets[0].rows
     client, experiment = track(folder, ranking())
-    client.set_experiment_tag(experiment, "mlflow.sharedViewState.comparison", "{}")  # of all rankings, as it was before
     client.set_experiment_tag(experiment, "mlflow.note.content", "")  # another test wrote a note
     track(folder, ranking(first, second), TRIAL)
     assert in_view(client, experiment) == [first.model, second.model, failed.model]
     assert in_view(client, experiment, f"{VIEW}-{TRIAL}") == [first.model, second.model]
     experiment_tags = client.get_experiment(experiment).tags
-    assert "mlflow.sharedViewState.comparison" not in experiment_tags
     assert f"viewStateShareKey=candidates-{TRIAL})" in experiment_tags["mlflow.note.content"]
     assert json.loads(experiment_tags[f"{VIEW}-{TRIAL}"])["name"] == f"Comparison of candidates of {TRIAL}"
     own = client.search_logged_models([experiment], f"tags.ranking = '{TRIAL}'")
