@@ -30,6 +30,7 @@ from itm.features.devices import device, leased
 from itm.finetuning.head import train_head
 from itm.finetuning.images import read_images
 from itm.finetuning.training import Training
+from itm.finetuning.trajectory import Trajectory
 from itm.run.engine import execute
 from itm.run.executors import executor
 from itm.run.plan import plan
@@ -122,7 +123,7 @@ def finetune(folder: Path, where: str, small: bool) -> Figures:
             training = Training(build(model), decoded, data.target, params, architecture)
             head = train_head(training.embedded_at_start, data.target, seed=0)
             for steps in (2, 6) if small else (5, 40):
-                trained = training.fit(head, 1e-5, steps, 1, seed=0)
+                trained = Trajectory(training, head, 1e-5, steps, 1, seed=0).finish()
         if trained is None:
             raise RuntimeError(f"{architecture}: the loss is not finite")
         yield f"{architecture}_steps_per_second", round(trained.images_per_second / training.batch_size, 2)

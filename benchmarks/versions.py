@@ -10,7 +10,7 @@ from itm.data.ingest import INGEST
 from itm.data.splits import SPLITS
 from itm.features.identity import EXTRACTOR
 from itm.finetuning.head import HEAD
-from itm.finetuning.runs import FINETUNER
+from itm.finetuning.identity import FINETUNER
 from itm.ranking.rank import RANKING
 from itm.report.page import REPORT
 from itm.scores import get, names

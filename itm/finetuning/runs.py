@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,12 +22,13 @@ from itm.core.types import DataRef, ModelRef, Protocol, Run, SplitName
 from itm.data.index import read_index
 from itm.features.devices import device, leased
 from itm.features.extractors import Extractor
-from itm.features.identity import package_versions
 from itm.finetuning import head as heads
 from itm.finetuning.head import Evaluation, Head, train_head
+from itm.finetuning.identity import pair_identity, recipe
 from itm.finetuning.images import SPLITS, Images, read_images
 from itm.finetuning.steps import Deadline, Progress, learning_rates, total_steps
 from itm.finetuning.training import Training
+from itm.finetuning.trajectory import Position, State, Trajectory
 from itm.finetuning.values import Values, run_values
 from itm.finetuning.weights import keep, weights_facts, weights_path
 from itm.store.layout import Store
@@ -35,9 +37,6 @@ from itm.store.records import RecordStore
 from itm.zoo import load
 
 log = logging.getLogger(__name__)
-
-FINETUNER = 2  # raise it when a change here changes accuracies
-RECIPE = ("batch_size", "warmup", "weight_decay", "crop", "mirror", "batch_norm", "precision")
 
 
 def finetune(
@@ -82,6 +81,16 @@ def cached_runs(
         return None
 
 
+@dataclass(frozen=True)
+class _Searched:
+    """The best run of a search, from which the final run with its learning rate goes on."""
+
+    rate: float
+    quality: tuple[float, float]
+    snapshot: State
+    position: Position
+
+
 class _Pair:
     """One model on one data set. The device, the images and the model are only used if a run is missing."""
 
@@ -103,18 +112,9 @@ class _Pair:
         usable = self.table.filter(status="ok")
         self.counts = {split: len(usable.filter(split=split)) for split in SPLITS}
         self.rates = learning_rates(params, self.counts["train"], len(data.target.names))
-        self.identity = load.definition(model) | {
-            "finetuner": FINETUNER,
-            "head": heads.HEAD,
-            "model": model.name,
-            "weights": extractor.weights,
-            "preprocessing": self.config,
-            "data": data.hash,
-            "device": self.target.type,
-            "precision": params.precision,
-            "packages": package_versions(),
-        }
+        self.identity = pair_identity(model, data, extractor, params.precision, self.target.type)
         self.starts: dict[int, Head] = {}
+        self.searched: _Searched | None = None
         self.progress = Progress(self.title, total_steps(params, len(self.rates)), deadline)
 
     def runs(self) -> tuple[Run, ...]:
@@ -125,7 +125,7 @@ class _Pair:
         options: dict[str, Any] = {}
         if protocol == "full":
             names = ("steps", "evaluations", "patience", "seed")  # the search uses only the first seed
-            options = self._recipe(*names) | {"search_steps": self.params.search, "learning_rates": self.rates}
+            options = recipe(self.params, *names) | {"search_steps": self.params.search, "learning_rates": self.rates}
         made = {"full": self._full, "head": self._head}[protocol]
         stored, cached = self._stored_or_made(f"{protocol}-{seed}", options, lambda: made(seed))
         if cached and protocol == "full":
@@ -173,8 +173,12 @@ class _Pair:
 
     def _full(self, seed: int) -> Values:
         params, training, rate = self.params, self._training, self._rate
-        with self.progress.run(params.steps):
-            trained = training.fit(self._start(seed), rate, params.steps, params.evaluations, seed)
+        run = self._trajectory(seed, rate)
+        if self.searched and (seed, rate) == (params.seed, self.searched.rate):
+            run.restore(self.searched.snapshot, self.searched.position)
+            self.progress.skip(run.position.step)
+        with self.progress.run(params.steps - run.position.step):
+            trained = run.finish()
         if trained is None:
             raise ModelError(
                 f"{self.title}: the loss of seed {seed} stopped being finite at learning rate {rate:g}; add lower ones."
@@ -191,9 +195,13 @@ class _Pair:
             keep(path, weights_facts(seed, self.data.target, self.counts["test"], values), trained.state)
         return values
 
+    def _trajectory(self, seed: int, rate: float) -> Trajectory:
+        params = self.params
+        return Trajectory(self._training, self._start(seed), rate, params.steps, params.evaluations, seed)
+
     @cached_property
     def _rate(self) -> float:
-        """Return the learning rate whose short run, from the head of the first seed, is best on validation."""
+        """Return the learning rate whose run, by the first seed, is best on validation after the steps of the search."""
         found = {rate: self._searched(rate) for rate in self.rates}
         finite = {rate: values for rate, values in found.items() if values["val_loss"] is not None}
         if not finite:
@@ -205,19 +213,19 @@ class _Pair:
         seed, steps = self.params.seed, self.params.search
 
         def made() -> Values:
-            training, start = self._training, self._start(seed)
+            run = self._trajectory(seed, rate)
             with self.progress.run(steps):
-                trained = training.fit(start, rate, steps, 1, seed)
-            accuracy, loss = (trained.val.accuracy, trained.val.loss) if trained else (None, None)
-            return {"val_accuracy": accuracy, "val_loss": loss}
+                run.advance(steps)
+            mark = run.evaluate()
+            if mark and (self.searched is None or mark.quality > self.searched.quality):
+                self.searched = _Searched(rate, mark.quality, run.snapshot(), run.position)
+            return {"val_accuracy": mark.accuracy if mark else None, "val_loss": mark.loss if mark else None}
 
-        values, cached = self._stored_or_made(f"search-{seed}-{rate:g}", self._recipe() | {"search_steps": steps}, made)
+        options = recipe(self.params, "steps", "evaluations", "patience") | {"search_steps": steps}
+        values, cached = self._stored_or_made(f"search-{seed}-{rate:g}", options, made)
         if cached:
             self.progress.skip(steps)
         return values
-
-    def _recipe(self, *more: str) -> dict[str, Any]:
-        return self.params.model_dump(mode="json", include={*RECIPE, *more})
 
     def _stored_or_made(self, run: str, options: dict[str, Any], made: Callable[[], Values]) -> tuple[Values, bool]:
         """Return the values of a run, computed and stored if missing, and whether they were stored before."""

@@ -1,16 +1,13 @@
 """Full fine-tuning of one model: all weights by AdamW, from a head that was trained on the fixed embeddings first."""
 
 import copy
-import math
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from itm.core.errors import ModelError
+from itm.core.keys import content_key
 from itm.core.progress import progress_bar
 from itm.core.sections import FinetuneParams
 from itm.core.types import SplitName, TargetSpec
@@ -24,17 +21,6 @@ CLIP = 1.0  # the longest gradient of a step
 SMALL_BATCH = 16  # images; statistics of fewer say little of the data
 DROPS = ("DropPath", "Dropout", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "PatchDropout", "DropBlock2d")
 BatchNorm = nn.modules.batchnorm._BatchNorm
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The best evaluation of a training run on the validation images, and the state of the model at that step."""
-
-    best_step: int
-    steps: int
-    val: Evaluation
-    state: dict[str, Tensor]
-    images_per_second: float
 
 
 class Network(nn.Module):
@@ -100,11 +86,12 @@ class Training:
         for layer in layers:
             layer.reset_running_stats()
             layer.momentum = None  # a plain average
-        generator = torch.Generator().manual_seed(self.params.seed)
+        seed, batches = self.params.seed, len(self.images.splits["train"]) // self.batch_size
         self.model.learn(freeze_statistics=False)
         with torch.inference_mode(), self._autocast():
-            batches = self._batches(generator) if layers else iter(())
-            for rows in islice(batches, len(self.images.splits["train"]) // self.batch_size):
+            for number in range(batches if layers else 0):
+                generator = torch.Generator().manual_seed(number_of(seed, "statistics", number))
+                rows = self._rows(number, seed)
                 self.model.embed(self.images.cropped(rows, self.params.crop, self.params.mirror, generator)[0])
         for layer, momentum in zip(layers, before, strict=True):
             layer.momentum = momentum
@@ -132,51 +119,12 @@ class Training:
                 found[split] = embedding, torch.cat([labels for _, labels in batches])
         return {split: (values.clone(), labels.clone()) for split, (values, labels) in found.items()}
 
-    def fit(self, head: Head, learning_rate: float, steps: int, evaluations: int, seed: int) -> Trained | None:
-        """Train for `steps` with warm-up and cosine decay; return None if the loss stops being finite.
-
-        The result has the best state on validation (accuracy, then loss). Training stops early after `patience` evaluations
-        without a better one.
-        """
-        with torch.random.fork_rng([self.images.device] if self.images.device.type == "cuda" else []):
-            torch.manual_seed(seed)  # for models with random operations
-            return self._fit(head, learning_rate, steps, evaluations, seed)
-
-    def _fit(self, head: Head, learning_rate: float, steps: int, evaluations: int, seed: int) -> Trained | None:
-        params, model = self.params, self.model
-        model.backbone.load_state_dict(self.start)
+    def restart(self, head: Head) -> None:
+        """Go back to the checkpoint, with `head` on it."""
+        self.model.backbone.load_state_dict(self.start)
         with torch.no_grad():
-            model.head.weight.copy_(head.weight)
-            model.head.bias.copy_(head.bias)
-        optimiser = torch.optim.AdamW(self._groups(), lr=learning_rate, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share(step, steps, params.warmup))
-        generator = torch.Generator().manual_seed(seed)
-        batches = self._batches(generator)
-        evaluated_at = {round(steps * (number + 1) / evaluations) for number in range(evaluations)}
-        best: Trained | None = None
-        without_better, trained, seconds = 0, 0, 0.0
-        for step in range(1, steps + 1):
-            started = time.perf_counter()
-            rows = next(batches)
-            finite = self._step(rows, optimiser, generator)
-            schedule.step()
-            trained, seconds = trained + len(rows), seconds + time.perf_counter() - started
-            self.on_step()
-            if not finite:
-                return None
-            if step not in evaluated_at:
-                continue
-            found = self.evaluate("val")
-            if not math.isfinite(found.loss):
-                return None
-            if best is None or (found.accuracy, -found.loss) > (best.val.accuracy, -best.val.loss):
-                without_better, best = 0, Trained(step, step, found, copy.deepcopy(model.state_dict()), 0.0)
-            else:
-                without_better += 1
-            if without_better == params.patience:
-                break
-        assert best is not None
-        return Trained(best.best_step, step, best.val, best.state, trained / seconds)
+            self.model.head.weight.copy_(head.weight)
+            self.model.head.bias.copy_(head.bias)
 
     def evaluate(self, split: SplitName, state: dict[str, Tensor] | None = None) -> Evaluation:
         """Evaluate the model on a split, in `state` or as it is."""
@@ -192,11 +140,13 @@ class Training:
         precision = precision_on(self.images.device, self.params.precision)
         return torch.autocast(self.images.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
-    def _step(self, rows: Tensor, optimiser: torch.optim.Optimizer, generator: torch.Generator) -> bool:
-        """Take one step on training images `rows`, and return whether its loss and gradient are finite."""
+    def step(self, number: int, optimiser: torch.optim.Optimizer, seed: int) -> bool:
+        """Take step `number` of a run, and return whether its loss and gradient are finite."""
         params = self.params
+        torch.manual_seed(number_of(seed, "model", number))  # for models with random operations
         self.model.learn(freeze_statistics=self.freezes)
-        images, labels = self.images.cropped(rows, params.crop, params.mirror, generator)
+        generator = torch.Generator().manual_seed(number_of(seed, "crops", number))
+        images, labels = self.images.cropped(self._rows(number, seed), params.crop, params.mirror, generator)
         with self._autocast():
             loss = self.kind.loss(self.model(images), labels)
         optimiser.zero_grad()
@@ -205,13 +155,14 @@ class Training:
         optimiser.step()
         return bool(torch.isfinite(loss) & torch.isfinite(length))
 
-    def _batches(self, generator: torch.Generator) -> Iterator[Tensor]:
-        """Yield rows [b] of training images without end, shuffled anew each epoch, the rest of an epoch left out."""
+    def _rows(self, number: int, seed: int) -> Tensor:
+        """Return the rows [b] of training images of a step. They are shuffled anew each epoch; the rest of one is left out."""
         count, size = len(self.images.splits["train"]), self.batch_size
-        while True:
-            yield from torch.randperm(count, generator=generator)[: count // size * size].split(size)
+        epoch, batch = divmod(number, count // size)
+        generator = torch.Generator().manual_seed(number_of(seed, "epoch", epoch))
+        return torch.randperm(count, generator=generator)[batch * size : (batch + 1) * size]
 
-    def _groups(self) -> list[dict[str, object]]:
+    def parameter_groups(self) -> list[dict[str, object]]:
         """Return the parameters in two groups. Biases and scales, which have one dimension, do not decay."""
         parameters = list(self.model.parameters())
         return [
@@ -220,9 +171,6 @@ class Training:
         ]
 
 
-def _share(step: int, steps: int, warmup: float) -> float:
-    """Return the factor of the learning rate at a step: linear warm-up to 1, then a cosine to zero."""
-    rising = round(warmup * steps)
-    if step < rising:
-        return (step + 1) / (rising + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+def number_of(seed: int, use: str, number: int) -> int:
+    """Return the seed of one random operation, so that a run that goes on later draws the same."""
+    return int(content_key([seed, use, number])[:15], 16)

@@ -1,17 +1,22 @@
 """A small data set that can be learnt, and fine-tuning short enough for a test."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from itm.core.sections import DataParams, ExtractParams, FinetuneParams
-from itm.core.types import DataRef, ModelRef, Run
+from itm.core.types import DataRef, ModelRef, Run, TargetSpec
+from itm.data.index import read_index
 from itm.data.ingest import ingest
+from itm.finetuning.images import Images, read_images
 from itm.finetuning.runs import finetune
 from itm.store.layout import Store
+from itm.zoo import facts as zoo_facts
 
+TEN = TargetSpec("classification", tuple(f"{number}" for number in range(10)))
 Finetune = Callable[..., tuple[Run, ...]]
 SHORT = {
     "seeds": 1,
@@ -51,3 +56,10 @@ def run(store: Store, digits: DataRef) -> Finetune:
 def resnet(embedded: Callable[[str], ModelRef]) -> ModelRef:
     """Return a small embedded model with batch norm."""
     return embedded("test_resnet.drawn_long")
+
+
+@pytest.fixture
+def images(digits: DataRef, resnet: ModelRef) -> Images:
+    """Return the digits as the small model sees them."""
+    config = zoo_facts.preprocessing_without_weights(resnet)
+    return read_images(read_index(digits), digits, config, torch.device("cpu"), Store(Path()))

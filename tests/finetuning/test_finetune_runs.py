@@ -17,7 +17,7 @@ from itm.data.index import read_index
 from itm.data.ingest import ingest
 from itm.finetuning import runs
 from itm.finetuning.runs import learning_rates
-from itm.finetuning.training import Training
+from itm.finetuning.trajectory import Trajectory
 from itm.store.files import read_json
 from itm.store.layout import Store
 
@@ -88,29 +88,29 @@ def test_a_device_is_held_while_something_is_computed(run, resnet, monkeypatch):
         finally:
             held.append("let go")
 
-    fit, short = Training.fit, {"protocols": ("full",), "evaluations": 1}
+    advance, short = Trajectory.advance, {"protocols": ("full",), "evaluations": 1}
     monkeypatch.setattr(runs, "leased", told)
-    monkeypatch.setattr(Training, "fit", lambda *arguments: held.append("used") or fit(*arguments))
+    monkeypatch.setattr(Trajectory, "advance", lambda *arguments: held.append("used") or advance(*arguments))
     (first,) = run(resnet, steps=2, **short)
     assert held == ["taken", "used", "used", "used", "let go"]  # for two learning rates and the run
     assert run(resnet, steps=2, **short) == (replace(first, cached=True),)
-    monkeypatch.setattr(Training, "fit", None)
+    monkeypatch.setattr(Trajectory, "advance", None)
     with pytest.raises(TypeError):
         run(resnet, steps=4, **short)
     assert held == ["taken", "used", "used", "used", "let go", "taken", "let go"]
 
 
 def test_a_killed_pair_goes_on_where_it_was(run, resnet, store, monkeypatch):
-    fit, calls = Training.fit, []
+    advance, calls = Trajectory.advance, []
     grid = {"learning_rates": FinetuneParams().learning_rates, "few_images_divisor": 3}
 
-    def dies_in_the_fourth(self, head, learning_rate, *rest):  # type: ignore[no-untyped-def]
-        calls.append(learning_rate)
+    def dies_in_the_fourth(self, to):  # type: ignore[no-untyped-def]
+        calls.append(self.learning_rate)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return fit(self, head, learning_rate, *rest)
+        return advance(self, to)
 
-    monkeypatch.setattr(Training, "fit", dies_in_the_fourth)
+    monkeypatch.setattr(Trajectory, "advance", dies_in_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         run(resnet, **grid)
     rates = learning_rates(FinetuneParams(), 90, 10)

@@ -15,12 +15,14 @@ from itm.core.types import TargetSpec
 from itm.core.yaml_records import parse
 from itm.data.index import read_index
 from itm.finetuning.head import train_head
-from itm.finetuning.images import Images, read_images
+from itm.finetuning.images import read_images
 from itm.finetuning.runs import learning_rates
-from itm.finetuning.training import Training, _share
+from itm.finetuning.training import Training
+from itm.finetuning.trajectory import Trajectory
 from itm.store.layout import Store
 from itm.zoo import facts as zoo_facts
 from itm.zoo import load
+from tests.finetuning.conftest import TEN
 
 pytestmark = pytest.mark.slow
 
@@ -29,16 +31,6 @@ SPLITS = {"train": slice(0, 300), "val": slice(300, 450), "test": slice(450, 170
 
 def classes(count: int) -> TargetSpec:
     return TargetSpec("classification", tuple(f"{number}" for number in range(count)))
-
-
-TEN = classes(10)
-
-
-@pytest.fixture
-def images(digits, resnet) -> Images:
-    """Return the digits as the small model sees them."""
-    config = zoo_facts.preprocessing_without_weights(resnet)
-    return read_images(read_index(digits), digits, config, torch.device("cpu"), Store(Path()))
 
 
 @pytest.mark.parametrize("made", ["digits", "many dimensions"])
@@ -110,7 +102,7 @@ def test_frozen_batch_norm_keeps_its_statistics(images, resnet, options, moves):
     before = {name: value.clone() for name, value in backbone.state_dict().items() if "running" in name}
     training = Training(backbone, images, TEN, FinetuneParams(**options), "digits")
     head = train_head(training.embedded_at_start, TEN, 0)
-    trained = training.fit(head, 1e-3, 3, 1, 0)
+    trained = Trajectory(training, head, 1e-3, 3, 1, 0).finish()
     after = {name.removeprefix("backbone."): value for name, value in trained.state.items()}
     assert before
     assert any(not torch.equal(value, after[name]) for name, value in before.items()) is moves
@@ -126,24 +118,6 @@ def test_auto_takes_the_statistics_that_a_head_prefers(images, resnet):
     assert auto.freezes is not prefers_moved
     expected = moved.embedded_at_start if prefers_moved else moved.embedded
     torch.testing.assert_close(auto.embedded_at_start["val"][0], expected["val"][0])
-
-
-def test_runs_start_from_the_checkpoint_again(images, resnet):
-    training = Training(load.build(resnet), images, TEN, FinetuneParams(), "digits")
-    head = train_head(training.embedded_at_start, TEN, 0)
-    first = training.fit(head, 1e-3, 3, 1, 0)
-    training.fit(head, 3e-2, 3, 1, 1)
-    again = training.fit(head, 1e-3, 3, 1, 0)
-    assert all(torch.equal(value, again.state[name]) for name, value in first.state.items())
-
-
-def test_the_learning_rate_rises_and_falls_to_nothing():
-    shares = [_share(step, 100, 0.1) for step in range(100)]
-    assert 0 < shares[0] < 0.1
-    assert shares[10] == max(shares) == 1
-    assert shares[10:] == sorted(shares[10:], reverse=True)
-    assert shares[-1] < 0.001
-    assert _share(0, 1, 0.1) == 1
 
 
 def test_few_images_lower_the_learning_rates():
