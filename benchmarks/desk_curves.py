@@ -33,7 +33,7 @@ from itm.finetuning.steps import learning_rates
 from itm.finetuning.training import Training
 from itm.finetuning.trajectory import Trajectory
 from itm.run.plan import plan
-from itm.store.files import write_table
+from itm.store.files import read_json, write_table
 from itm.store.layout import Store
 from itm.store.records import RecordStore
 from itm.zoo import load
@@ -152,8 +152,6 @@ def collect(work: Path, output: Path) -> None:
     store = Store(read_yaml(work / "params.yaml", Params).store)
     rows = []
     for path in sorted((store.root / "curves").rglob("*.json")):
-        from itm.store.files import read_json
-
         run = read_json(path)["payload"]
         marks = run.pop("marks")
         rows += [run | mark for mark in marks] or [run]

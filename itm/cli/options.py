@@ -59,7 +59,7 @@ Seeds = Annotated[
 Steps = Annotated[
     int | None,
     typer.Option(
-        help="Steps of a final fine-tuning run; a search run has a quarter. Default: finetune.steps of params.yaml, or 200."
+        help="Steps of a final fine-tuning run; a search run has half. Default: finetune.steps of params.yaml, or 200."
     ),
 ]
 Budget = Annotated[

@@ -168,7 +168,7 @@ class FinetuneParams(Record):
     The protocol "full" trains all weights, "head" a linear classifier on frozen embeddings. The `seeds` final runs of a model,
     the first of them with `seed`, are averaged.
 
-    Each learning rate is tried in a short run of `search_steps` steps, by default a quarter of `steps`. The rate that is best
+    Each learning rate is tried in the first `search_steps` steps of a run, by default half of `steps`. The rate that is best
     on the validation images is used for the final runs. The rates must span a factor of 100, because models need very different
     ones. With fewer training images per class than `few_images`, they are all divided by `few_images_divisor`.
 
@@ -215,7 +215,7 @@ class FinetuneParams(Record):
     @property
     def search(self) -> int:
         """Return the number of steps of a learning-rate search run."""
-        return self.search_steps or max(1, self.steps // 4)
+        return self.search_steps or max(1, self.steps // 2)
 
 
 class EvaluateParams(Record):

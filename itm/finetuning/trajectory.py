@@ -147,9 +147,9 @@ class Trajectory:
         moments: dict[int, dict[str, Any]] = {}
         for name, value in parts["moments"].items():
             number, _, moment = name.partition(".")
-            if value.ndim:  # fused steps are wrong where the order of dimensions in memory is not that of the parameter
-                value = torch.empty_like(parameters[int(number)]).copy_(value)
-            moments.setdefault(int(number), {})[moment] = value.clone()
+            # fused steps are wrong where the order of dimensions in memory is not that of the parameter
+            own = torch.empty_like(parameters[int(number)]).copy_(value) if value.ndim else value.clone()
+            moments.setdefault(int(number), {})[moment] = own
         self.training.model.load_state_dict(parts["model"])
         self.optimiser.load_state_dict({"state": moments, "param_groups": self.optimiser.state_dict()["param_groups"]})
         self.position = replace(position)

@@ -33,12 +33,12 @@ def params() -> Params:
 def test_an_estimate_counts_all_steps_and_leaves_out_what_cannot_be_built(resnet, digits, params) -> None:
     broken = replace(resnet, name="broken", checkpoint=resnet.checkpoint.with_name("gone.safetensors"))
     (one,) = estimates([(resnet, digits), (broken, digits)], params)
-    assert (one.model, one.steps) == (resnet.name, 2 * 3 + 12)
+    assert (one.model, one.steps) == (resnet.name, 2 * 6 + 12)
     assert one.seconds > one.steps * one.step_seconds > 0
     more = params.model_copy(update={"finetune": FinetuneParams.model_validate(OPTIONS | {"seeds": 4})})
     (four,) = estimates([(resnet, digits)], more)
-    assert four.steps == 2 * 3 + 4 * 12
-    assert total_steps(FinetuneParams(), 5) == 5 * 50 + 2 * 200
+    assert four.steps == 2 * 6 + 4 * 12
+    assert total_steps(FinetuneParams(), 5) == 5 * 100 + 2 * 200
     assert total_steps(FinetuneParams(protocols=("head",)), 5) == 0
 
 
@@ -52,7 +52,7 @@ def test_the_estimate_is_said_before_long_work_with_what_shortens_it(
     monkeypatch.setattr(estimate, "SHORT", 0)
     log_estimate(planned, params, store)
     assert f"{resnet.name} on {digits.name}: at most about " in caplog.text
-    assert "(18 steps of " in caplog.text
+    assert "(24 steps of " in caplog.text
     assert "fine-tuning 1 pair takes at most about" in caplog.text
     assert "To shorten it, lower --steps (12) or --seeds (1), or set --budget." in caplog.text
     caplog.clear()
@@ -69,9 +69,9 @@ def test_training_tells_rate_steps_and_time_left(run, resnet, caplog, monkeypatc
     assert any(line.startswith("digits: train images: 1 of 90 images, ") for line in lines)
     assert any(": embeddings: 16 of 150 images, " in line for line in lines)
     training = [line for line in lines if ": training: " in line]
-    assert training[0].startswith(f"{resnet.name} on digits: training: 1 of 18 steps, ")
+    assert training[0].startswith(f"{resnet.name} on digits: training: 1 of 24 steps, ")
     assert all(" per second, about " in line and line.endswith(" left") for line in training)
-    assert training[-1].split(": training: ")[1].startswith("17 of 18 steps")
+    assert training[-1].split(": training: ")[1].startswith("23 of 24 steps")
 
 
 def test_stored_and_early_stopped_runs_count_as_done() -> None:
