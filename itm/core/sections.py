@@ -165,12 +165,14 @@ class ScoreParams(Record):
 class FinetuneParams(Record):
     """Fine-tuning, to confirm a ranking or to measure ground truth.
 
-    The protocol "full" trains all weights, "head" a linear classifier on frozen embeddings. The `seeds` final runs of a model,
-    the first of them with `seed`, are averaged.
+    The protocol "full" trains all weights, "head" a linear classifier on frozen embeddings, "lora" low-rank updates of linear
+    layers, "norm" normalisation layers and biases, and "last_block" the last block. The `seeds` final runs of a model, the first
+    of them with `seed`, are averaged.
 
     Each learning rate is tried in the first `search_steps` steps of a run, by default half of `steps`. The rate that is best
     on the validation images is used for the final runs. The rates must span a factor of 100, because models need very different
-    ones. With fewer training images per class than `few_images`, they are all divided by `few_images_divisor`.
+    ones. With fewer training images per class than `few_images`, they are all divided by `few_images_divisor`. They are
+    multiplied by 10 for "lora" and "norm", and by 3 for "last_block".
 
     `crop` is the smallest share of the area of a training image that a random crop keeps. `mirror` flips half of the training
     images horizontally; it changes the meaning of letters and digits.
@@ -178,7 +180,7 @@ class FinetuneParams(Record):
     `batch_norm` "train" starts from the statistics of the training images and updates them. "frozen" keeps those of the
     checkpoint. "auto" takes the one with the better linear head on the validation images, and "frozen" for batches below 16.
 
-    `keep_weights` keeps the weights of the best full run of each model on each data set, for `itm export`.
+    `keep_weights` keeps the weights of the best run of each model on each data set, for `itm export`.
     """
 
     protocols: tuple[Protocol, ...] = Field(("full", "head"), min_length=1)

@@ -8,7 +8,7 @@ from itm.core.errors import printable
 
 Resume = Literal["always", "only-missing", "only-cache"]
 SplitName = Literal["train", "val", "test"]
-Protocol = Literal["full", "head"]
+Protocol = Literal["full", "head", "lora", "norm", "last_block"]
 
 
 @dataclass(frozen=True)

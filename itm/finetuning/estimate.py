@@ -14,8 +14,8 @@ from itm.data.index import read_usable
 from itm.features.devices import device, leased
 from itm.features.extractors import Extractor
 from itm.finetuning.images import SPLITS
+from itm.finetuning.network import Network
 from itm.finetuning.steps import learning_rates, total_steps
-from itm.finetuning.training import Network
 from itm.run.plan import Plan
 from itm.run.stages import Job
 from itm.store.layout import Store

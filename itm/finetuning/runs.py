@@ -9,32 +9,23 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import torch
-
-from itm.core.errors import DataError, ModelError, StoreError
+from itm.core.errors import ModelError, StoreError
 from itm.core.keys import content_key
 from itm.core.sections import ExtractParams, FinetuneParams
-from itm.core.types import DataRef, ModelRef, Protocol, Run, SplitName
-from itm.data.index import read_index
-from itm.features.devices import device, leased
-from itm.features.extractors import Extractor
+from itm.core.types import DataRef, ModelRef, Protocol, Run
 from itm.finetuning import head as heads
-from itm.finetuning.head import Evaluation, Head, train_head
-from itm.finetuning.identity import pair_identity, recipe
-from itm.finetuning.images import SPLITS, Images, read_images
-from itm.finetuning.steps import Deadline, Progress, learning_rates, total_steps
-from itm.finetuning.training import Training
-from itm.finetuning.trajectory import Position, State, Trajectory
+from itm.finetuning.head import train_head
+from itm.finetuning.identity import recipe
+from itm.finetuning.pair import Pair
+from itm.finetuning.protocols import RATE_FACTORS
+from itm.finetuning.run_records import RunName, RunRecord
+from itm.finetuning.rung_runs import RungRuns
+from itm.finetuning.steps import Deadline, Progress, total_steps
 from itm.finetuning.values import Values, run_values
-from itm.finetuning.weights import keep, weights_facts, weights_path
 from itm.store.layout import Store
-from itm.store.mirror import local_store
 from itm.store.records import RecordStore
-from itm.zoo import load
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +53,9 @@ def finetune(
     StoreError
         If a run is missing and `extract.resume` is "only-cache".
     """
-    if data.target.kind != "classification":
-        raise DataError(f"{data.name}: fine-tuning supports classification, and this is {data.target.kind}.")
     with ExitStack() as held:
         # the pair must not outlive this call: its memory is freed before the device is released
-        return _Pair(model, data, params, extract, local_store(store), held, deadline).runs()
+        return _Runs(Pair(model, data, params, extract, store, held), deadline).all()
 
 
 def cached_runs(
@@ -81,164 +70,146 @@ def cached_runs(
         return None
 
 
-@dataclass(frozen=True)
-class _Searched:
-    """The best run of a search, from which the final run with its learning rate goes on."""
+class _Runs:
+    """The final runs of a pair, and the searches for their learning rates."""
 
-    rate: float
-    quality: tuple[float, float]
-    snapshot: State
-    position: Position
+    def __init__(self, pair: Pair, deadline: Deadline | None) -> None:
+        self.pair, self.params = pair, pair.params
+        self.rates = {name: pair.rates(name) for name in self.params.protocols if name in RATE_FACTORS}
+        pair.progress = Progress(pair.title, total_steps(self.params, len(self.params.learning_rates)), deadline)
+        self.records, self.rungs = RecordStore(pair.store), RungRuns(pair, in_rungs=False)
+        self.chosen: dict[Protocol, float] = {}
+        self.best_made: dict[Protocol, tuple[float, float]] = {}
 
-
-class _Pair:
-    """One model on one data set. The device, the images and the model are only used if a run is missing."""
-
-    def __init__(
-        self,
-        model: ModelRef,
-        data: DataRef,
-        params: FinetuneParams,
-        extract: ExtractParams,
-        store: Store,
-        held: ExitStack,
-        deadline: Deadline | None,
-    ) -> None:
-        self.model, self.data, self.params, self.resume, self.store = model, data, params, extract.resume, store
-        self.held, self.target, self.records = held, device(extract.device), RecordStore(store)
-        extractor, self.table = Extractor(model), read_index(data, store)
-        self.config = extractor.preprocessing
-        self.title = f"{model.name} on {data.name}"
-        usable = self.table.filter(status="ok")
-        self.counts = {split: len(usable.filter(split=split)) for split in SPLITS}
-        self.rates = learning_rates(params, self.counts["train"], len(data.target.names))
-        self.identity = pair_identity(model, data, extractor, params.precision, self.target.type)
-        self.starts: dict[int, Head] = {}
-        self.searched: _Searched | None = None
-        self.progress = Progress(self.title, total_steps(params, len(self.rates)), deadline)
-
-    def runs(self) -> tuple[Run, ...]:
+    def all(self) -> tuple[Run, ...]:
+        """Return the final runs of all protocols and seeds."""
         seeds = [self.params.seed + number for number in range(self.params.seeds)]
         return tuple(self._run(protocol, seed) for protocol in self.params.protocols for seed in seeds)
 
     def _run(self, protocol: Protocol, seed: int) -> Run:
-        options: dict[str, Any] = {}
-        if protocol == "full":
+        pair, options = self.pair, dict[str, Any]()
+        if protocol in self.rates:
             names = ("steps", "evaluations", "patience", "seed")  # the search uses only the first seed
-            options = recipe(self.params, *names) | {"search_steps": self.params.search, "learning_rates": self.rates}
-        made = {"full": self._full, "head": self._head}[protocol]
-        stored, cached = self._stored_or_made(f"{protocol}-{seed}", options, lambda: made(seed))
-        if cached and protocol == "full":
-            self.progress.skip(self.params.steps)
+            options = recipe(self.params, *names) | {"search_steps": self.params.search}
+            options["learning_rates"] = self.rates[protocol]
+        stored, cached = self._stored_or_made(
+            f"{protocol}-{seed}",
+            options,
+            lambda: self._known_run(protocol, seed),
+            lambda: self._trained(protocol, seed) if protocol in self.rates else self._head(seed),
+        )
+        if cached and protocol in self.rates:
+            pair.progress.skip(self.params.steps)
         return Run(
-            data=self.data.name,
-            data_hash=self.data.hash,
-            model=self.model.name,
-            weights=self.identity["weights"],
+            data=pair.data.name,
+            data_hash=pair.data.hash,
+            model=pair.model.name,
+            weights=pair.weights,
             protocol=protocol,
             seed=seed,
-            image_size=max(self.config["input_size"][-2:]),
-            train_images=self.counts["train"],
-            val_images=self.counts["val"],
-            test_images=self.counts["test"],
-            device=self.target.type,
+            image_size=max(pair.config["input_size"][-2:]),
+            train_images=pair.counts["train"],
+            val_images=pair.counts["val"],
+            test_images=pair.counts["test"],
+            device=pair.target.type,
             cached=cached,
             **stored,
         )
 
-    @cached_property
-    def _device(self) -> torch.device:
-        return self.held.enter_context(leased(self.target))
-
-    @cached_property
-    def _images(self) -> Images:
-        return read_images(self.table, self.data, self.config, self._device, self.store)
-
-    @cached_property
-    def _training(self) -> Training:
-        images = self._images  # read before the model is built, so that errors in them cost less
-        training = Training(load.build(self.model), images, self.data.target, self.params, self.title)
-        training.on_step = self.held.enter_context(self.progress.shown())
-        return training
-
-    def _start(self, seed: int) -> Head:
-        """Return the head that full fine-tuning starts from."""
-        if seed not in self.starts:
-            self.starts[seed] = train_head(self._training.embedded_at_start, self.data.target, seed)
-        return self.starts[seed]
-
     def _head(self, seed: int) -> Values:
-        head = train_head(self._training.embedded, self.data.target, seed)
+        head = train_head(self.pair.training.embedded, self.pair.data.target, seed)
         return run_values(head.learning_rate, head.weight_decay, (heads.STEPS, heads.STEPS), 0.0, head.evaluations)
 
-    def _full(self, seed: int) -> Values:
-        params, training, rate = self.params, self._training, self._rate
-        run = self._trajectory(seed, rate)
-        if self.searched and (seed, rate) == (params.seed, self.searched.rate):
-            run.restore(self.searched.snapshot, self.searched.position)
-            self.progress.skip(run.position.step)
-        with self.progress.run(params.steps - run.position.step):
-            trained = run.finish()
-        if trained is None:
+    def _trained(self, protocol: Protocol, seed: int) -> Values:
+        rate = self._rate(protocol)
+        values = self.rungs.advance(RunName(protocol, rate, seed), self.params.steps).values
+        if values is None:
             raise ModelError(
-                f"{self.title}: the loss of seed {seed} stopped being finite at learning rate {rate:g}; add lower ones."
+                f"{self.pair.title}: the loss of seed {seed} stopped being finite at learning rate {rate:g}; add lower ones."
             )
-        evaluations: dict[SplitName, Evaluation] = {
-            "train": training.evaluate("train", trained.state),
-            "val": trained.val,
-            "test": training.evaluate("test", trained.state),
-        }
-        steps = (trained.steps, trained.best_step)
-        values = run_values(rate, params.weight_decay, steps, trained.images_per_second, evaluations)
-        if params.keep_weights:
-            path = weights_path(self.model, self.data.name, self.data.hash, self.store)
-            keep(path, weights_facts(seed, self.data.target, self.counts["test"], values), trained.state)
-        return values
+        return dict(values)
 
-    def _trajectory(self, seed: int, rate: float) -> Trajectory:
-        params = self.params
-        return Trajectory(self._training, self._start(seed), rate, params.steps, params.evaluations, seed)
+    def _known_run(self, protocol: Protocol, seed: int) -> Values | None:
+        """Return the values of a run that was finished in rungs, if its learning rate is the one of the search."""
+        runs = [self.rungs.find(RunName(protocol, rate, seed)) for rate in self.rates.get(protocol, ())]
+        if not any(run and run.values for run in runs):
+            return None
+        try:
+            rate = self._rate(protocol, only_known=True)
+        except (ModelError, StoreError):
+            return None
+        run = self.rungs.find(RunName(protocol, rate, seed))
+        return run.values | {"seconds": run.rung.seconds} if run and run.values else None
 
-    @cached_property
-    def _rate(self) -> float:
+    def _rate(self, protocol: Protocol, only_known: bool = False) -> float:
         """Return the learning rate whose run, by the first seed, is best on validation after the steps of the search."""
-        found = {rate: self._searched(rate) for rate in self.rates}
-        finite = {rate: values for rate, values in found.items() if values["val_loss"] is not None}
-        if not finite:
-            rates = ", ".join(f"{rate:g}" for rate in self.rates)
-            raise ModelError(f"{self.title}: the loss stops being finite at every learning rate ({rates}); add lower ones.")
-        return max(finite, key=lambda rate: (finite[rate]["val_accuracy"], -finite[rate]["val_loss"]))
+        if protocol not in self.chosen:
+            found = {
+                rate: self._searched(RunName(protocol, rate, self.params.seed), only_known) for rate in self.rates[protocol]
+            }
+            finite = {rate: (v["val_accuracy"], -v["val_loss"]) for rate, v in found.items() if v["val_loss"] is not None}
+            if not finite:
+                rates = ", ".join(f"{rate:g}" for rate in found)
+                raise ModelError(
+                    f"{self.pair.title}: the loss stops being finite at every learning rate ({rates}); add lower ones."
+                )
+            self.chosen[protocol] = max(finite, key=lambda rate: finite[rate])
+        return self.chosen[protocol]
 
-    def _searched(self, rate: float) -> Values:
-        seed, steps = self.params.seed, self.params.search
+    def _searched(self, name: RunName, only_known: bool) -> Values:
+        """Return the result of a search with one learning rate. The best one of those made here stays in memory."""
+        steps = self.params.search
+
+        def known() -> Values | None:
+            record = self.rungs.find(name)
+            return _search_values(record, steps) if record and record.knows(min(steps, self.params.steps)) else None
 
         def made() -> Values:
-            run = self._trajectory(seed, rate)
-            with self.progress.run(steps):
-                run.advance(steps)
-            mark = run.evaluate()
-            if mark and (self.searched is None or mark.quality > self.searched.quality):
-                self.searched = _Searched(rate, mark.quality, run.snapshot(), run.position)
-            return {"val_accuracy": mark.accuracy if mark else None, "val_loss": mark.loss if mark else None}
+            values = _search_values(self.rungs.advance(name, steps), steps)
+            if values["val_loss"] is not None:
+                quality = values["val_accuracy"], -values["val_loss"]
+                if quality > self.best_made.get(name.protocol, (-1.0, 0.0)):
+                    self.best_made[name.protocol] = quality
+                    self.rungs.remember(name)
+            return values
 
         options = recipe(self.params, "steps", "evaluations", "patience") | {"search_steps": steps}
-        values, cached = self._stored_or_made(f"search-{seed}-{rate:g}", options, made)
-        if cached:
-            self.progress.skip(steps)
+        prefix = "search" if name.protocol == "full" else f"search-{name.protocol}"
+        values, cached = self._stored_or_made(
+            f"{prefix}-{name.seed}-{name.learning_rate:g}", options, known, None if only_known else made
+        )
+        if cached and not only_known:
+            self.pair.progress.skip(steps)
         return values
 
-    def _stored_or_made(self, run: str, options: dict[str, Any], made: Callable[[], Values]) -> tuple[Values, bool]:
-        """Return the values of a run, computed and stored if missing, and whether they were stored before."""
-        key = content_key(self.identity | {"run": run, "decides": options})
-        path = self.store.finetuning(self.data.name, self.model.name, run, key)
-        if self.resume != "always" and (found := self.records.get(path, key)):
+    def _stored_or_made(
+        self, run: str, options: dict[str, Any], known: Callable[[], Values | None], made: Callable[[], Values] | None
+    ) -> tuple[Values, bool]:
+        """Return the values of a run and whether no training was needed. They are stored if they were not.
+
+        They are those of its record, else those that are `known` from rungs, else those that are `made` now.
+        """
+        pair = self.pair
+        key = content_key(pair.identity | {"run": run, "decides": options})
+        path = pair.store.finetuning(pair.data.name, pair.model.name, run, key)
+        if pair.resume != "always" and (found := self.records.get(path, key)):
             return found, True
-        if self.resume == "only-cache":
-            raise StoreError(f"{self.title}: run {run} is not stored and resume is 'only-cache'; use 'only-missing'.")
-        log.debug("%s: computing %s on %s", self.title, run, self._device)  # waiting for a device does not count
-        started = time.perf_counter()
-        values = made()
-        values["seconds"] = round(time.perf_counter() - started, 2)
+        values, cached = (known(), True) if pair.resume != "always" else (None, False)
+        if values is None:
+            if made is None or pair.resume == "only-cache":
+                raise StoreError(f"{pair.title}: run {run} is not stored and resume is 'only-cache'; use 'only-missing'.")
+            log.debug("%s: computing %s on %s", pair.title, run, pair.device)  # waiting for a device does not count
+            started = time.perf_counter()
+            values, cached = made(), False
+            values["seconds"] = round(time.perf_counter() - started, 2)
         self.records.put(path, key, values)
-        log.debug("%s: %s %s", self.title, run, values)
-        return values, False
+        log.debug("%s: %s %s", pair.title, run, values)
+        return values, cached
+
+
+def _search_values(record: RunRecord, steps: int) -> Values:
+    """Return the result of a search from its run, which may have stopped early or gone further."""
+    rung = record.rung
+    mark = rung.mark_at(min(steps, rung.step))
+    seconds = {"seconds": rung.seconds}
+    return {"val_accuracy": mark.accuracy if mark else None, "val_loss": mark.loss if mark else None} | seconds

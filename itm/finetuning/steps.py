@@ -9,6 +9,8 @@ from itm.core.errors import ModelError
 from itm.core.progress import progress_bar
 from itm.core.sections import FinetuneParams
 from itm.core.text import duration
+from itm.core.types import Protocol
+from itm.finetuning.protocols import RATE_FACTORS
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,20 @@ class Deadline:
         return None if seconds is None else cls(time.time() + seconds, seconds)
 
 
-def learning_rates(params: FinetuneParams, train_images: int, classes: int) -> tuple[float, ...]:
-    """Return the learning rates to search. They are lower if classes have few training images."""
-    few = train_images < params.few_images * classes
-    return tuple(float(f"{rate / (params.few_images_divisor if few else 1):.6g}") for rate in params.learning_rates)
+class OutOfTimeError(ModelError):
+    """A pair was not ready at its deadline."""
+
+
+def learning_rates(params: FinetuneParams, train_images: int, classes: int, protocol: Protocol = "full") -> tuple[float, ...]:
+    """Return the learning rates to search. They depend on the protocol, and are lower if classes have few training images."""
+    divisor = params.few_images_divisor if train_images < params.few_images * classes else 1
+    return tuple(float(f"{RATE_FACTORS[protocol] * rate / divisor:.6g}") for rate in params.learning_rates)
 
 
 def total_steps(params: FinetuneParams, rates: int) -> int:
     """Return the number of steps of all runs of one pair, without early stopping."""
-    return rates * params.search + params.seeds * params.steps if "full" in params.protocols else 0
+    protocols = sum(protocol in RATE_FACTORS for protocol in params.protocols)
+    return protocols * (rates * params.search + params.seeds * params.steps)
 
 
 class Progress:
@@ -65,7 +72,7 @@ class Progress:
         self._in_run += 1
         self.skip(1)
         if self.deadline and time.time() >= self.deadline.at:
-            raise ModelError(
+            raise OutOfTimeError(
                 f"was not ready after {duration(self.deadline.seconds)}, the limit of limits.seconds (--budget); "
                 "its finished runs are kept, and the same command with more time goes on from there."
             )

@@ -8,12 +8,13 @@ from typing import Any
 import polars as pl
 
 from itm.core.rankings import DataRanking
-from itm.core.types import Outcome, Run
+from itm.core.types import Outcome, Protocol, Run
 from itm.store.files import exists, read_table, write_table
 from itm.store.layout import Store
 
 log = logging.getLogger(__name__)
 
+PREFERRED: tuple[Protocol, ...] = ("full", "lora", "last_block", "norm", "head")  # whose accuracy stands for a model
 LOST = 0.01  # accuracy; a smaller loss may be chance
 _TYPES: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64}
 COLUMNS = [field for field in fields(Run) if field.name != "cached"]
@@ -57,15 +58,15 @@ def write_runs(pairs: Iterable[Outcome], store: Store) -> pl.DataFrame:
 def finetuned_accuracies(data: DataRanking, store: Store, head: bool = True) -> dict[str, float]:
     """Return the mean test accuracy of the models of a ranking that were fine-tuned, by model.
 
-    Runs with other images or other weights do not count. Without full fine-tuning, the accuracy is that of the head alone,
-    unless `head` is false.
+    Runs with other images or other weights do not count. Without full fine-tuning, the accuracy is that of the next protocol of
+    `PREFERRED`, or that of the head alone unless `head` is false.
     """
     if not exists(store.finetuned):
         return {}
     weights = pl.DataFrame([(row.model, row.weights) for row in data.rows], ["model", "weights"], orient="row")
     runs = read_table(store.finetuned).filter(data=data.data, data_hash=data.hash).join(weights, on=["model", "weights"])
-    runs = runs if head else runs.filter(pl.col("protocol") == "full")
-    rows = means(runs).sort("protocol", descending=True).iter_rows(named=True)  # "head" before "full", which replaces it
+    rows = [row for row in means(runs).iter_rows(named=True) if head or row["protocol"] != "head"]
+    rows.sort(key=lambda row: PREFERRED.index(row["protocol"]), reverse=True)  # later rows replace earlier ones
     return {row["model"]: row["test_accuracy"] for row in rows}
 
 

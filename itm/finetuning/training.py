@@ -1,7 +1,10 @@
-"""Full fine-tuning of one model: all weights by AdamW, from a head that was trained on the fixed embeddings first."""
+"""Fine-tuning of one model by AdamW, from a head that was trained on the fixed embeddings first."""
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -10,65 +13,85 @@ from itm.core.errors import ModelError
 from itm.core.keys import content_key
 from itm.core.progress import progress_bar
 from itm.core.sections import FinetuneParams
-from itm.core.types import SplitName, TargetSpec
+from itm.core.types import Protocol, SplitName, TargetSpec
 from itm.features.devices import precision_on
 from itm.finetuning.head import Embedded, Evaluation, Head, evaluate, train_head
 from itm.finetuning.images import SPLITS, Images
+from itm.finetuning.lora import Adapters
+from itm.finetuning.network import BatchNorm, Network
+from itm.finetuning.protocols import trained_parameters
 from itm.kinds import get_kind
 
 Tensor = torch.Tensor
+State = dict[str, Tensor]
 CLIP = 1.0  # the longest gradient of a step
 SMALL_BATCH = 16  # images; statistics of fewer say little of the data
-DROPS = ("DropPath", "Dropout", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "PatchDropout", "DropBlock2d")
-BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
-class Network(nn.Module):
-    """A backbone with a new linear head. It works for every model with the embedding interface of timm."""
+@dataclass(frozen=True)
+class Statistics:
+    """How batch norm starts.
 
-    def __init__(self, backbone: nn.Module, head: nn.Linear) -> None:
-        super().__init__()
-        self.backbone, self.head = backbone, head
+    `frozen` keeps the statistics fixed during training. `adapted` has tensors of the backbone by name, with the statistics of
+    the training images; without them, training starts from those of the checkpoint.
+    """
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Return the embeddings [b, width] of inputs [b, 3, height, width]."""
-        features = self.backbone.forward_features(images)  # type: ignore[operator]
-        embedding: Tensor = self.backbone.forward_head(features, pre_logits=True)  # type: ignore[operator]
-        return embedding
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the outputs [b, outputs] of inputs [b, 3, height, width]."""
-        outputs: Tensor = self.head(self.embed(images))
-        return outputs
-
-    def learn(self, freeze_statistics: bool) -> None:
-        """Go to training mode without dropout, which only slows short runs, and with fixed batch statistics if requested."""
-        self.train()
-        for module in self.modules():
-            if type(module).__name__ in DROPS or (freeze_statistics and isinstance(module, BatchNorm)):
-                module.eval()
+    frozen: bool
+    adapted: State = field(default_factory=dict)
 
 
 class Training:
-    """One model on one data set; every run starts from the checkpoint again."""
+    """One model on one data set; every run starts from the checkpoint again.
+
+    Embeddings are only computed if they are needed. Set `statistics` to those of an earlier `Training` of the same pair to
+    train without embeddings.
+    """
 
     def __init__(self, backbone: nn.Module, images: Images, target: TargetSpec, params: FinetuneParams, title: str) -> None:
         self.images, self.target, self.params, self.title = images, target, params, title
         self.kind = get_kind(target.kind)
         self.on_step: Callable[[], None] = lambda: None  # called after each step
-        device = images.device
-        backbone.requires_grad_(True).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = Network(backbone, nn.Linear(1, 1))  # the width is known once there are embeddings
-        self.embedded = self._embed()
-        width = self.embedded["train"][0].shape[1]
-        self.model.head = self.kind.head(width, target).to(device)
-        self.start, self.embedded_at_start = copy.deepcopy(backbone.state_dict()), self.embedded
-        self.freezes = params.batch_norm == "frozen" or (params.batch_norm == "auto" and self.batch_size < SMALL_BATCH)
-        if not self.freezes and self._adapt_statistics():
-            adapted = self._embed()
-            self.freezes = params.batch_norm == "auto" and self._are_worse(adapted)
-            if not self.freezes:
-                self.start, self.embedded_at_start = copy.deepcopy(backbone.state_dict()), adapted
+        backbone.requires_grad_(True).to(device=images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = Network(backbone, nn.Linear(1, 1))  # the width is known once there is a head
+        self.checkpoint = copy.deepcopy(backbone.state_dict())
+        self.trained = list(self.model.parameters())
+        self.adapters: Adapters | None = None
+        self._adapted: Embedded = {}
+        self.version = 0  # of the weights of the model; it changes when they are replaced
+
+    @cached_property
+    def embedded(self) -> Embedded:
+        """Return the embeddings by the checkpoint."""
+        self._load_backbone({})
+        return self._embed()
+
+    @property
+    def embedded_at_start(self) -> Embedded:
+        """Return the embeddings by the checkpoint with the statistics that training starts from."""
+        adapted = self.statistics.adapted
+        if not adapted:
+            return self.embedded
+        if not self._adapted:  # the decision was made elsewhere
+            self._load_backbone(adapted)
+            self._adapted = self._embed()
+        return self._adapted
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Decide from which statistics batch norm starts."""
+        if self.params.batch_norm == "frozen" or (self.params.batch_norm == "auto" and self.batch_size < SMALL_BATCH):
+            return Statistics(frozen=True)
+        fixed = self.embedded if self.params.batch_norm == "auto" else None
+        self._load_backbone({})
+        if not self._adapt_statistics():
+            return Statistics(frozen=False)
+        state = self.model.backbone.state_dict()
+        adapted = {name: v.clone() for name, v in state.items() if not torch.equal(v, self.checkpoint[name])}
+        moved = self._embed()
+        if fixed and self._are_worse(moved, fixed):
+            return Statistics(frozen=True)
+        self._adapted = moved
+        return Statistics(frozen=False, adapted=adapted)
 
     @property
     def batch_size(self) -> int:
@@ -97,9 +120,9 @@ class Training:
             layer.momentum = momentum
         return bool(layers)
 
-    def _are_worse(self, adapted: Embedded) -> bool:
+    def _are_worse(self, adapted: Embedded, kept: Embedded) -> bool:
         """Return whether a head is worse on embeddings by the statistics of the data than by those of the checkpoint."""
-        heads = (train_head(embedded, self.target, self.params.seed) for embedded in (self.embedded, adapted))
+        heads = (train_head(embedded, self.target, self.params.seed) for embedded in (kept, adapted))
         fixed, moved = (head.evaluations["val"] for head in heads)
         return (moved.accuracy, -moved.loss) <= (fixed.accuracy, -fixed.loss)
 
@@ -119,19 +142,59 @@ class Training:
                 found[split] = embedding, torch.cat([labels for _, labels in batches])
         return {split: (values.clone(), labels.clone()) for split, (values, labels) in found.items()}
 
-    def restart(self, head: Head) -> None:
-        """Go back to the checkpoint, with `head` on it."""
-        self.model.backbone.load_state_dict(self.start)
+    def restart(self, head: Head, protocol: Protocol, seed: int) -> None:
+        """Go back to the start, with `head` on it, and make the parameters trainable that `protocol` trains."""
+        self._load_backbone(self.statistics.adapted)
+        if self.model.head.weight.shape != head.weight.shape:
+            self.model.head = self.kind.head(head.weight.shape[1], self.target).to(self.images.device)
         with torch.no_grad():
             self.model.head.weight.copy_(head.weight)
             self.model.head.bias.copy_(head.bias)
+        names = trained_parameters(self.model.backbone, protocol, self.title)
+        for name, parameter in self.model.backbone.named_parameters():
+            parameter.requires_grad_(name in names)
+        self.model.zero_grad(set_to_none=True)  # gradients of another protocol would count when gradients are clipped
+        self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        if protocol == "lora":
+            self.adapters = Adapters(self.model, number_of(seed, "lora", 0))
+            self.trained += self.adapters.parameters
 
-    def evaluate(self, split: SplitName, state: dict[str, Tensor] | None = None) -> Evaluation:
+    def _load_backbone(self, statistics: State) -> None:
+        """Load the checkpoint, with these statistics of batch norm, and remove all adapters."""
+        if self.adapters:
+            self.adapters.remove()
+        self.adapters, self.version = None, self.version + 1
+        self.model.backbone.load_state_dict(self.checkpoint | statistics)
+
+    def changing(self) -> State:
+        """Return the tensors that training changes: trained parameters, adapters and all buffers."""
+        own = self.model.named_parameters(remove_duplicate=False)
+        fixed = {name for name, parameter in own if not parameter.requires_grad}
+        found = {name: value for name, value in self.model.state_dict().items() if name not in fixed}
+        return found | (self.adapters.state() if self.adapters else {})
+
+    def load(self, changing: State) -> None:
+        """Load what `changing` has returned."""
+        own = dict(changing)
+        if self.adapters:
+            self.adapters.take(own)
+        self.model.load_state_dict(own, strict=False)  # without the parameters that are fixed
+
+    def merged(self, changing: State) -> State:
+        """Return the state of the plain network, with merged adapters, given what training has changed."""
+        if not self.adapters:
+            return self.model.state_dict() | changing
+        self.load(changing)
+        return self.adapters.merged_state(self.model.state_dict())
+
+    def evaluate(self, split: SplitName, state: State | None = None) -> Evaluation:
         """Evaluate the model on a split, in `state` or as it is."""
         if state is not None:
             self.model.load_state_dict(state)
+            self.version += 1
         self.model.eval()
-        with torch.inference_mode(), self._autocast():
+        plain = self.adapters.plain(merge=state is None) if self.adapters else nullcontext()
+        with plain, torch.inference_mode(), self._autocast():
             found = [(self.model(images).float(), labels) for images, labels in self.images.batches(split)]
         return evaluate(torch.cat([outputs for outputs, _ in found]), torch.cat([targets for _, targets in found]), self.target)
 
@@ -144,14 +207,14 @@ class Training:
         """Take step `number` of a run, and return whether its loss and gradient are finite."""
         params = self.params
         torch.manual_seed(number_of(seed, "model", number))  # for models with random operations
-        self.model.learn(freeze_statistics=self.freezes)
+        self.model.learn(freeze_statistics=self.statistics.frozen)
         generator = torch.Generator().manual_seed(number_of(seed, "crops", number))
         images, labels = self.images.cropped(self._rows(number, seed), params.crop, params.mirror, generator)
         with self._autocast():
             loss = self.kind.loss(self.model(images), labels)
         optimiser.zero_grad()
         loss.backward()
-        length = nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        length = nn.utils.clip_grad_norm_(self.trained, CLIP)
         optimiser.step()
         return bool(torch.isfinite(loss) & torch.isfinite(length))
 
@@ -163,11 +226,10 @@ class Training:
         return torch.randperm(count, generator=generator)[batch * size : (batch + 1) * size]
 
     def parameter_groups(self) -> list[dict[str, object]]:
-        """Return the parameters in two groups. Biases and scales, which have one dimension, do not decay."""
-        parameters = list(self.model.parameters())
+        """Return the trained parameters in two groups. Biases and scales, which have one dimension, do not decay."""
         return [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.params.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": [p for p in self.trained if p.ndim > 1], "weight_decay": self.params.weight_decay},
+            {"params": [p for p in self.trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
 
 

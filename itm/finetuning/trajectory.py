@@ -4,24 +4,22 @@ The learning rates are planned for all steps, and what is random in a step depen
 So a short run is the beginning of the long one, and a search that trains some models further loses nothing.
 """
 
-import copy
 import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from itm.core.types import Protocol
 from itm.finetuning.head import Evaluation, Head
-from itm.finetuning.training import Training
+from itm.finetuning.training import State, Training
 
 Tensor = torch.Tensor
-State = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """The accuracy and the loss on the validation images after so many steps."""
 
     step: int
@@ -36,7 +34,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Trained:
-    """The best evaluation of a training run on the validation images, and the state of the model at that step."""
+    """The best evaluation of a training run on the validation images, and the state of the plain network at that step."""
 
     best_step: int
     steps: int
@@ -62,13 +60,28 @@ class Trajectory:
     run that was made or restored last may go on.
     """
 
-    def __init__(self, training: Training, head: Head, learning_rate: float, steps: int, evaluations: int, seed: int) -> None:
+    def __init__(
+        self,
+        training: Training,
+        head: Head,
+        learning_rate: float,
+        steps: int,
+        evaluations: int,
+        seed: int,
+        protocol: Protocol = "full",
+    ) -> None:
         self.training, self.learning_rate, self.steps, self.seed = training, learning_rate, steps, seed
         self.evaluated_at = sorted({math.ceil(steps * (number + 1) / evaluations) for number in range(evaluations)})
         self.position = Position()
         self.best: State | None = None
-        training.restart(head)
+        training.restart(head, protocol, seed)
+        self._version = training.version
         self.optimiser = torch.optim.AdamW(training.parameter_groups(), lr=learning_rate, fused=True)
+
+    @property
+    def has_model(self) -> bool:
+        """Return whether the model is still in the state of this run, so that the run can go on."""
+        return self._version == self.training.version
 
     @property
     def best_mark(self) -> Mark | None:
@@ -89,6 +102,7 @@ class Trajectory:
                 self._take_step()
                 if self.position.finite and self.position.step in self.evaluated_at:
                     self._mark()
+                self.training.on_step()  # last, because it may end the run here and a snapshot of it must be whole
 
     def evaluate(self) -> Mark | None:
         """Return the evaluation at the present step, or None if the loss is not finite."""
@@ -103,11 +117,15 @@ class Trajectory:
     def finish(self) -> Trained | None:
         """Train to the end, and return the best state on validation; None if the loss stops being finite."""
         self.advance(self.steps)
+        return self.result()
+
+    def result(self) -> Trained | None:
+        """Return the best state so far on validation; None if there is none, or the loss is not finite."""
         own, best = self.position, self.best_mark
         if not own.finite or best is None or self.best is None:
             return None
         speed = own.step * self.training.batch_size / own.seconds if own.seconds else 0.0
-        return Trained(best.step, own.step, Evaluation(best.accuracy, best.loss), self.best, speed)
+        return Trained(best.step, own.step, Evaluation(best.accuracy, best.loss), self.training.merged(self.best), speed)
 
     def _take_step(self) -> None:
         training, own = self.training, self.position
@@ -117,7 +135,6 @@ class Trajectory:
         own.finite = training.step(own.step, self.optimiser, self.seed)
         own.step += 1
         own.seconds += time.perf_counter() - started
-        training.on_step()
 
     def _mark(self) -> None:
         mark, before, own = self.evaluate(), self.best_mark, self.position
@@ -126,11 +143,11 @@ class Trajectory:
             return
         own.marks += (mark,)
         if before is None or mark.quality > before.quality:
-            self.best = copy.deepcopy(self.training.model.state_dict())
+            self.best = {name: value.detach().clone() for name, value in self.training.changing().items()}
 
     def snapshot(self) -> State:
-        """Return copies of the tensors that `restore` needs: the model, the moments of its optimiser, and the best state."""
-        found = {f"model.{name}": value for name, value in self.training.model.state_dict().items()}
+        """Return copies of the tensors that `restore` needs: what training changes, its moments, and the best state."""
+        found = {f"model.{name}": value for name, value in self.training.changing().items()}
         for number, moments in self.optimiser.state_dict()["state"].items():
             found |= {f"moments.{number}.{name}": value for name, value in moments.items()}
         if self.best and self.best_mark and self.best_mark.step != self.position.step:  # else it is the model as it is
@@ -150,7 +167,7 @@ class Trajectory:
             # fused steps are wrong where the order of dimensions in memory is not that of the parameter
             own = torch.empty_like(parameters[int(number)]).copy_(value) if value.ndim else value.clone()
             moments.setdefault(int(number), {})[moment] = own
-        self.training.model.load_state_dict(parts["model"])
+        self.training.load(parts["model"])
         self.optimiser.load_state_dict({"state": moments, "param_groups": self.optimiser.state_dict()["param_groups"]})
         self.position = replace(position)
         at_best = self.best_mark is not None and self.best_mark.step == position.step

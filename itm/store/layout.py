@@ -134,6 +134,18 @@ class Store:
         """Return the file of one fine-tuning run of a pair with this content key."""
         return self.root / "cache" / "finetuned" / file_name(data) / file_name(model) / f"{file_name(run)}-{key[:16]}.json"
 
+    def rungs(self, data: str, model: str) -> Path:
+        """Return the folder with the records of what is known of the fine-tuning runs of a pair."""
+        return self.root / "cache" / "rungs" / file_name(data) / file_name(model)
+
+    def finetuning_start(self, data: str, model: str, seed: int, key: str) -> Path:
+        """Return the file of the head that fine-tuning of a pair starts from, with this content key."""
+        return self.root / "cache" / "starts" / file_name(data) / file_name(model) / f"{seed}-{key[:16]}.safetensors"
+
+    def finetuning_states(self, data: str, model: str) -> Path:
+        """Return the folder of the states of fine-tuning runs of a pair that are not finished."""
+        return self.root / "states" / file_name(data) / file_name(model)  # not in `cache`, which `dvc exp run` copies
+
     def finetuned_weights(self, data: str, model: str, key: str) -> Path:
         """Return the file of the fine-tuned weights of a pair with this content key."""
         name = f"{file_name(model)}-{key[:16]}.safetensors"

@@ -15,8 +15,8 @@ from itm.core.sections import DataParams, FinetuneParams
 from itm.core.types import ModelRef
 from itm.data.index import read_index
 from itm.data.ingest import ingest
-from itm.finetuning import runs
-from itm.finetuning.runs import learning_rates
+from itm.finetuning import pair
+from itm.finetuning.steps import learning_rates
 from itm.finetuning.trajectory import Trajectory
 from itm.store.files import read_json
 from itm.store.layout import Store
@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_run(run, resnet):
 def test_what_is_stored_is_not_computed_again(run, resnet, monkeypatch):
     first = run(resnet)
     with monkeypatch.context() as without_images:
-        without_images.setattr("itm.finetuning.runs.read_images", None)
+        without_images.setattr("itm.finetuning.pair.read_images", None)
         again = run(resnet, resume="only-cache")
         assert [replace(one, cached=False) for one in again] == list(first)
         assert all(one.cached for one in again)
@@ -89,7 +89,7 @@ def test_a_device_is_held_while_something_is_computed(run, resnet, monkeypatch):
             held.append("let go")
 
     advance, short = Trajectory.advance, {"protocols": ("full",), "evaluations": 1}
-    monkeypatch.setattr(runs, "leased", told)
+    monkeypatch.setattr(pair, "leased", told)
     monkeypatch.setattr(Trajectory, "advance", lambda *arguments: held.append("used") or advance(*arguments))
     (first,) = run(resnet, steps=2, **short)
     assert held == ["taken", "used", "used", "used", "let go"]  # for two learning rates and the run

@@ -16,7 +16,7 @@ from itm.core.yaml_records import parse
 from itm.data.index import read_index
 from itm.finetuning.head import train_head
 from itm.finetuning.images import read_images
-from itm.finetuning.runs import learning_rates
+from itm.finetuning.steps import learning_rates
 from itm.finetuning.training import Training
 from itm.finetuning.trajectory import Trajectory
 from itm.store.layout import Store
@@ -115,7 +115,7 @@ def test_auto_takes_the_statistics_that_a_head_prefers(images, resnet):
     fixed_head, moved_head = (train_head(one, TEN, 0).evaluations["val"] for one in (moved.embedded, moved.embedded_at_start))
     auto = Training(load.build(resnet), images, TEN, FinetuneParams(), "digits")
     prefers_moved = (moved_head.accuracy, -moved_head.loss) > (fixed_head.accuracy, -fixed_head.loss)
-    assert auto.freezes is not prefers_moved
+    assert auto.statistics.frozen is not prefers_moved
     expected = moved.embedded_at_start if prefers_moved else moved.embedded
     torch.testing.assert_close(auto.embedded_at_start["val"][0], expected["val"][0])
 
