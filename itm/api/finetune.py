@@ -106,7 +106,8 @@ def finetune(
     data, zoo, models, max_images, device, params, store
         As in `itm.rank`.
     protocols
-        ``full`` trains all weights, ``head`` a linear classifier on frozen embeddings. None: both.
+        ``full`` trains all weights, ``head`` a linear classifier on frozen embeddings. None: both. ``lora`` trains low-rank
+        updates of linear layers, ``norm`` normalisation layers and biases, and ``last_block`` the last block.
     seeds
         Runs per protocol, which are averaged.
     steps

@@ -7,6 +7,8 @@ import typer
 from itm.cli import options
 from itm.cli.pipelines import find_pipeline
 
+PROTOCOL_HELP = "full (all weights), head (linear), lora, norm (scales and biases) or last_block. Can be repeated."
+
 if TYPE_CHECKING:
     from itm.core.confirmations import Confirmed
     from itm.core.params import Params
@@ -21,7 +23,7 @@ def finetune(
     zoo: options.Zoo = None,
     model: options.Models = None,
     code: options.Code = None,
-    protocol: Annotated[list[str] | None, typer.Option(help="full (all weights) or head (linear). Can be repeated.")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help=PROTOCOL_HELP)] = None,
     seeds: options.Seeds = None,
     steps: options.Steps = None,
     budget: options.Budget = None,

@@ -166,8 +166,8 @@ class FinetuneParams(Record):
     """Fine-tuning, to confirm a ranking or to measure ground truth.
 
     The protocol "full" trains all weights, "head" a linear classifier on frozen embeddings, "lora" low-rank updates of linear
-    layers, "norm" normalisation layers and biases, and "last_block" the last block. The `seeds` final runs of a model, the first
-    of them with `seed`, are averaged.
+    layers, "norm" normalisation layers and biases, and "last_block" the last block. The `seeds` final runs of a model, the
+    first of them with `seed`, are averaged.
 
     Each learning rate is tried in the first `search_steps` steps of a run, by default half of `steps`. The rate that is best
     on the validation images is used for the final runs. The rates must span a factor of 100, because models need very different

@@ -9,6 +9,7 @@ from pathlib import Path
 from itm.core.types import SplitName
 from itm.finetuning.head import Evaluation
 from itm.finetuning.pair import Pair
+from itm.finetuning.protocols import trained_parameters
 from itm.finetuning.run_records import Rung, RunName, RunRecord, read_record, write_record
 from itm.finetuning.states import read_position, read_snapshot, write_state
 from itm.finetuning.steps import OutOfTimeError
@@ -92,6 +93,7 @@ class RungRuns:
         if self._last and self._last[0] == name and self._last[1].has_model and self._last[1].position.step <= step:
             return self._last[1]
         pair, params = self.pair, self.pair.params
+        trained_parameters(pair.training.model.backbone, name.protocol, pair.title)  # an error costs less before embeddings
         head = pair.start(name.seed).head
         options = name.learning_rate, params.steps, params.evaluations, name.seed, name.protocol
         run = Trajectory(pair.training, head, *options)
