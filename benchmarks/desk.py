@@ -143,6 +143,7 @@ def _models(features: list[Features]) -> pl.DataFrame:
             "pretraining": facts.pretraining,
             "parameters": facts.parameters,
             "gmacs": facts.gmacs,
+            "batch_norm": facts.batch_norm,
             "imagenet_top1": IMAGENET_TOP1.get(own.model),
             "width": facts.width,
             "input_size": facts.input_size,

@@ -78,7 +78,10 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Properties of a model that do not depend on data. `input_size` is in pixels, such as 224 or "96 x 48"."""
+    """Properties of a model that do not depend on data. `input_size` is in pixels, such as 224 or "96 x 48".
+
+    `batch_norm` is whether it has layers of batch norm, or None where nobody looked.
+    """
 
     parameters: int
     gmacs: float | None
@@ -86,6 +89,7 @@ class Facts:
     input_size: int | str
     family: str
     pretraining: str
+    batch_norm: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from itm.zoo.load import definition
 log = logging.getLogger(__name__)
 
 RECORDS = RecordStore()
+FACTS = 2  # raise it when a fact is added or changes
 
 
 def stored_facts(extractor: Extractor, store: Store) -> Facts:
@@ -30,7 +31,8 @@ def stored_facts(extractor: Extractor, store: Store) -> Facts:
     model = extractor.model
     named = {"family": model.family, "pretraining": model.pretraining, "pretrained": model.pretrained}
     key = content_key(
-        named | {"model": definition(model), "preprocessing": extractor.preprocessing, "packages": package_versions()}
+        named
+        | {"facts": FACTS, "model": definition(model), "preprocessing": extractor.preprocessing, "packages": package_versions()}
     )
     path = store.facts(model.name, key)
     if kept := RECORDS.get_as(Facts, path, key):

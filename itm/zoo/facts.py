@@ -19,6 +19,8 @@ from itm.zoo.timm_names import check_architecture, timm_config
 from itm.zoo.units import check_channels, input_size
 from itm.zoo.variant_module import as_variant, plain
 
+BatchNorm = torch.nn.modules.batchnorm._BatchNorm
+
 log = logging.getLogger(__name__)
 timm_data: Any = timm.data  # its type hints do not declare its exports
 transforms: Any = import_torchvision().transforms
@@ -70,6 +72,7 @@ def facts(model: ModelRef, module: torch.nn.Module, config: dict[str, Any]) -> F
         input_size=_pixels(config["input_size"]),
         family=model.family or _family(model, module),
         pretraining=model.pretraining or _pretraining(model),
+        batch_norm=any(isinstance(part, BatchNorm) for part in module.modules()),
     )
 
 

@@ -1,0 +1,57 @@
+"""Parameters and measurements of a small world that follows the model of predictions."""
+
+import numpy as np
+
+from itm.prediction.fit import Curves, Measured
+from itm.prediction.parameters import CurveParameters, PriorParameters
+
+RATES = (5e-5, 5e-4, 5e-3)
+SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
+
+PRIOR = PriorParameters(
+    features=("linear_probe", "parameters", "batch_norm"),
+    centres=(1.0, 6.0, 0.5),
+    scales=(1.0, 0.5, 0.5),
+    intercept=1.5,
+    slopes=(0.8, 0.1, 0.2),
+    set_variance=0.05,
+    model_variance=0.02,
+    rest_variance=0.1,
+    records={"known": (0.3, 0.004)},
+)
+
+
+def table(*rows: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
+    """Return rows over the shares of the steps; a row of one number has it everywhere."""
+    return tuple(row * 5 if len(row) == 1 else row for row in rows)
+
+
+CURVES = CurveParameters(
+    rates=RATES,
+    shares=SHARES,
+    offsets=table((-0.3,), (-0.4, -0.3, -0.2, -0.1, 0.0), (-2.0,)),
+    follows=table((1.0,), (1.0,), (1.0,)),
+    shows=table((0.3,), (0.4, 0.5, 0.7, 0.9, 1.0), (0.5,)),
+    noise=table((0.2,), (0.3, 0.25, 0.2, 0.1, 0.1), (0.8,)),
+    shared_by_rates=0.2,
+    shared_by_shares=0.6,
+    shared_by_seeds=0.5,
+    shared_by_models=0.1,
+)
+
+
+def world(seed: int, sets: int = 12, models: int = 20) -> tuple[Measured, Curves]:
+    """Return measurements whose accuracies and curves are drawn with the parameters above, where noise is independent."""
+    generator = np.random.default_rng(seed)
+    count = sets * models
+    features = generator.standard_normal((count, 3)) * PRIOR.scales + PRIOR.centres
+    data, weights = np.repeat(np.arange(sets), models).astype(str), np.tile(np.arange(models), sets).astype(str)
+    of_set = generator.normal(0, PRIOR.set_variance**0.5, sets).repeat(models)
+    of_model = np.tile(generator.normal(0, PRIOR.model_variance**0.5, models), sets)
+    expected = PRIOR.intercept + (features - PRIOR.centres) / np.array(PRIOR.scales) @ PRIOR.slopes
+    final = expected + of_set + of_model + generator.normal(0, PRIOR.rest_variance**0.5, count)
+    offsets, shows, noise = (np.array(getattr(CURVES, name)) for name in ("offsets", "shows", "noise"))
+    results = offsets + expected[:, None, None] + shows * (final - expected)[:, None, None]
+    results = results + noise * generator.standard_normal((count, *noise.shape))
+    measured = Measured(features, final, data, weights)
+    return measured, Curves(RATES, SHARES, results, np.full_like(results, np.nan), np.full(count, 10**6))
