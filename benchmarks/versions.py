@@ -6,11 +6,13 @@ from typing import Any
 import yaml
 
 from itm.benchmark.results import EVALUATION
+from itm.core.keys import content_key
 from itm.data.ingest import INGEST
 from itm.data.splits import SPLITS
 from itm.features.identity import EXTRACTOR
 from itm.finetuning.head import HEAD
 from itm.finetuning.identity import FINETUNER
+from itm.prediction.parameters import read_parameters
 from itm.ranking.rank import RANKING
 from itm.report.page import REPORT
 from itm.scores import get, names
@@ -29,6 +31,7 @@ def all_versions() -> dict[str, Any]:
         "extractor": EXTRACTOR,
         "scores": {name: get(name).info.version for name in names()},
         "ranking": RANKING,
+        "predictions": content_key(read_parameters().model_dump(mode="json"))[:12],
         "report": REPORT,
         "finetune": FINETUNER,
         "finetune_head": HEAD,

@@ -19,8 +19,20 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedAccuracy:
+    """The accuracy that full fine-tuning is expected to reach, as a share of 1, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class RankedModel:
-    """One row of a ranking. A failed model has neither rank nor estimate, but failures with reasons."""
+    """One row of a ranking. A failed model has neither rank nor estimate, but failures with reasons.
+
+    `predicted` is None where the task is not classification or the linear probe was not computed.
+    """
 
     model: str
     status: Literal["ranked", "failed"]
@@ -33,6 +45,7 @@ class RankedModel:
     speed: Speed | None = None
     failures: tuple[Failure, ...] = ()
     tied_with_first: bool = False
+    predicted: PredictedAccuracy | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """From scores to a ranking: order, 95 % intervals, tie groups, and failures at the end."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -16,12 +16,14 @@ from itm.core.sections import ScoreParams
 from itm.core.types import DataRef, Failure, Outcome
 from itm.features import identity
 from itm.kinds import METRICS, get_kind
+from itm.prediction.expected import predicted
+from itm.prediction.parameters import FITTED, read_parameters
 from itm.ranking import scoring
 from itm.ranking.batch import splitting
 from itm.ranking.intervals import cannot_be_told_apart, estimate, standard_error
 
 AUTO = "auto"
-RANKING = 2  # raise it when a change of order, intervals, ties or records changes a ranking
+RANKING = 3  # raise it when a change of order, intervals, ties or records changes a ranking
 SCHEMA = {
     "data": pl.String,
     "data_hash": pl.String,
@@ -63,12 +65,19 @@ def rank_data(data: DataRef, outcomes: Iterable[Outcome], params: ScoreParams, r
         target=data.target,
         metric=MetricFacts(kind.main_metric.name, kind.main_metric.label, kind.main_metric.higher_is_better),
         rank_by=rank_by,
-        rows=(*placed, *failed),
+        rows=(*_with_predictions(placed, data), *failed),
         score_metric=next(metrics, None),
         groups=data.groups,
         rejected=data.rejected,
         reason=reason,
     )
+
+
+def _with_predictions(rows: Sequence[RankedModel], data: DataRef) -> list[RankedModel]:
+    if data.target.kind != "classification":
+        return list(rows)
+    accuracies = predicted(rows, read_parameters().of(FITTED).prior)
+    return [replace(row, predicted=own) for row, own in zip(rows, accuracies, strict=True)]
 
 
 def scores_for(params: ScoreParams, kind: str) -> tuple[str, ...]:

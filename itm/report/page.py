@@ -31,7 +31,7 @@ from itm.report.wording import (
 from itm.store.files import write_text
 
 MOST_ROWS = 100  # per table; thousands of rows make a page of many megabytes
-REPORT = 4  # raise it when a change of the page, its figures or its style changes what is written
+REPORT = 5  # raise it when a change of the page, its figures or its style changes what is written
 GENERATOR = f"itm report {REPORT}"
 
 

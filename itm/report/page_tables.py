@@ -7,6 +7,7 @@ from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking
 from itm.core.text import compact, decimals, format_fixed, interval
 from itm.report.details import baseline, control, control_name, controlled, detailed, digits, metric_labels, note
 from itm.report.figures import GROUP_COLOURS
+from itm.report.predictions import has_predictions, percent, percent_interval
 from itm.report.wording import in_order, status, tie_groups, tied_with_first
 
 
@@ -64,6 +65,7 @@ def ranking_table(data: DataRanking, ranking: Ranking) -> Table:
             row,
             _score_cell(row, row.estimate, places[data.rank_by]),
             _group_cell(data, row),
+            *([_predicted_cell(row)] if has_predictions(data) else []),
             *_cost_cells(row),
             *(_score_cell(row, row.scores.get(name), places[name]) for name in others),
         )
@@ -73,6 +75,7 @@ def ranking_table(data: DataRanking, ranking: Ranking) -> Table:
         *_FIRST_COLUMNS,
         Column(data.rank_by, note="ranked by this"),
         Column("Tie group", first="ascending"),
+        *([Column("Fine-tuned", note="predicted accuracy, %")] if has_predictions(data) else []),
         Column("GMACs", first="ascending", note="per image"),
         Column("Parameters", first="ascending", note="million"),
         Column("Latency", first="ascending", note="ms, one image"),
@@ -128,6 +131,12 @@ def _group_cell(data: DataRanking, row: RankedModel) -> Cell:
         return Cell("-")
     later = row.tied_with_first and row.tie_group != tie_groups(data)[0]
     return Cell(str(row.tie_group), row.tie_group, "tied with the first" if later else "")
+
+
+def _predicted_cell(row: RankedModel) -> Cell:
+    if row.predicted is None:
+        return Cell("-")
+    return Cell(percent(row.predicted.value), row.predicted.value, percent_interval(row.predicted))
 
 
 def _compared(estimate: Estimate, places: int) -> tuple[Cell, Cell]:

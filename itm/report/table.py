@@ -13,6 +13,7 @@ from itm.core.text import compact, decimals, format_fixed, interval
 from itm.core.variants import split_variant
 from itm.report.confirmation import caption, cells, headings, of_data, verdict
 from itm.report.details import baseline, control_name, controlled, note, scored_splits
+from itm.report.predictions import PREDICTED, PREDICTED_WIDTH, has_predictions, percent, percent_interval
 from itm.report.terminal import plain_table, print_whole
 from itm.report.wording import answer, cheapest_tied, describe_data, group_failures, in_order, status, tied_with_first
 
@@ -31,14 +32,15 @@ def print_ranking(ranking: Ranking, console: Console, confirmed: Sequence[Confir
 
     What fine-tuning showed of a data set follows below its table.
     """
-    tables = ranking_tables(ranking, not console.is_terminal or console.width >= NARROW, confirmed)
+    more = PREDICTED_WIDTH if any(map(has_predictions, ranking.data_sets)) else 0
+    tables = ranking_tables(ranking, not console.is_terminal or console.width >= NARROW + more, confirmed)
     for number, (data, table) in enumerate(zip(ranking.data_sets, tables, strict=True)):
         if number:
             console.print()
         if not console.is_terminal:
             table.width = console.measure(table, options=console.options.update(width=10_000)).maximum
-        elif console.width < LEAST:
-            table.width = LEAST
+        elif console.width < LEAST + more:
+            table.width = LEAST + more
         if table.width:
             console.print(table, crop=False, no_wrap=True, overflow="ignore")
         else:
@@ -91,6 +93,7 @@ def _table(data: DataRanking, scored: str, wide: bool, confirmed: Confirmed | No
     for heading in (
         *([control_name(data.rank_by)] if control else []),
         "tie",
+        *([PREDICTED] if has_predictions(data) else []),
         "GMACs",
         *(("M params", "ms", "img/s") if wide else ()),
     ):
@@ -100,11 +103,11 @@ def _table(data: DataRanking, scored: str, wide: bool, confirmed: Confirmed | No
     tied = {row.model for row in tied_with_first(data)}
     for row in in_order(data.rows):
         style = "bold green" if row.rank == 1 else "green" if row.model in tied else "dim" if row.rank is None else ""
-        table.add_row(*_cells(row, places, wide, control), style=style)
+        table.add_row(*_cells(row, places, wide, control, has_predictions(data)), style=style)
     return table
 
 
-def _cells(row: RankedModel, places: int, wide: bool, control: bool) -> list[Text]:
+def _cells(row: RankedModel, places: int, wide: bool, control: bool, predicted: bool) -> list[Text]:
     estimate, facts = row.estimate, row.facts
     reached = estimate.details.get("control") if estimate else None
     texts = [
@@ -113,11 +116,16 @@ def _cells(row: RankedModel, places: int, wide: bool, control: bool) -> list[Tex
         f"{format_fixed(estimate.value, places)} {interval(estimate, places)}" if estimate else "-",
         *(["-" if reached is None else format_fixed(reached, places)] if control else []),
         "-" if row.tie_group is None else str(row.tie_group),
+        *([_predicted(row)] if predicted else []),
         compact(facts.gmacs if facts else None),
         *(map(compact, (facts.parameters / 1e6 if facts else None, *_speed(row))) if wide else ()),
         status(row),
     ]
     return [Text(text) for text in texts]
+
+
+def _predicted(row: RankedModel) -> str:
+    return f"{percent(row.predicted.value)} {percent_interval(row.predicted)}" if row.predicted else "-"
 
 
 def _speed(row: RankedModel) -> tuple[float | None, float | None]:

@@ -11,7 +11,7 @@ from itm.core.rankings import Ranking
 from itm.store.files import delete, read_json, to_json, write_json, write_table, write_text
 from itm.store.layout import Store
 
-VERSION = 4  # increase it when the records of a ranking change
+VERSION = 5  # increase it when the records of a ranking change
 
 
 def write_ranking(result: Ranking, table: pl.DataFrame, store: Store) -> None:

@@ -18,6 +18,7 @@ from tasks.track.client import LONGEST_NAME
 from tasks.track.tracked import ATTEMPT, PARAMS, RANKING, STATUS
 
 DIGEST = 12  # characters of the hash of a data set; MLflow takes 36
+PREDICTED = "predicted_accuracy"
 COSTS = ("latency_ms", "images_per_second", "memory_mb")  # of a logged model; they do not depend on the data set
 
 
@@ -91,7 +92,8 @@ def _metrics(row: RankedModel, where: Destination, data: Dataset, logged_model: 
         details |= {name: estimate.value, f"{name}/low": estimate.low, f"{name}/high": estimate.high}
         details |= {f"{name}/standard_error": estimate.standard_error}
         details |= {f"{name}/{detail}": value for detail, value in estimate.details.items()}
-    scores = {*row.scores, f"{where.data.rank_by}/low", f"{where.data.rank_by}/high"}
+    details |= _predicted(row)
+    scores = {*row.scores, *_predicted(row), f"{where.data.rank_by}/low", f"{where.data.rank_by}/high"}
     linked = {"model_id": logged_model, "dataset_name": data.name, "dataset_digest": data.digest}
     return [
         Metric(metric_name(name), value, where.now, 0, **(linked if logged_model and name in scores else {}))
@@ -100,6 +102,12 @@ def _metrics(row: RankedModel, where: Destination, data: Dataset, logged_model: 
         Metric(name, value, where.now, 0, model_id=logged_model if name in COSTS else None)
         for name, value in _costs(row).items()
     ]
+
+
+def _predicted(row: RankedModel) -> dict[str, float]:
+    if not (own := row.predicted):
+        return {}
+    return {PREDICTED: own.value, f"{PREDICTED}/low": own.low, f"{PREDICTED}/high": own.high}
 
 
 def _costs(row: RankedModel) -> dict[str, float]:
