@@ -18,9 +18,14 @@ from itm.run.executors.base import QUEUED, Future, LostWorkerError, check_proces
 from itm.run.executors.local import begin_worker
 from itm.run.stages import Job, Stage
 from itm.store.layout import Store
-from tasks.steps import extract_pair, finetune_pair, score_models
+from tasks.steps import extract_pair, finetune_pair, score_models, train_rung
 
-TASKS: Mapping[str, Task[..., Any]] = {"extract": extract_pair, "score": score_models, "finetune": finetune_pair}
+TASKS: Mapping[str, Task[..., Any]] = {
+    "extract": extract_pair,
+    "score": score_models,
+    "finetune": finetune_pair,
+    "rung": train_rung,
+}
 
 Runner = TaskRunner[PrefectFuture[Any]]
 

@@ -12,6 +12,7 @@ from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.run import pipeline
 from itm.run.engine import execute
+from itm.run.plan import Plan
 from itm.run.speeds import with_speeds
 from itm.run.work import counts
 from itm.store.layout import Store
@@ -31,13 +32,18 @@ def _without_prefect(params: Params, store: Store) -> tuple[Ranking, str]:
 @flow(name="rank", validate_parameters=False)
 def run(params: Params, store: Store) -> tuple[Ranking, str]:
     """Rank every model on every data set. Return the ranking, and why it was not tracked, if so."""
-    began, planned = time.monotonic(), ingest(params, store)
-    outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
-    log.info("%s", counts(planned, outcomes))
-    outcomes = with_speeds(planned, outcomes, params, store, began)
-    result = rank(opaque(planned), opaque(outcomes), params, store)
+    _, result = ranked(params, store)
     problem = ""
     if params.track.uri:
         state = track(opaque(result), params.tracking, store, return_state=True)
         problem = tracking_problem(state, f"the ranking itself is in {store.ranking}")
     return result, problem
+
+
+def ranked(params: Params, store: Store) -> tuple[Plan, Ranking]:
+    """Rank every model on every data set in tasks of the flow that is running. Return the plan and the ranking."""
+    began, planned = time.monotonic(), ingest(params, store)
+    outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
+    log.info("%s", counts(planned, outcomes))
+    outcomes = with_speeds(planned, outcomes, params, store, began)
+    return planned, rank(opaque(planned), opaque(outcomes), params, store)

@@ -17,10 +17,11 @@ from pathlib import Path
 from prefect import flow
 
 from flows.executor import PrefectExecutor
+from flows.select import select_after
 from flows.server import flow_server, provide_server
 from flows.states import opaque, reason
 from itm.core.logs import log_to_file, log_to_terminal
-from itm.core.params import Params, find_params
+from itm.core.params import Params, find_params, with_overrides
 from itm.core.processes import descendants, send_signal
 from itm.ranking.recommend import read_recommended
 from itm.refresh.bump_figure import MOST_REFRESHES
@@ -44,17 +45,19 @@ ON_TERMINAL = "ITM_LOG_TO_TERMINAL"  # set where schedules and workers start a r
 
 
 @flow(name="refresh", flow_run_name="refresh of {params}")
-def refresh_flow(params: str = "params.yaml", within_noise: bool = False) -> tuple[Refresh, tuple[DataChange, ...]]:
+def refresh_flow(
+    params: str = "params.yaml", within_noise: bool = False, select: str | None = None
+) -> tuple[Refresh, tuple[DataChange, ...]]:
     """Rank again what changed of a parameter file, and return the record of the refresh and the changes.
 
-    With `within_noise`, a new winner is recommended even if its lead may be chance.
+    With `within_noise`, a new winner is recommended even if its lead may be chance. With `select`, the budget of a selection, a
+    model is also selected by fine-tuning.
     """
     if os.environ.get(ON_TERMINAL):
         log_to_terminal()
         _end_on_signals()
     chosen = find_params(Path(params))
-    if within_noise:
-        chosen = chosen.model_copy(update={"refresh": chosen.refresh.model_copy(update={"within_noise": True})})
+    chosen = with_overrides(chosen, refresh={"within_noise": within_noise or None, "select": select})
     store = Store(chosen.store, shared=chosen.shared)
     with refresh_lock(store, chosen.refresh.wait):
         number = next_number(store)
@@ -77,10 +80,12 @@ def _end(number: int, _frame: object) -> None:
     os._exit(128 + number)
 
 
-def run(params: str = "params.yaml", within_noise: bool = False) -> tuple[Refresh, tuple[DataChange, ...]]:
+def run(
+    params: str = "params.yaml", within_noise: bool = False, select: str | None = None
+) -> tuple[Refresh, tuple[DataChange, ...]]:
     """Run the flow; `itm refresh` calls it."""
     with flow_server(provide_server()):
-        return refresh_flow(params, within_noise)
+        return refresh_flow(params, within_noise, select)
 
 
 def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[DataChange, ...]]:
@@ -109,6 +114,9 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
         history = read_history(store, MOST_REFRESHES) if any(map(other_order, changes)) else before
         page = write_changes(record, changes, history, store.refresh(number))
     problems = []
+    if params.refresh.select:
+        with _timed("select", steps):
+            problems += select_after(planned, ranking, params, store)
     if params.track.uri:
         with _timed("track", steps):
             tracked = track(opaque(ranking), params.tracking, store, (page, page.with_suffix(".md")), return_state=True)

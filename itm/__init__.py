@@ -1,8 +1,8 @@
 """Which pre-trained vision model should I fine-tune for my data?
 
 `itm.rank("folder:pictures")` ranks models for a folder of images and returns a `ModelRanking`; `itm.rank_embeddings` ranks
-embeddings without a model, `itm.finetune` trains models further and measures their accuracies, and `itm.load_recommended` loads
-the model that a ranking recommends.
+embeddings without a model, `itm.finetune` trains models further and measures their accuracies, `itm.select` finds the best one
+under a budget, and `itm.load_recommended` loads the model that a ranking recommends.
 
 The packages, in the order in which data goes through them: `itm.data` and `itm.zoo`, `itm.features`, `itm.scores`,
 `itm.ranking`, `itm.report`; `itm.run` does all of it. `itm.scores.evaluate("itm", features, labels)` scores one array.
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from itm.api.finetune import finetune as finetune
     from itm.api.model_ranking import ModelRanking as ModelRanking
     from itm.api.rank import rank as rank
+    from itm.api.select import ModelSelection as ModelSelection
+    from itm.api.select import select as select
     from itm.export import LoadedModel as LoadedModel
     from itm.export import load_recommended as load_recommended
 
@@ -30,13 +32,25 @@ _MODULES = {  # of each public name, the module that is imported when it is used
     "FinetunedModels": "itm.api.finetune",
     "LoadedModel": "itm.export",
     "ModelRanking": "itm.api.model_ranking",
+    "ModelSelection": "itm.api.select",
     "finetune": "itm.api.finetune",
     "load_recommended": "itm.export",
     "rank": "itm.api.rank",
     "rank_embeddings": "itm.api.embeddings",
+    "select": "itm.api.select",
 }
 
-__all__ = ["FinetunedModels", "LoadedModel", "ModelRanking", "finetune", "load_recommended", "rank", "rank_embeddings"]
+__all__ = [
+    "FinetunedModels",
+    "LoadedModel",
+    "ModelRanking",
+    "ModelSelection",
+    "finetune",
+    "load_recommended",
+    "rank",
+    "rank_embeddings",
+    "select",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -35,6 +35,16 @@ def finetune_pair(stage: Stage, jobs: list[Job], params: Params, store: Store) -
     return stage.compute(jobs, params, store)
 
 
+@task(
+    name="rung",
+    task_run_name="{jobs[0].model.name} on {jobs[0].data.name} to step {stage.wanted.step}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def train_rung(stage: Stage, jobs: list[Job], params: Params, store: Store) -> list[Outcome]:
+    return stage.compute(jobs, params, store)
+
+
 @task(name="rank", cache_policy=NO_CACHE, persist_result=False)
 def rank(planned: Plan, outcomes: list[Outcome], params: Params, store: Store) -> Ranking:
     """Rank the outcomes and write scores.parquet, ranking.json and the page."""

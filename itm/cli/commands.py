@@ -13,6 +13,7 @@ from itm.cli.rank import rank
 from itm.cli.rankings import rankings
 from itm.cli.refresh import refresh, serve
 from itm.cli.report import report, show
+from itm.cli.select import select
 from itm.cli.show import doctor, scores
 from itm.cli.status import status
 from itm.cli.steps import extract, ingest, score
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RANKING = (rank, ingest, extract, score, finetune, export, report, show, compare, rankings)
+RANKING = (rank, ingest, extract, score, finetune, select, export, report, show, compare, rankings)
 REFRESH = (refresh, serve, status)
 STUDIES = (evaluate, benchmark, ablate)
 DESCRIPTIONS = (models, scores, doctor)

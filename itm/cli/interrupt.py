@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from select import select
 
 from itm.core.processes import descendants, send_signal
@@ -23,6 +24,7 @@ TRACKER = "ignore:resource_tracker:UserWarning"  # multiprocessing's tracker rem
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
 
 _write_end = -1
+_before_end: list[Callable[[], None]] = []  # what to print before the process ends
 _ending = threading.Lock()  # the first reason to end is the one that is printed
 
 
@@ -42,6 +44,16 @@ def end_on_signals() -> None:
     filters = (os.environ.get("PYTHONWARNINGS"), TRACKER)
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
     os.register_at_fork(after_in_child=_restore)  # a forked child must not report its signals to this process
+
+
+@contextmanager
+def before_end(show: Callable[[], None]) -> Iterator[None]:
+    """Call `show` if a signal ends this process within the block: it prints what is known so far."""
+    _before_end.append(show)
+    try:
+        yield
+    finally:
+        _before_end.remove(show)
 
 
 def release_signals() -> None:
@@ -80,6 +92,7 @@ def _watch(read_end: int) -> None:
         pass
     if not _ending.acquire(blocking=False):
         return
+    _show()
     _say(SIGNALS[signal.Signals(number)])
     end = time.monotonic() + GRACE
     signalled: set[int] = set()
@@ -90,6 +103,14 @@ def _watch(read_end: int) -> None:
             break
     send_signal(descendants(), signal.SIGKILL)
     os._exit(STATUS + number)
+
+
+def _show() -> None:
+    """Print what the command wants to say before it ends. The main thread may be changing it, so anything can go wrong."""
+    for show in _before_end:
+        with suppress(Exception):
+            show()
+            sys.stdout.flush()
 
 
 def _next_signal(read_end: int) -> int:

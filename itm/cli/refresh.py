@@ -18,6 +18,10 @@ DEFAULT = Path("params.yaml")
 
 def refresh(
     within_noise: Annotated[bool, typer.Option(help="Recommend a new winner even if its lead is within noise.")] = False,
+    select: Annotated[
+        str | None,
+        typer.Option(help="Also select a model, with a budget such as 30m. Default: refresh.select of params.yaml."),
+    ] = None,
     allow_failures: AllowFailures = False,
     log: Log = False,
     params: ParamsFile = None,
@@ -28,27 +32,32 @@ def refresh(
     failed, or if tracking or versioning failed.
     """
     with report_errors():
-        chosen, store = _read(params, within_noise)
+        chosen, store = _read(params, within_noise, select)
+        if chosen.refresh.select:
+            from itm.selection.budget import read_budget
+
+            read_budget(chosen.refresh.select)
         from itm.refresh.history import read_history
         from itm.refresh.text import sentences, started
         from itm.run.current import Inputs
         from itm.store.ranking_file import read_ranking
 
         inputs, history = Inputs(chosen, store), read_history(store, 1)
-        if history and not log and inputs.unchanged_since(COMMAND):
+        is_selected = not chosen.refresh.select or store.selection.exists()
+        if history and not log and is_selected and inputs.unchanged_since(COMMAND):
             typer.echo(f"Nothing changed since refresh {history[-1].number} ({started(history[-1])}).")
             return
-        record, changes = required_pipeline(COMMAND, chosen)(str(params or DEFAULT), within_noise)
+        record, changes = required_pipeline(COMMAND, chosen)(str(params or DEFAULT), within_noise, select)
         for sentence in sentences(record, changes):
             typer.echo(sentence)
-        if not record.problems and _read(params, within_noise)[0] == chosen:  # the flow has read the file again
+        if not record.problems and _read(params, within_noise, select)[0] == chosen:  # the flow has read the file again
             inputs.remember(COMMAND, read_ranking(store))
     if (record.work.failed or record.problems or any(standing.reason for standing in record.standings)) and not allow_failures:
         raise typer.Exit(1)
 
 
-def _read(params: Path | None, within_noise: bool) -> "tuple[Params, Store]":
-    return read_params(None, params, refresh={"within_noise": within_noise or None})
+def _read(params: Path | None, within_noise: bool, select: str | None) -> "tuple[Params, Store]":
+    return read_params(None, params, refresh={"within_noise": within_noise or None, "select": select})
 
 
 def serve(

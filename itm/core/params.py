@@ -50,12 +50,13 @@ class RefreshParams(Record):
     """Behaviour of `itm refresh`.
 
     With `within_noise`, a new winner is recommended even if its lead over the recommended model is within noise. `wait` is the
-    number of seconds to wait for another refresh to finish. With `version`, the results are committed to DVC, and pushed if a
-    remote is configured.
+    number of seconds to wait for another refresh to finish. After the ranking, a model is selected with the budget `select`,
+    such as "30m", unless it is None. With `version`, the results are committed to DVC, and pushed if a remote is configured.
     """
 
     within_noise: bool = False
     wait: float = Field(3600, ge=0)
+    select: str | None = None
     version: bool = True
 
 

@@ -19,6 +19,7 @@ from itm.report.confirmation import of_data
 from itm.store.confirmed_file import read_confirmed
 from itm.store.find_ranking import find_ranking
 from itm.store.layout import Store
+from itm.store.selection_file import selection_of, stored_selections
 from itm.zoo import load
 from itm.zoo.resolve import resolve
 
@@ -46,7 +47,7 @@ class Choice:
 def choose(
     data: str, store: Store, ranking: str | None = None, model: str | None = None, code: Iterable[Path] | None = None
 ) -> Choice:
-    """Return the recommended model of a data set, or its ranked model `model`.
+    """Return the model that was selected for a data set, or else the recommended one, or its ranked model `model`.
 
     `data` is the name or the source of the data set, and `ranking` the name of a ranking, as `find_ranking` takes them. A trial
     recommends its first model. Code of a factory is allowed if it is in `code`, or else was allowed when the model was ranked.
@@ -70,12 +71,20 @@ def choose_from(
     """Return the model to export of a data set of a ranking that was read from `store`."""
     if data.source.startswith("embeddings:"):
         raise ModelError(f"{data.data}: embeddings of your own have no model to load; load the model that computed them.")
-    row = _row(data, model, read_recommended(store).get(data.data))
+    row = _row(data, model, _selected(data, store) or read_recommended(store).get(data.data))
     reference = _resolve(whole, row, code)
     weights = weights_path(reference, data.data, data.hash, store)
     choice = Choice(data, row, reference, weights, read_facts(weights))
     _log_finetuning(choice, whole, store, chosen=model is not None)
     return choice
+
+
+def _selected(data: DataRanking, store: Store) -> str | None:
+    """Return the pick of `itm select` for these images, if its weights are those that were ranked."""
+    selection = selection_of(data.data, data.hash, stored_selections(store))
+    best = selection.best if selection else None
+    weights = {row.model: row.weights for row in data.rows if row.rank is not None}
+    return best.model if best and weights.get(best.model) == best.weights else None
 
 
 def _resolve(whole: Ranking, row: RankedModel, code: Iterable[Path] | None) -> ModelRef:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from itm.core.errors import StoreError
 from itm.core.keys import content_key
@@ -47,7 +47,8 @@ class Rung:
     `step` is the number of steps taken. The run is `over` if it is finished, was stopped early, or its loss is no longer
     `finite`. `best_step` is the one whose state is kept. `test_accuracy` is that of this state, once the run is over.
     `head_accuracy` is the validation accuracy of the head that the run started from. `seconds` is the time that the run took so
-    far, and `start_seconds` that of the embeddings and of this head, which the runs of a seed share.
+    far, and `start_seconds` that of the embeddings and of this head, which the runs of a seed share. `batch_norm` is how the
+    statistics of batch norm, if the model has it, were treated.
     """
 
     protocol: Protocol
@@ -60,6 +61,7 @@ class Rung:
     seconds: float
     start_seconds: float
     head_accuracy: float
+    batch_norm: Literal["train", "frozen"] = "frozen"
     best_step: int | None = None
     test_accuracy: float | None = None
 

@@ -124,6 +124,7 @@ class RungRuns:
             seconds=0.0,
             start_seconds=start.seconds,
             head_accuracy=start.head.evaluations["val"].accuracy,
+            batch_norm="frozen" if start.statistics.frozen else "train",
             best_step=run.best_mark.step if run.best_mark else None,
         )
         record, is_behind = RunRecord(rung), known is not None and known.rung.step > rung.step

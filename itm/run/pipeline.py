@@ -34,10 +34,15 @@ def run(params: Params, store: Store, runner: Executor | None = None) -> Ranking
     ParamsError
         If the parameters are wrong as a whole.
     """
+    return rank(params, store, runner)[1]
+
+
+def rank(params: Params, store: Store, runner: Executor | None = None) -> tuple[Plan, Ranking]:
+    """Do what `run` does, and return the plan as well: the models and data sets that were found."""
     began, planned = time.monotonic(), plan(params, store)
     outcomes = execute(planned, runner or executor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
-    return conclude(planned, with_speeds(planned, outcomes, params, store, began), params, store)
+    return planned, conclude(planned, with_speeds(planned, outcomes, params, store, began), params, store)
 
 
 def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: Store) -> Ranking:

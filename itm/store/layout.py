@@ -162,6 +162,15 @@ class Store:
         return self.results / "finetuned" / "confirmed.json"  # not in `scores`, which DVC empties before it ranks again
 
     @property
+    def selection(self) -> Path:
+        """Return the record of the selected models of a ranking."""
+        return self.results / "selected" / "selection.json"  # not in `scores`, which DVC empties before it ranks again
+
+    def search_journal(self, data: str) -> Path:
+        """Return the record of what the search on a data set has done so far."""
+        return self.results / "selected" / f"{file_name(data)}.journal.json"
+
+    @property
     def scores(self) -> Path:
         """Return the long table of all scores and failures."""
         return self.results / "scores" / "scores.parquet"

@@ -1,0 +1,191 @@
+"""Which run to train next, and what the results so far say. Pure functions of the results, so that a search can be replayed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from itm.prediction.curve_model import CurveModel, Results
+from itm.prediction.observations import Observation
+from itm.prediction.posterior import Posterior
+from itm.prediction.prior import Belief
+from itm.prediction.scale import from_log_odds, sampling_variance, slope
+
+SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)  # of the steps, after which a run is evaluated and reconsidered
+DRAWS = 4000
+SEED = 0
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Train the run of a model with a learning rate, by its number in the grid, and a seed until a share of the steps."""
+
+    model: str
+    rate: int
+    seed: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds to begin with a model, and of one whole run at one learning rate."""
+
+    start: float
+    run: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The expected final accuracy of a model with its 95 % interval, and the probability that it is the best."""
+
+    model: str
+    accuracy: float
+    low: float
+    high: float
+    chance_best: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the results so far say.
+
+    `regret` is the expected accuracy lost by the pick, `gain` what the best next experiment is expected to gain per second.
+    `regrets` are equally likely values of the first.
+    """
+
+    pick: str
+    predictions: tuple[Prediction, ...]
+    regret: float
+    gain: float
+    regrets: tuple[float, ...]
+
+    def chance_within(self, regret: float) -> float:
+        """Return the probability that the pick loses at most this much accuracy against the best model."""
+        return float(np.mean(np.array(self.regrets) <= regret))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What does not change during a search: the learning rates, ascending, and the number of validation images."""
+
+    rates: tuple[float, ...]
+    images: int
+    seeds: int = 2
+
+
+class Policy:
+    """Chooses the experiment with the highest expected gain per second of cost."""
+
+    def __init__(self, belief: Belief, curves: CurveModel, costs: Mapping[str, Cost], setting: Setting) -> None:
+        self.belief, self.curves, self.costs, self.setting = belief, curves, costs, setting
+
+    def posterior(self, observed: Sequence[Observation]) -> Posterior:
+        """Return what to expect given results."""
+        return Posterior(self.belief, self.curves, self.setting.rates, observed)
+
+    def next(
+        self,
+        observed: Sequence[Observation],
+        running: Sequence[Experiment] = (),
+        seconds_left: float | None = None,
+        ended: Collection[tuple[str, int, int]] = (),
+        failed: Collection[str] = (),
+    ) -> tuple[Experiment, float] | None:
+        """Return the next experiment and its expected gain of accuracy per second; None if none fits into the time left.
+
+        `ended` are runs (model, rate, seed) that stopped early, `failed` are models. A model has one running experiment only.
+        The value of training on to any later share counts, but only the first one is trained, and then it is decided again.
+        """
+        busy = {own.model for own in running} | set(failed)
+        options = [own for own in self._options(observed, ended) if own[0].model not in busy]
+        if not options:
+            return None
+        posterior = self.posterior(observed)
+        gains = posterior.gains(self._possible([goal for goal, _, _ in options], posterior))
+        gains = gains * slope(posterior.end_means.max())
+        values = gains / np.array([seconds for _, _, seconds in options])
+        reserve = self._final_seconds(observed, posterior, failed)
+        for row in np.argsort(-values):
+            _, first, _ = options[row]
+            if seconds_left is None or self._seconds(first, observed) + reserve <= seconds_left:
+                return first, float(values[row])
+        return None
+
+    def final(self, observed: Sequence[Observation], failed: Collection[str] = ()) -> Experiment:
+        """Return the run whose end is the trained checkpoint of the pick: the one with the highest expected end."""
+        means = self._end_means(self.posterior(observed), failed)
+        model, rate = np.unravel_index(int(np.argmax(means)), means.shape)
+        return Experiment(self.belief.models[int(model)], int(rate), 0, 1.0)
+
+    def standing(self, observed: Sequence[Observation], gain: float = 0.0, failed: Collection[str] = ()) -> Standing:
+        """Return the pick, and what to expect of all models."""
+        posterior = self.posterior(observed)
+        able = np.array([name not in failed for name in self.belief.models])
+        drawn = np.where(able, posterior.drawn(DRAWS, SEED), 0.0)
+        pick = self.final(observed, failed).model
+        regrets = drawn.max(axis=1) - drawn[:, self.belief.models.index(pick)]
+        chances = np.bincount(drawn.argmax(axis=1), minlength=len(able)) / DRAWS
+        low, high = posterior.interval(LEVEL)
+        expected = from_log_odds(posterior.mean)
+        rows = zip(self.belief.models, expected, low, high, chances, able, strict=True)
+        predictions = [Prediction(name, float(a), float(b), float(c), float(d)) for name, a, b, c, d, known in rows if known]
+        order = sorted(predictions, key=lambda own: -own.accuracy)
+        return Standing(pick, tuple(order), float(regrets.mean()), gain, tuple(float(value) for value in regrets))
+
+    def _options(
+        self, observed: Sequence[Observation], ended: Collection[tuple[str, int, int]]
+    ) -> list[tuple[Experiment, Experiment, float]]:
+        """Return every later share of every run that may go on or begin, with the first share on the way, and the seconds."""
+        reached = self._reached(observed)
+        found = []
+        for model in self.belief.models:
+            for rate in range(len(self.setting.rates)):
+                for seed in range(self.setting.seeds):
+                    run = model, rate, seed
+                    if run in ended or not self._may_begin(run, reached):
+                        continue
+                    later = [share for share in SHARES if share > reached.get(run, 0.0)]
+                    for share in later:
+                        goal = Experiment(model, rate, seed, share)
+                        found.append((goal, replace(goal, share=later[0]), self._seconds(goal, observed)))
+        return found
+
+    def _may_begin(self, run: tuple[str, int, int], reached: Mapping[tuple[str, int, int], float]) -> bool:
+        """Return whether a run may begin: a further seed needs a finished run of the seed before."""
+        model, rate, seed = run
+        return seed == 0 or reached.get((model, rate, seed - 1), 0.0) >= 1.0
+
+    def _reached(self, observed: Sequence[Observation]) -> dict[tuple[str, int, int], float]:
+        numbers = {rate: number for number, rate in enumerate(self.setting.rates)}
+        found: dict[tuple[str, int, int], float] = {}
+        for own in observed:
+            run = own.model, numbers[own.learning_rate], own.seed
+            found[run] = max(found.get(run, 0.0), own.share)
+        return found
+
+    def _seconds(self, wanted: Experiment, observed: Sequence[Observation]) -> float:
+        cost, reached = self.costs[wanted.model], self._reached(observed)
+        started = any(model == wanted.model for model, _, _ in reached)
+        done = reached.get((wanted.model, wanted.rate, wanted.seed), 0.0)
+        return (0.0 if started else cost.start) + max(0.0, wanted.share - done) * cost.run
+
+    def _final_seconds(self, observed: Sequence[Observation], posterior: Posterior, failed: Collection[str]) -> float:
+        """Return what must be kept to finish the pick."""
+        means = self._end_means(posterior, failed)
+        model, rate = np.unravel_index(int(np.argmax(means)), means.shape)
+        return self._seconds(Experiment(self.belief.models[int(model)], int(rate), 0, 1.0), observed)
+
+    def _end_means(self, posterior: Posterior, failed: Collection[str]) -> np.ndarray:
+        able = np.array([name not in failed for name in self.belief.models])
+        return np.where(able[:, None], posterior.end_means, -np.inf)
+
+    def _possible(self, wanted: Sequence[Experiment], posterior: Posterior) -> Results:
+        models = np.array([self.belief.models.index(own.model) for own in wanted])
+        return Results(
+            model=models,
+            seed=np.array([own.seed for own in wanted]),
+            log_rate=np.log10([self.setting.rates[own.rate] for own in wanted]),
+            log_share=np.log2([own.share for own in wanted]),
+            sampling=sampling_variance(from_log_odds(posterior.mean[models]), self.setting.images),
+        )
