@@ -16,6 +16,7 @@ from itm.cli.report import report, show
 from itm.cli.show import doctor, scores
 from itm.cli.status import status
 from itm.cli.steps import extract, ingest, score
+from itm.cli.zoo import app as zoo
 
 app = typer.Typer(
     help="Which pre-trained vision model should I fine-tune for my data?",
@@ -31,3 +32,4 @@ DESCRIPTIONS = (models, scores, doctor)
 
 for command in (*RANKING, *REFRESH, *STUDIES, *DESCRIPTIONS):
     app.command()(command)
+app.add_typer(zoo, name="zoo")

@@ -74,6 +74,7 @@ class ModelRef:
     pooling: str | None = None
     family: str = ""
     pretraining: str = ""
+    licence: str | None = None  # of the weights, where a zoo file states it
 
 
 @dataclass(frozen=True, slots=True)

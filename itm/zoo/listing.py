@@ -83,7 +83,7 @@ def _timm_names(pattern: str, optional: bool) -> list[str]:
 
 def _described(model: ModelRef, variant: Variant | None) -> Description | Failure:
     """Return the description of a model, or of its variant."""
-    is_published = replace(model, family="", pretraining="") == timm_model(model.name)
+    is_published = replace(model, family="", pretraining="", licence=None) == timm_model(model.name)
     top1 = imagenet_top1(model.name) if is_published and not variant else None
     row = known_model(model.name) if model == timm_model(model.name) else None
     candidate = variant.of(model) if variant else model
@@ -106,17 +106,19 @@ def _measured(model: ModelRef) -> Facts:
 def _origin(model: ModelRef, row: KnownModel | None) -> tuple[str | None, Place]:
     """Return the licence of the weights of a model, and where they are."""
     if model.checkpoint is not None or is_folder(model.architecture or ""):
-        return None, "file"
+        return model.licence, "file"
     if row is not None:
         return row.licence, _place(row.repository, row.file, row.url)
     if model.repository is not None:
-        return None, _place(model.repository)
+        return model.licence, _place(model.repository)
     if library := find_library(model.architecture):
-        return None, "cached" if library.cached_weights(model.architecture or "") else "to download"
+        return model.licence, "cached" if library.cached_weights(model.architecture or "") else "to download"
     from itm.zoo.timm_names import timm_config
 
     config = timm_config(model.architecture or "")
-    return known_licence(config.get("license")), _place(*map(config.get, ("hf_hub_id", "hf_hub_filename", "url")))
+    return model.licence or known_licence(config.get("license")), _place(
+        *map(config.get, ("hf_hub_id", "hf_hub_filename", "url"))
+    )
 
 
 def _place(repository: str | None, file: str | None = None, url: str | None = None) -> Place:
