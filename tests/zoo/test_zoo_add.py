@@ -162,7 +162,7 @@ def test_name_of_a_zoo_to_add_is_a_zoo_file() -> None:
 def test_names_of_another_network_are_refused() -> None:
     with pytest.raises(ModelError, match=r"_blocks.5._bn0.weight is not a weight of EfficientNet-PyTorch with 5 blocks"):
         to_timm_names({"_blocks.5._bn0.weight": torch.zeros(1)}, [2, 3])
-    with pytest.raises(ModelError, match="layer1.weight is not a weight"):
+    with pytest.raises(ModelError, match=r"layer1.weight is not a weight"):
         to_timm_names({"layer1.weight": torch.zeros(1)}, [1])
 
 
