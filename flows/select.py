@@ -14,7 +14,6 @@ from itm.core.selections import SearchBudget, Selection
 from itm.run.plan import Plan
 from itm.selection import select
 from itm.selection.budget import read_budget
-from itm.selection.requirements import Requirements
 from itm.selection.search import Watch
 from itm.store.layout import Store
 from tasks.track.selected import track_selected
@@ -28,9 +27,8 @@ def _without_prefect(
     budget: SearchBudget,
     watch: Watch | None = None,
     began: float | None = None,
-    requirements: Requirements | None = None,
 ) -> Result:
-    selections = select.run(params, store, budget, watch=watch, began=began, requirements=requirements)
+    selections = select.run(params, store, budget, watch=watch, began=began)
     stored = f"the selection itself is in {store.selection}"
     return selections, attempt(track_selected, selections, params.tracking, store, stored=stored) if params.track.uri else ""
 
@@ -42,7 +40,6 @@ def run(
     budget: SearchBudget,
     watch: Watch | None = None,
     began: float | None = None,
-    requirements: Requirements | None = None,
 ) -> Result:
     """Select a model for every data set. Return the answers, and why they were not tracked, if so.
 
@@ -52,9 +49,7 @@ def run(
     @flow(name="select", validate_parameters=False)
     def select_models(params: Params, store: Store, budget: SearchBudget) -> Result:
         runner = PrefectExecutor(params.runner)
-        selections = select.run(
-            params, store, budget, runner=runner, watch=watch, rank=ranked, began=began, requirements=requirements
-        )
+        selections = select.run(params, store, budget, runner=runner, watch=watch, rank=ranked, began=began)
         problem = ""
         if params.track.uri:
             state = track_selected(opaque(selections), params.tracking, store, return_state=True)

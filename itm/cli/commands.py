@@ -17,6 +17,7 @@ from itm.cli.select import select
 from itm.cli.show import doctor, scores
 from itm.cli.status import status
 from itm.cli.steps import extract, ingest, score
+from itm.cli.zoo import app as zoo
 
 app = typer.Typer(
     help="Which pre-trained vision model should I fine-tune for my data?",
@@ -32,3 +33,4 @@ DESCRIPTIONS = (models, scores, doctor)
 
 for command in (*RANKING, *REFRESH, *STUDIES, *DESCRIPTIONS):
     app.command()(command)
+app.add_typer(zoo, name="zoo")

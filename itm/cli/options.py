@@ -69,9 +69,29 @@ Budget = Annotated[
     ),
 ]
 Log = Annotated[bool, typer.Option(help="Look at everything again and log to MLflow, even if nothing seems changed.")]
+MaxParams = Annotated[str | None, typer.Option(help="Largest number of parameters, such as 30M.")]
+MaxGmacs = Annotated[float | None, typer.Option(help="Most GMACs per image.")]
+MaxLatency = Annotated[
+    str | None, typer.Option(help="Longest time per image on this device, such as 5ms. It is measured once and stored.")
+]
+MaxMemory = Annotated[
+    str | None, typer.Option(help="Most memory of a step of full fine-tuning on this device, such as 8GB. Measured once.")
+]
+Licences = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--licence", help="Allowed licence of the weights: permissive, unknown, or one such as apache-2.0. Can be repeated."
+    ),
+]
 Scores = Annotated[list[str] | None, typer.Option("--score", help="Score to compute. Can be repeated.")]
 
-NAMES = {"kind": "runner", "names": "score", "protocols": "protocol", "rank_by": "by"}  # options that differ from their keys
+NAMES = {
+    "kind": "runner",
+    "names": "score",
+    "protocols": "protocol",
+    "rank_by": "by",
+    "licences": "licence",
+}  # options that differ from their keys
 
 
 @contextmanager
@@ -122,6 +142,18 @@ def read_params(
         chosen = with_overrides(chosen, track={"recommend": False})
     log_to_terminal()
     return chosen, Store(chosen.store, trial_name(before, chosen), chosen.shared)
+
+
+def filter_values(
+    max_params: str | None,
+    max_gmacs: float | None,
+    max_latency: str | None,
+    max_memory: str | None,
+    licences: list[str] | None,
+) -> dict[str, Any]:
+    """Return changes of the section `filters`. None keeps a value."""
+    limits = {"max_params": max_params, "max_gmacs": max_gmacs, "max_latency": max_latency, "max_memory": max_memory}
+    return limits | {"licences": tuple(licences) if licences else None}
 
 
 def zoo_file(zoo: str | Path | None) -> Path | None:

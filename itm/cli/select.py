@@ -12,7 +12,6 @@ from itm.cli.pipelines import find_pipeline
 if TYPE_CHECKING:
     from itm.core.params import Params
     from itm.core.selections import SearchBudget, Selection
-    from itm.selection.requirements import Requirements
     from itm.selection.search import Watch
     from itm.store.layout import Store
 
@@ -33,11 +32,11 @@ def select(
     regret: Annotated[float | None, typer.Option(help="Stop if the pick is so close to the best model, in points ...")] = None,
     confidence: Annotated[float | None, typer.Option(help="... with this probability. Default: 0.95.")] = None,
     protocol: Protocols = "full",
-    max_params: Annotated[str | None, typer.Option(help="Most parameters, such as 30M.")] = None,
-    max_gmacs: Annotated[float | None, typer.Option(min=0, help="Most GMACs of one image.")] = None,
-    max_latency: Annotated[str | None, typer.Option(help="Most time of one image on this machine, such as 5ms.")] = None,
-    max_memory: Annotated[str | None, typer.Option(help="Most memory of a step of fine-tuning, such as 8GB.")] = None,
-    licence: Annotated[str | None, typer.Option(help="Licence of the weights: permissive, or one such as apache-2.0.")] = None,
+    max_params: options.MaxParams = None,
+    max_gmacs: options.MaxGmacs = None,
+    max_latency: options.MaxLatency = None,
+    max_memory: options.MaxMemory = None,
+    licence: options.Licences = None,
     steps: options.Steps = None,
     max_images: options.MaxImages = None,
     device: options.Device = None,
@@ -65,18 +64,17 @@ def select(
             code,
             variants,
             data={"max_images": max_images},
+            filters=options.filter_values(max_params, max_gmacs, max_latency, max_memory, licence),
             extract={"device": device, "precision": precision, "batch_size": batch_size},
             finetune={"steps": steps, "protocols": (protocol,)},
             runner={"kind": runner, "workers": workers},
         )
         from itm.run.check import check_request
-        from itm.selection.requirements import read_requirements
 
-        needs = read_requirements(max_params, max_gmacs, max_latency, max_memory, licence)
         check_request(chosen)
         shown = _Shown(store)
         with before_end(shown.print_last):
-            selections, problem = _select(chosen, store, limit, shown, began, needs)
+            selections, problem = _select(chosen, store, limit, shown, began)
         for selection in selections:
             shown.print(selection)
         typer.echo(f"selection: {store.selection}   page: {store.reports / 'selection.html'}")
@@ -86,17 +84,15 @@ def select(
         raise typer.Exit(1)
 
 
-def _select(
-    params: "Params", store: "Store", budget: "SearchBudget", watch: "Watch", began: float, requirements: "Requirements"
-) -> "Result":
+def _select(params: "Params", store: "Store", budget: "SearchBudget", watch: "Watch", began: float) -> "Result":
     """Select in the installed pipeline, or without one. Return the answers, and why they were not tracked, if so."""
     from itm.selection import select as steps
 
     run = find_pipeline("select", params)
     if run:
-        found: Result = run(params, store, budget, watch, began, requirements)
+        found: Result = run(params, store, budget, watch, began)
         return found
-    return steps.run(params, store, budget, watch=watch, began=began, requirements=requirements), ""
+    return steps.run(params, store, budget, watch=watch, began=began), ""
 
 
 class _Shown:

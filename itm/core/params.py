@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from itm.core.filter_section import FilterParams
 from itm.core.secrets import has_password
 from itm.core.sections import DataParams, EvaluateParams, ExtractParams, FinetuneParams, Record, ScoreParams, ZooParams
 from itm.core.yaml_records import parse, read_yaml
@@ -94,6 +95,7 @@ class Params(Record):
     finetune: FinetuneParams = FinetuneParams()
     evaluate: EvaluateParams = EvaluateParams()
     runner: RunnerParams = RunnerParams()
+    filters: FilterParams = FilterParams()
     limits: LimitParams = LimitParams()
     refresh: RefreshParams = RefreshParams()
     track: TrackParams = TrackParams()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from itm.core.types import Facts, Failure, Speed, TargetSpec
+from itm.core.types import Exclusion, Facts, Failure, Speed, TargetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,12 @@ class ScoreFacts:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The content of ranking.json: the ranking of each data set, the descriptions of the scores, and the provenance."""
+    """The content of ranking.json: the ranking of each data set, the descriptions of the scores, and the provenance.
+
+    `excluded` are the models that `filters` of the parameters left out before any work.
+    """
 
     data_sets: tuple[DataRanking, ...]
     scores: tuple[ScoreFacts, ...]
     provenance: dict[str, Any]
+    excluded: tuple[Exclusion, ...] = ()

@@ -6,7 +6,7 @@ Accuracies, regrets and probabilities are shares of 1, times are seconds, and me
 from dataclasses import dataclass
 from typing import Literal
 
-from itm.core.types import Failure, Protocol
+from itm.core.types import Exclusion, Failure, Protocol
 
 Stop = Literal["budget", "confident", "no gain", "no time", "interrupted", "no model"]
 Role = Literal["most accurate", "smaller", "faster"]
@@ -115,14 +115,6 @@ class FoundRecipe:
     memory: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ExcludedModel:
-    """A model that was left out before any fine-tuning, and why."""
-
-    model: str
-    reason: str
-
-
 @dataclass(frozen=True)
 class Selection:
     """The answer for one data set.
@@ -153,7 +145,7 @@ class Selection:
     states: tuple[SearchState, ...] = ()
     experiments: tuple[TrainedRung, ...] = ()
     curves: tuple["LearningCurve", ...] = ()
-    excluded: tuple[ExcludedModel, ...] = ()
+    excluded: tuple[Exclusion, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     def of(self, model: str | None) -> PredictedModel | None:

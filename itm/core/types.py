@@ -74,6 +74,7 @@ class ModelRef:
     pooling: str | None = None
     family: str = ""
     pretraining: str = ""
+    licence: str | None = None  # of the weights, where a zoo file states it
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,15 @@ class Failure:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", printable(self.reason))  # tables and pages are UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A model that was left out before any work, the reason, and the key of `filters` that it exceeds."""
+
+    model: str
+    reason: str
+    limit: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from itm.core.errors import ParamsError
 from itm.core.params import Params
 from itm.core.rankings import DataRanking, MetricFacts, RankedModel, Ranking, ScoreFacts
 from itm.core.sections import ScoreParams
-from itm.core.types import DataRef, Failure, Outcome
+from itm.core.types import DataRef, Exclusion, Failure, Outcome
 from itm.features import identity
 from itm.kinds import METRICS, get_kind
 from itm.prediction.expected import predicted
@@ -99,8 +99,8 @@ def _score_to_rank_by(params: ScoreParams, kind: str) -> str:
     raise ParamsError(f"{named}: not defined for {kind}; take one of {', '.join(known)}.")
 
 
-def ranking(data_sets: Iterable[DataRanking], params: Params) -> Ranking:
-    """Return the rankings of all data sets with what the scores mean and where everything comes from."""
+def ranking(data_sets: Iterable[DataRanking], params: Params, excluded: tuple[Exclusion, ...] = ()) -> Ranking:
+    """Return the rankings of all data sets with what was excluded, what the scores mean and where everything comes from."""
     data_sets = tuple(data_sets)
     scores = dict.fromkeys(name for data in data_sets for name in scores_for(params.score, data.target.kind))
     versions = {name: registry.get(name).info.version for name in scores}
@@ -108,11 +108,17 @@ def ranking(data_sets: Iterable[DataRanking], params: Params) -> Ranking:
         data_sets=data_sets,
         scores=tuple(_facts(name, dict.fromkeys(data.target.kind for data in data_sets)) for name in scores),
         provenance={
-            "params": params.model_dump(mode="json", include={"data", "zoo", "extract", "score"}),
+            "params": params.model_dump(mode="json", include={"data", "zoo", "extract", "score"}) | _filters(params),
             "packages": {name: version(name) for name in sorted({"itm-rank", *identity.PACKAGES, *scoring.PACKAGES})},
             "versions": {"extractor": identity.EXTRACTOR, "scores": versions, "python": platform.python_version()},
         },
+        excluded=excluded,
     )
+
+
+def _filters(params: Params) -> dict[str, Any]:
+    found = params.filters.as_set()
+    return {"filters": found} if found else {}
 
 
 def _facts(name: str, kinds: Iterable[str]) -> ScoreFacts:

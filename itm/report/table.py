@@ -13,6 +13,7 @@ from itm.core.text import compact, decimals, format_fixed, interval
 from itm.core.variants import split_variant
 from itm.report.confirmation import caption, cells, headings, of_data, verdict
 from itm.report.details import baseline, control_name, controlled, note, scored_splits
+from itm.report.exclusions import describe_exclusions
 from itm.report.predictions import PREDICTED, PREDICTED_WIDTH, has_predictions, percent, percent_interval
 from itm.report.terminal import plain_table, print_whole
 from itm.report.wording import answer, cheapest_tied, describe_data, group_failures, in_order, status, tied_with_first
@@ -56,6 +57,9 @@ def print_ranking(ranking: Ranking, console: Console, confirmed: Sequence[Confir
         if finetuned := of_data(data.data, confirmed):
             console.print()
             print_confirmed([finetuned], console)
+    if excluded := describe_exclusions(ranking):
+        console.print()
+        _paragraph(console, Text(excluded), 0)
 
 
 def print_confirmed(confirmed: Iterable[Confirmed], console: Console) -> None:

@@ -10,6 +10,7 @@ from itm.data.ingest import check_names
 from itm.data.sources.parse import local_path, parse_source
 from itm.scores import expand, make
 from itm.store.layout import check_writable
+from itm.zoo.filters import bounds
 from itm.zoo.resolve import is_any_known, resolve
 from itm.zoo.zoo_file import read_zoo_file
 
@@ -27,6 +28,8 @@ def check(params: Params) -> None:
     has_own_embeddings(params.data)
     if params.zoo.file:
         read_zoo_file(params.zoo.file)
+    if params.filters.licences:
+        bounds(params.filters, read_zoo_file(params.zoo.file, params.zoo.code).models.values() if params.zoo.file else ())
     for name in {*expand(params.score.names), *params.score.options, params.score.rank_by} - {AUTO}:
         make(name, params.score.options.get(name))
     if params.extract.device not in WITHOUT_TORCH:

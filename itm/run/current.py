@@ -20,6 +20,7 @@ from typing import Any
 from itm.core.keys import content_key
 from itm.core.params import Params
 from itm.core.rankings import Ranking
+from itm.core.variants import split_variant
 from itm.data.sources.parse import parse_source
 from itm.store.hash_cache import SETTLED, FileState, file_state
 from itm.store.layout import Store
@@ -73,7 +74,9 @@ class Inputs:
         try:
             plain = self.params.zoo.model_copy(update={"variants": ()})  # variants have no weights of their own
             models = [] if has_own_embeddings(self.params.data) else resolve(plain)[0]
-            weights = [weights_file(model) for model in models]
+            ranked = {split_variant(row.model)[0] for data in ranking.data_sets for row in data.rows}
+            left_out = {one.model for one in ranking.excluded} - ranked  # their weights need not be here
+            weights = [weights_file(model) for model in models if model.name not in left_out]
             before = [*self.states, *_of(weights)]
             is_settled = all(state.changed < self.began - SETTLED for _, state in before)
             if is_settled and self.states == _states(self.params) and is_stored(ranking, self.store):

@@ -64,7 +64,7 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
         failed = [failed_outcome(failure.data, model, failure.step, failure.reason) for model in models]
         everything += failed
         data_sets.append(rank_data(_unusable(failure.data, store), failed, params.score, failure.reason))
-    result = ranking(data_sets, params)
+    result = ranking(data_sets, params, planned.excluded)
     if params.track.recommend:
         update_recommended(result, store, params.refresh.within_noise)
     write_ranking(result, scores_table(planned.data_sets, everything, params.score), store)

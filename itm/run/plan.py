@@ -4,13 +4,15 @@ import logging
 from dataclasses import dataclass, replace
 
 from itm.core.errors import ItmError
+from itm.core.filter_section import FilterParams
 from itm.core.params import Params
 from itm.core.sections import ZooParams
-from itm.core.types import DataRef, Failure, ModelRef, Outcome
+from itm.core.types import DataRef, Exclusion, Failure, ModelRef, Outcome
 from itm.data.index import indexed
 from itm.data.ingest import ingest_all, short_name
 from itm.features.own_embeddings import own_embeddings
 from itm.run.check import check, has_own_embeddings
+from itm.run.exclude import exclude
 from itm.run.import_stage import ImportStage
 from itm.run.stages import EXTRACT, Job, Pair, PairKey, ScoreStage, Stage
 from itm.store.hash_cache import load_hashes, saved_hashes
@@ -34,6 +36,7 @@ class Plan:
     stages: tuple[Stage, ...]
     failed_data: tuple[Failure, ...] = ()
     failed_models: tuple[Failure, ...] = ()
+    excluded: tuple[Exclusion, ...] = ()
 
     def through(self, *stages: Stage) -> "Plan":
         return replace(self, stages=stages)
@@ -50,6 +53,7 @@ def plan(params: Params, store: Store, offline: bool = False) -> Plan:
     if params.zoo == ZooParams():
         log.info("no model is named: ranking the embedded zoo; name others with --model or --zoo, or in params.yaml")
     found, failed = resolve(params.zoo)
+    found, excluded = exclude(found, params, store, offline)
     most = params.limits.max_models or len(found)
     reason = f"is beyond limits.max_models ({most}) of {len(found)} models; raise it, or name fewer."
     models, beyond = tuple(found[:most]), [Failure("", model.name, LIMITS, reason) for model in found[most:]]
@@ -68,11 +72,13 @@ def plan(params: Params, store: Store, offline: bool = False) -> Plan:
         data_sets, failed_data = ingest_all(params.data, store)
     pairs = tuple((model, data) for data in data_sets for model in models)
     stages = EXTRACT, ScoreStage(params.runner.together)
-    return Plan(data_sets, models, pairs, stages, failed_data, failed_models)
+    return Plan(data_sets, models, pairs, stages, failed_data, failed_models, tuple(excluded))
 
 
 def _plan_own_embeddings(params: Params, store: Store, offline: bool) -> Plan:
     """Plan the ranking of embeddings that the user has computed: the models of a data set are the files next to its labels."""
+    if params.filters != FilterParams():
+        log.warning("filters are ignored: embeddings come without models")
     if offline:
         load_hashes(store)
         data_sets, failed_data = _indexed(params, store)

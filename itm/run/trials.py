@@ -11,7 +11,7 @@ DEFAULT = Path("params.yaml")
 LONGEST = 40  # characters of a name before its hash
 MOST_NAMES = 3
 # Values that decide what is ranked and how. The others decide where and when it is computed.
-DECIDES = {"data": None, "zoo": {"file", "models", "variants"}, "extract": {"precision"}, "score": None}
+DECIDES = {"data": None, "zoo": {"file", "models", "variants"}, "extract": {"precision"}, "score": None, "filters": None}
 
 
 def is_trial(file: Path | None, before: "Params", chosen: "Params") -> bool:
@@ -40,6 +40,7 @@ def _decides(params: "Params") -> dict[str, Any]:
     found = {name: getattr(params, name).model_dump(mode="json", include=included) for name, included in DECIDES.items()}
     if not found["zoo"]["variants"]:  # names of trials from before there were variants stay valid
         del found["zoo"]["variants"]
+    found["filters"] = params.filters.as_set()
     return found
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itm.core.keys import content_key
 from itm.core.params import Params
 from itm.core.rankings import DataRanking
-from itm.core.selections import ExcludedModel, SearchBudget
-from itm.core.types import DataRef, Failure, ModelRef, Protocol, SplitName
+from itm.core.selections import SearchBudget
+from itm.core.types import DataRef, Exclusion, Failure, ModelRef, Protocol, SplitName
 from itm.finetuning.identity import recipe
 from itm.prediction.curve_model import CurveModel
 from itm.prediction.prior import Belief
@@ -38,7 +38,7 @@ class Question:
     params: Params
     store: Store
     rate_factor: float = 1.0
-    excluded: tuple[ExcludedModel, ...] = ()
+    excluded: tuple[Exclusion, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @property

@@ -29,7 +29,6 @@ from itm.selection.evidence import finetuning_params, validation_baseline
 from itm.selection.journal import JournalFile
 from itm.selection.page import write_selection_page
 from itm.selection.question import Question
-from itm.selection.requirements import Requirements, narrow, without_excess
 from itm.selection.search import Search, Watch
 from itm.store.layout import Store
 from itm.store.selection_file import stored_selections, write_selections
@@ -48,14 +47,13 @@ def run(
     watch: Watch | None = None,
     rank: Rank = pipeline.rank,
     began: float | None = None,
-    requirements: Requirements | None = None,
 ) -> tuple[Selection, ...]:
     """Select a model for every data set by the first of `finetune.protocols`, and return the answers.
 
     Models are ranked first, by `rank`. Then they are fine-tuned where it still matters, by `runner` or the executor that the
     parameters name. `watch` gets the answer whenever a result can have changed it. The budget counts from `began`, a time of
-    `time.monotonic`, or from now. Models that do not meet the `requirements` are left out. Each data set gets an equal part of
-    the time. A data set or a model that fails stops no other.
+    `time.monotonic`, or from now. Each data set gets an equal part of the time. A data set or a model that fails stops no
+    other.
 
     Raises
     ------
@@ -70,8 +68,6 @@ def run(
         known = ", ".join(RATE_FACTORS)
         raise ParamsError(f"protocol {protocol!r} takes no steps, so there is nothing to search; use one of {known}.")
     began = time.monotonic() if began is None else began
-    needs = requirements or Requirements()
-    params, excluded = narrow(params, needs)
     planned, ranking = rank(_for_scores(params, budget), store)
     own, parts = _for_search(params), max(len(planned.data_sets), 1)
     budget = replace(budget, seconds=budget.seconds and budget.seconds / parts)
@@ -82,9 +78,7 @@ def run(
         ranked = next(part for part in ranking.data_sets if part.data == data.name)
         clock_began = time.monotonic() - for_scores
         try:
-            candidates, unfit = without_excess(ranked, needs)
-            question = ask(data, candidates, planned, own, store, budget)
-            question = replace(question, excluded=(*excluded, *unfit))
+            question = replace(ask(data, ranked, planned, own, store, budget), excluded=ranking.excluded)
         except (DataError, ModelError) as error:
             log.error("%s: %s", data.name, error)
             problems.append(f"{data.name}: {error}")

@@ -34,7 +34,10 @@ def is_stored(result: Ranking, store: Store) -> bool:
 
 
 def _text(result: Ranking) -> str:
-    return to_json({"version": VERSION} | asdict(result))
+    values = {"version": VERSION} | asdict(result)
+    if not result.excluded:  # files from before there were filters stay equal
+        del values["excluded"]
+    return to_json(values)
 
 
 def _contains(path: Path, text: str) -> bool:

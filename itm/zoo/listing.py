@@ -83,19 +83,36 @@ def _timm_names(pattern: str, optional: bool) -> list[str]:
 
 def _described(model: ModelRef, variant: Variant | None) -> Description | Failure:
     """Return the description of a model, or of its variant."""
-    is_published = replace(model, family="", pretraining="") == timm_model(model.name)
+    is_published = replace(model, family="", pretraining="", licence=None) == timm_model(model.name)
     top1 = imagenet_top1(model.name) if is_published and not variant else None
-    row = known_model(model.name) if model == timm_model(model.name) else None
+    row = _row(model)
     candidate = variant.of(model) if variant else model
     try:
-        facts = row.facts if row and not variant else _measured(candidate)
+        facts = row.facts if row and not variant else measured_facts(candidate)
     except ModelError as error:
         return zoo_failure(candidate.name, str(error))
-    licence, place = _origin(model, row)
-    return Description(candidate.name, facts, licence, top1, place)
+    return Description(candidate.name, facts, licence_of(model), top1, _weights(model, row))
 
 
-def _measured(model: ModelRef) -> Facts:
+def _row(model: ModelRef) -> KnownModel | None:
+    """Return what the table says of a model of timm with its own weights and preprocessing."""
+    return known_model(model.name) if replace(model, licence=None) == timm_model(model.name) else None
+
+
+def published_facts(model: ModelRef) -> Facts | None:
+    """Return the facts of one of timm's models from the table, or None for all others."""
+    row = _row(model)
+    return row.facts if row else None
+
+
+def measured_facts(model: ModelRef) -> Facts:
+    """Return the facts of any model, which is built without weights.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be built, or returns no embeddings.
+    """
     from itm.zoo.construct import build_on_meta  # takes seconds to import
     from itm.zoo.facts import facts, preprocessing
 
@@ -103,20 +120,32 @@ def _measured(model: ModelRef) -> Facts:
     return facts(model, module, preprocessing(model, module))
 
 
-def _origin(model: ModelRef, row: KnownModel | None) -> tuple[str | None, Place]:
-    """Return the licence of the weights of a model, and where they are."""
+def licence_of(model: ModelRef) -> str | None:
+    """Return the licence of the weights of a model, or None if neither the zoo file nor timm states one."""
+    if model.licence or model.checkpoint is not None or model.repository is not None or has_source(model.architecture or ""):
+        return model.licence
+    name = model.architecture or ""
+    if model.pretrained and (row := known_model(name)):
+        return row.licence
+    from itm.zoo.timm_names import timm_config
+
+    return known_licence(timm_config(name).get("license")) if model.pretrained else None
+
+
+def _weights(model: ModelRef, row: KnownModel | None) -> Place:
+    """Return where the weights of a model are."""
     if model.checkpoint is not None or is_folder(model.architecture or ""):
-        return None, "file"
+        return "file"
     if row is not None:
-        return row.licence, _place(row.repository, row.file, row.url)
+        return _place(row.repository, row.file, row.url)
     if model.repository is not None:
-        return None, _place(model.repository)
+        return _place(model.repository)
     if library := find_library(model.architecture):
-        return None, "cached" if library.cached_weights(model.architecture or "") else "to download"
+        return "cached" if library.cached_weights(model.architecture or "") else "to download"
     from itm.zoo.timm_names import timm_config
 
     config = timm_config(model.architecture or "")
-    return known_licence(config.get("license")), _place(*map(config.get, ("hf_hub_id", "hf_hub_filename", "url")))
+    return _place(*map(config.get, ("hf_hub_id", "hf_hub_filename", "url")))
 
 
 def _place(repository: str | None, file: str | None = None, url: str | None = None) -> Place:

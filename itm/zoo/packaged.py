@@ -1,10 +1,11 @@
-"""The zoos of the package: the embedded zoo of small checkpoints, and curated lists of timm's models, each under its name."""
+"""Zoos that have a name: the embedded zoo of small checkpoints, curated lists of timm's models, and zoos of a package index."""
 
 import logging
 from pathlib import Path
 
 from itm.core.errors import ParamsError, did_you_mean
 from itm.zoo.names import WEIGHT_FILES
+from itm.zoo.wheel_zoos import wheel_zoo_files
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +25,24 @@ def packaged_zoos() -> dict[str, Path]:
     return {TINY: embedded_zoo_file()} | {path.stem: path for path in sorted(CURATED.glob("*.yaml"))}
 
 
+def named_zoos() -> dict[str, Path]:
+    """Return the zoo files of the package and of `itm zoo add` by name. The latter may not exist yet."""
+    return packaged_zoos() | wheel_zoo_files()
+
+
 def zoo_path(file: Path) -> Path:
-    """Return the path of a zoo file, which may be the name of a zoo of the package."""
-    path = packaged_zoos().get(str(file))
+    """Return the path of a zoo file, which may be the name of a zoo.
+
+    Raises
+    ------
+    ParamsError
+        If it is the name of a zoo that was not added yet.
+    """
+    path = named_zoos().get(str(file))
     if path is None:
         return file
+    if str(file) in wheel_zoo_files() and not path.is_file():
+        raise ParamsError(f"the zoo {file} is not on this machine yet; run `itm zoo add {file}`, which downloads its weights.")
     if file.is_file():
         log.info("%s is the zoo of the package; the file of this name is read if its absolute path is given", file)
     return path

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from itm.core.errors import ParamsError, did_you_mean
+from itm.core.quantities import parse_count
 from itm.zoo.facts_table import known_models
+from itm.zoo.filters import Bounds
 from itm.zoo.licences import licence_filter
 from itm.zoo.listing import Description
 
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9}
 SORT_KEYS: dict[str, Callable[[Description], Any]] = {
     "model": lambda _: None,  # the order of the list
     "parameters": lambda model: model.facts.parameters,
@@ -26,23 +27,15 @@ SORT_KEYS: dict[str, Callable[[Description], Any]] = {
 
 
 @dataclass(frozen=True)
-class Filters:
-    """Bounds and properties of listed models. A model of which a fact is unknown does not pass a filter of this fact."""
+class Filters(Bounds):
+    """Limits and the family of listed models."""
 
-    max_params: int | None = None
-    max_gmacs: float | None = None
-    licences: frozenset[str | None] | None = None
     family: str | None = None
 
     def passes(self, model: Description) -> bool:
         """Return whether a model passes all filters."""
-        facts = model.facts
-        return (
-            (self.max_params is None or facts.parameters <= self.max_params)
-            and (self.max_gmacs is None or (facts.gmacs is not None and facts.gmacs <= self.max_gmacs))
-            and (self.licences is None or model.licence in self.licences)
-            and (self.family is None or is_of_family(model.name, facts.family, self.family))
-        )
+        excluded = self.by_licence(model.name, model.licence) or self.by_size(model.name, model.facts)
+        return not excluded and (self.family is None or is_of_family(model.name, model.facts.family, self.family))
 
 
 def parse_filters(max_params: str | None, max_gmacs: float | None, licence: str | None, family: str | None) -> Filters:
@@ -55,23 +48,18 @@ def parse_filters(max_params: str | None, max_gmacs: float | None, licence: str 
     """
     stated = {model.licence for model in known_models().values() if model.licence} if licence else set()
     return Filters(
-        parse_count(max_params) if max_params else None,
+        _count(max_params) if max_params else None,
         max_gmacs,
         licence_filter(licence, stated) if licence else None,
-        _checked_family(family) if family else None,
+        family=_checked_family(family) if family else None,
     )
 
 
-def parse_count(text: str) -> int:
-    """Return a number of parameters.
-
-    >>> parse_count("30M"), parse_count("1.5b")
-    (30000000, 1500000000)
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmbg]?)\s*", text, flags=re.IGNORECASE)
-    if not match:
-        raise ParamsError(f"--max-params {text} is not a number of parameters; give one such as 30M, 1.5B or 30000000.")
-    return int(float(match[1]) * UNITS[match[2].lower()])
+def _count(text: str) -> int:
+    try:
+        return parse_count(text)
+    except ValueError as error:
+        raise ParamsError(f"--max-params {text}: {error}.") from error
 
 
 def is_of_family(name: str, family: str, wanted: str) -> bool:

@@ -18,6 +18,7 @@ from itm.core.types import ModelRef, Preprocessing
 from itm.core.variants import SEPARATOR, Variant, as_list, split_variant
 from itm.core.yaml_records import parse, read_yaml
 from itm.zoo.facts_table import matching_names
+from itm.zoo.licences import known_licence
 from itm.zoo.names import WEIGHT_FILES, is_wildcard, without_source
 from itm.zoo.packaged import check_is_zoo_file, zoo_path
 from itm.zoo.sources import has_source, with_source
@@ -55,6 +56,7 @@ class Entry(BaseModel):
     # shown in a ranking
     family: str = ""
     pretraining: str = ""
+    licence: str = ""
     reason: str = ""  # why the model is in the zoo, for readers of the file
 
     @model_validator(mode="before")
@@ -183,6 +185,7 @@ def _model(entry: Entry, folder: Path, allowed: list[Path], where: str) -> Model
         preprocessing=Preprocessing(entry.input_size, entry.mean, entry.std, entry.crop, entry.interpolation),
         family=entry.family,
         pretraining=entry.pretraining,
+        licence=known_licence(entry.licence),
     )
     try:
         return with_source(found, folder)

@@ -8,7 +8,7 @@ from itm.core.params import Params
 from itm.core.rankings import DataRanking, RankedModel
 from itm.core.yaml_records import parse
 from itm.features.speed import Speedometer
-from itm.run import pipeline, speeds
+from itm.run import find_speeds, pipeline
 from itm.run.engine import Budget
 from itm.store.layout import Store
 
@@ -101,7 +101,7 @@ def test_a_lock_that_cannot_be_made_loses_no_ranking(
     def locked(*_: object) -> object:
         raise OSError("no lock")
 
-    monkeypatch.setattr(speeds, "leased", locked)
+    monkeypatch.setattr(find_speeds, "leased", locked)
     assert [(row.status, row.speed) for row in rows(store)] == [("ranked", None)] * 2
     assert "no speed can be measured (OSError: no lock)" in caplog.text
 

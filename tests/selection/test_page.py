@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from itm.core.selections import ExcludedModel, LearningCurve, PredictedModel, SearchBudget, SearchState, Selection, TrainedRung
+from itm.core.selections import LearningCurve, PredictedModel, SearchBudget, SearchState, Selection, TrainedRung
+from itm.core.types import Exclusion
 from itm.report.figures import as_svg
 from itm.selection.figures import FIGURES, learning_curves, predicted_against_reached, race, regret_over_time
 from itm.selection.page import render_selection, write_selection_page
@@ -25,7 +26,7 @@ SELECTION = Selection(
     states=tuple(SearchState(100.0 * n, NAMES[n % 2], 0.9, 0.8, 0.95, 0.5, 0.02 / n, 0.001, 6 - n) for n in range(1, 4)),
     experiments=tuple(TrainedRung(60.0 * n, NAMES[n % 3], 1e-3, 0, 10 * n, 0.8, 5.0) for n in range(1, 7)),
     curves=tuple(LearningCurve(name, 1e-3, 0, ((10, 0.7), (20, 0.8))) for name in NAMES[:3]),
-    excluded=(ExcludedModel("giant", "has more parameters than allowed"),),
+    excluded=(Exclusion("giant", "has more parameters than allowed", "max_params"),),
 )
 
 
