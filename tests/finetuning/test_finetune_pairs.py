@@ -88,7 +88,8 @@ def test_the_command_prints_a_line_a_pair_and_the_means(call, here):
     failing = call("finetune", "--protocol", "head", "-m", SHORT, "-m", "test_resnett", "--resume", "only-missing", status=1)
     assert "test_resnett on shapes-images60: failed at zoo: " in failing.stdout
     misspelled = call("finetune", "--protocol", "ful", status=2)
-    assert misspelled.stderr == "error: --protocol: must be 'full' or 'head' (got 'ful'); did you mean 'full'?\n"
+    known = "'full', 'head', 'lora', 'norm' or 'last_block'"
+    assert misspelled.stderr == f"error: --protocol: must be {known} (got 'ful'); did you mean 'full'?\n"
     assert read_table(Store(here / "kept").finetuned).filter(pl.col("status") != "ok").is_empty()
 
 
