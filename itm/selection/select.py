@@ -9,7 +9,7 @@ from itm.core.errors import DataError, ModelError, ParamsError
 from itm.core.params import Params, with_overrides
 from itm.core.rankings import DataRanking, Ranking
 from itm.core.selections import SearchBudget, Selection
-from itm.core.types import DataRef
+from itm.core.types import DataRef, Exclusion
 from itm.data.index import read_usable
 from itm.finetuning.images import SPLITS
 from itm.finetuning.protocols import RATE_FACTORS
@@ -21,7 +21,7 @@ from itm.prediction.prior import PROBES
 from itm.run import pipeline
 from itm.run.check import has_own_embeddings
 from itm.run.executors import Executor, executor
-from itm.run.plan import Plan
+from itm.run.plan import LIMITS, Plan
 from itm.scores import expand
 from itm.selection.budget import Clock
 from itm.selection.costs import estimate_costs
@@ -35,6 +35,7 @@ from itm.store.selection_file import stored_selections, write_selections
 
 log = logging.getLogger(__name__)
 
+NOT_SCORED = "the time for scores was used up before its turn; a larger budget includes it"
 FOR_SCORES = 0.5  # the largest share of a budget that scores may take
 Rank = Callable[[Params, Store], tuple[Plan, Ranking]]
 
@@ -78,7 +79,8 @@ def run(
         ranked = next(part for part in ranking.data_sets if part.data == data.name)
         clock_began = time.monotonic() - for_scores
         try:
-            question = replace(ask(data, ranked, planned, own, store, budget), excluded=ranking.excluded)
+            question = ask(data, ranked, planned, own, store, budget)
+            question = replace(question, excluded=(*ranking.excluded, *question.excluded))
         except (DataError, ModelError) as error:
             log.error("%s: %s", data.name, error)
             problems.append(f"{data.name}: {error}")
@@ -141,6 +143,7 @@ def ask(data: DataRef, ranked: DataRanking, planned: Plan, params: Params, store
     known = {model.name: model for model in planned.models}
     rows = [row for row in ranked.rows if row.rank is not None and row.model in known]
     failures = [failure for row in ranked.rows if row.rank is None for failure in row.failures]
+    late = [Exclusion(own.model, NOT_SCORED, "seconds") for own in failures if own.step == LIMITS]
     if not rows:
         reasons = "; ".join(dict.fromkeys(f"{failure.model}: {failure.reason}" for failure in failures))
         raise ModelError(f"no model is ranked, so none can be selected: {reasons or 'none was named'}")
@@ -163,5 +166,6 @@ def ask(data: DataRef, ranked: DataRanking, planned: Plan, params: Params, store
         rate_factor=1.0 if protocol in read_parameters().protocols else RATE_FACTORS[protocol],
         params=params,
         store=store,
-        failures=tuple(failures),
+        excluded=tuple(late),
+        failures=tuple(failure for failure in failures if failure.step != LIMITS),
     )

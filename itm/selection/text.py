@@ -28,7 +28,7 @@ def state_line(state: SearchState) -> str:
     """Return the answer so far in one line: the pick, its expected accuracy, how sure that is, and what a minute would buy."""
     return (
         f"{duration(state.at)}: {state.pick} {accuracy_text(state)} %, best with probability {100 * state.chance_best:.0f} %, "
-        f"expected regret {100 * state.regret:.1f} points; another minute gains about {100 * 60 * state.gain:.2g}"
+        f"expected regret {100 * state.regret:.1f} points; another minute gains about {100 * 60 * state.gain:.2f}"
     )
 
 
