@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     Result = tuple[tuple[Selection, ...], str]
 
+STEPS = 10  # of a probability: a line is printed when it has changed by about 10 %
+QUIET = 60  # seconds without a line
+
 Protocols = Annotated[str, typer.Option(help="How models are fine-tuned: full, lora, norm or last_block.")]
 
 
@@ -96,23 +99,23 @@ def _select(params: "Params", store: "Store", budget: "SearchBudget", watch: "Wa
 
 
 class _Shown:
-    """What the terminal shows of a search: a line whenever the answer changes."""
+    """What the terminal shows of a search: a line whenever the answer changes, or after a while without one."""
 
     def __init__(self, store: "Store") -> None:
         self.store = store
         self.last: Selection | None = None
-        self.line = ""
+        self.shown: tuple[str, int, int] | None = None
 
     def __call__(self, selection: "Selection") -> None:
         from itm.selection.text import state_line
 
         self.last = selection
         if selection.states:
-            line = state_line(selection.states[-1])
-            changed = line.partition(": ")[2].partition(";")[0]
-            if changed != self.line:
-                self.line = changed
-                typer.echo(line, err=True)
+            state = selection.states[-1]
+            answer = state.pick, round(state.chance_best * STEPS), int(state.at / QUIET)
+            if answer != self.shown:
+                self.shown = answer
+                typer.echo(state_line(state), err=True)
 
     def print(self, selection: "Selection") -> None:
         from rich.console import Console

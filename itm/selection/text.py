@@ -4,7 +4,7 @@ from itm.core.selections import OtherPick, PredictedModel, SearchState, Selectio
 from itm.core.text import compact, duration, pluralize
 
 ROLES = {
-    "most accurate": "most accurate, but not trained to its end",
+    "most accurate": "most accurate, if its best learning rate is trained to the end",
     "smaller": "best with half the cost or less",
     "faster": "fastest within noise",
 }
@@ -26,9 +26,10 @@ def accuracy_text(row: PredictedModel | SearchState) -> str:
 
 def state_line(state: SearchState) -> str:
     """Return the answer so far in one line: the pick, its expected accuracy, how sure that is, and what a minute would buy."""
+    gain = min(60 * state.gain, state.regret)  # an experiment of a second cannot be repeated for a minute
     return (
         f"{duration(state.at)}: {state.pick} {accuracy_text(state)} %, best with probability {100 * state.chance_best:.0f} %, "
-        f"expected regret {100 * state.regret:.1f} points; another minute gains about {100 * 60 * state.gain:.2f}"
+        f"expected regret {100 * state.regret:.1f} points; another minute gains about {100 * gain:.2f}"
     )
 
 

@@ -83,7 +83,7 @@ SELECTION = Selection(
 def test_a_state_is_one_line_with_what_a_minute_buys():
     assert state_line(STATE) == (
         "10 min: vit 92.3 [88.1, 95.0] %, best with probability 63 %, expected regret 1.1 points; "
-        "another minute gains about 6.00"
+        "another minute gains about 1.10"
     )
 
 
