@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ def test_table_has_the_facts_of_the_model(name: str) -> None:
     model, row = timm_model(name), known_model(name)
     assert row
     module = build_on_meta(model)
-    assert asdict(row.facts) == asdict(facts(model, module, preprocessing(model, module)))
+    built = facts(model, module, preprocessing(model, module))
+    assert row.facts == replace(built, batch_norm=None)  # the table does not have it
     assert row.repository == timm_config(name)["hf_hub_id"]
 
 
