@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 class Journal:
     """The seconds of all searches with the same inputs, the experiments in the order in which they ended, and the answers.
 
-    `left` has, for each model that lost its chance to be the best, the seconds after which it did. `finals` counts the attempts
-    to train a pick to its end. `ended` has the budget for which no further experiment is needed, how that search ended, and
+    `left` has, for each model that lost its chance to be the best, the seconds after which it did. `final` is the run (model,
+    number of the learning rate, seed) that is trained to its end for the answer: once begun, it is not left for another one.
+    `ended` has the budget for which no further experiment is needed, how that search ended, and
     why: the same request gives the same answer.
     """
 
@@ -30,7 +31,7 @@ class Journal:
     experiments: tuple[TrainedRung, ...] = ()
     states: tuple[SearchState, ...] = ()
     left: tuple[tuple[str, float], ...] = ()
-    finals: int = 0
+    final: tuple[str, int, int] | None = None
     ended: tuple[SearchBudget, Stop, str] | None = None
 
 

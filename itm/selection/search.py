@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from itm.core.selections import SearchState, Selection, Stop, TrainedRung
 from itm.core.types import Failure, Outcome
@@ -16,8 +17,9 @@ from itm.selection.answer import Found, build_selection
 from itm.selection.budget import Clock, budget_text
 from itm.selection.costs import corrected, grid_seconds
 from itm.selection.evidence import Evidence
+from itm.selection.final_run import FinalRun
 from itm.selection.journal import Journal, JournalFile
-from itm.selection.policy import Cost, Experiment, Policy, Standing
+from itm.selection.policy import SHARES, Cost, Experiment, Policy, Standing
 from itm.selection.question import Question
 from itm.selection.stage import RungStage
 
@@ -43,6 +45,8 @@ class Search:
         self.why = ""
         if self.journal.ended and self.journal.ended[0] == question.budget:
             _, self.stop, self.why = self.journal.ended
+        else:
+            self.journal = replace(self.journal, final=None)  # the search goes on, and may find another pick
 
     def run(self, executor: Executor) -> Selection:
         """Search, train the pick to its end, and return the answer. Ctrl-C ends the search with the answer so far."""
@@ -51,7 +55,7 @@ class Search:
             self._look()
             pursue(self, executor, params, store)
             while final := self._final():
-                pursue(_Single(self, final), executor, params, store)
+                pursue(FinalRun(partial(self.task, final), self.take), executor, params, store)
         except KeyboardInterrupt:
             self.stop, self.why = "interrupted", "the search was interrupted; the same command resumes"
         self._save()
@@ -161,20 +165,28 @@ class Search:
     def _final(self) -> Experiment | None:
         """Return the run that trains the pick to its end, or None if it is trained or there is no time.
 
-        The first final run is what the policy has kept time for. Its result can change the pick; another one needs time left.
+        The policy has kept time for the first final run. It is trained share by share, so that a killed one resumes, and it is
+        not left for another. Its result can change the pick; another one needs time left.
         """
         able = [name for name in self.question.models if name not in self.failures]
         if not able:
             self.stop, self.why = "no model", "every model failed"
             return None
-        final = self._policy.final(self.evidence.observations(), self.failures)
-        rung = self.evidence.run((final.model, final.rate, final.seed))
-        if rung and rung.over:
+        begun = self.journal.final
+        is_open = begun is not None and begun not in self.evidence.ended and begun[0] not in self.failures
+        final = (
+            Experiment(*begun, 1.0) if begun and is_open else self._policy.final(self.evidence.observations(), self.failures)
+        )
+        run, left = (final.model, final.rate, final.seed), self.seconds_left
+        if run in self.evidence.ended:
             return None
-        left = self.seconds_left
-        if left is not None and (left <= 0 or (self.journal.finals and self._missing(final) > left)):
+        if left is not None and (left <= 0 or (begun and not is_open and self._missing(final) > left)):
             return None
-        return final
+        self.journal = replace(self.journal, final=run)
+        self._save()
+        rung = self.evidence.run(run)
+        step = rung.step if rung else 0
+        return replace(final, share=next(share for share in SHARES if self.question.step(share) > step))
 
     def _missing(self, final: Experiment) -> float:
         """Return the estimated seconds that a run still needs to its end."""
@@ -226,21 +238,3 @@ class Search:
     def _save(self) -> None:
         self.journal = replace(self.journal, seconds=round(self.clock.spent, 2))
         self.file.write(self.journal)
-
-
-class _Single:
-    """A source of one experiment."""
-
-    def __init__(self, search: Search, experiment: Experiment) -> None:
-        self.search, self.experiment = search, experiment
-        self.is_begun = False
-
-    def next(self) -> Task | None:
-        if self.is_begun:
-            return None
-        self.is_begun = True
-        return self.search.task(self.experiment)
-
-    def take(self, task: Task, outcome: Outcome) -> None:
-        self.search.journal = replace(self.search.journal, finals=self.search.journal.finals + 1)
-        self.search.take(task, outcome)

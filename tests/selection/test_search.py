@@ -79,6 +79,25 @@ def test_a_search_that_is_killed_resumes(selected, store):
     assert found.test == selected.test
 
 
+def test_a_final_run_that_is_killed_goes_on(store):
+    class KilledError(Exception):
+        pass
+
+    def kill(selection: Selection) -> None:
+        if len(selection.experiments) == limit:
+            raise KilledError
+
+    sure = SearchBudget(regret=0.99)  # no experiment is needed
+    for limit in (1, 2):
+        with pytest.raises(KilledError):
+            run(short_params(store), store, sure, watch=kill)
+    found = run(short_params(store), store, sure)[0]
+    assert {(own.model, own.learning_rate) for own in found.experiments} == {(found.pick, found.recipe.learning_rate)}
+    trained = [own.step for own in found.experiments]
+    assert trained == [1, 2]  # each step once
+    assert found.test is not None
+
+
 def test_an_interrupt_ends_the_search_with_the_answer_so_far(store):
     def interrupt(selection: Selection) -> None:
         if selection.experiments:
