@@ -1,6 +1,7 @@
 """A search on a small data set: what it trains, how it ends, and how it resumes."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,17 +59,22 @@ def test_the_same_request_is_answered_from_the_store(selected, module_store):
     assert replace(again, spent=0, grid_seconds=0) == replace(selected, spent=0, grid_seconds=0)
 
 
-def test_a_search_that_is_killed_resumes(selected, store):
-    class KilledError(Exception):
-        pass
+class KilledError(Exception):
+    pass
 
+
+def kill_after(experiments: int) -> Callable[[Selection], None]:
     def kill(selection: Selection) -> None:
-        if len(selection.experiments) == limit:
+        if len(selection.experiments) == experiments:
             raise KilledError
 
+    return kill
+
+
+def test_a_search_that_is_killed_resumes(selected, store):
     for limit in (1, 2, 3):
         with pytest.raises(KilledError):
-            run(short_params(store), store, ENOUGH, watch=kill)
+            run(short_params(store), store, ENOUGH, watch=kill_after(limit))
         (stored,) = read_selections(store)
         assert len(stored.experiments) <= limit
         assert stored.stop == "interrupted"
@@ -80,17 +86,10 @@ def test_a_search_that_is_killed_resumes(selected, store):
 
 
 def test_a_final_run_that_is_killed_goes_on(store):
-    class KilledError(Exception):
-        pass
-
-    def kill(selection: Selection) -> None:
-        if len(selection.experiments) == limit:
-            raise KilledError
-
     sure = SearchBudget(regret=0.99)  # no experiment is needed
     for limit in (1, 2):
         with pytest.raises(KilledError):
-            run(short_params(store), store, sure, watch=kill)
+            run(short_params(store), store, sure, watch=kill_after(limit))
     found = run(short_params(store), store, sure)[0]
     assert {(own.model, own.learning_rate) for own in found.experiments} == {(found.pick, found.recipe.learning_rate)}
     trained = [own.step for own in found.experiments]
