@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks.history_prior import DataFacts, History
+from benchmarks.similarity import Facts
 from itm.benchmark.published_table import PublishedPool, read_pools
-from itm.prediction.history import DataFacts, History
-from itm.prediction.similarity import Facts
 
 SHIFT = "shift_vtab1k_matrix_lr0.01.csv"
 TRANSFERGRAPH = "transfergraph_records_180hf_x_13.csv"

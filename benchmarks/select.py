@@ -1,10 +1,11 @@
 """Measure `itm select` on recorded learning curves: regret against cost, and the quality of predicted accuracies.
 
-    python -m benchmarks.select [data/desk]
+    python -m benchmarks.select [data/desk] [--tables FOLDER]
 
 Nothing is trained. The data set that a search is replayed on is left out of all fits. Costs are shares of the seconds that the
-full grid took: every model at every learning rate. With the folder of published tables, it also says what a history of
-fine-tuning is worth (`benchmarks/select_tables.py`). The last line is JSON.
+full grid took: every model at every learning rate; what it takes to begin with a model is not counted. With the folder of
+published tables, the last line also has the regret after three fine-tuned models that a history chose
+(`benchmarks/select_tables.py`). It is JSON.
 """
 
 import argparse
@@ -17,7 +18,9 @@ import polars as pl
 
 from benchmarks.select_desk import Desk, Pair, read_desk
 from benchmarks.select_replay import Delivered, confirm, grid_seconds, halving, in_order, orders, search
-from benchmarks.select_report import COSTS, Report, quality
+from benchmarks.select_report import COSTS, PROBE, Report, quality, quality_of_probe
+from benchmarks.select_tables import FACTS, headline_regrets
+from itm.benchmark.predictors import mean_rank_elsewhere
 from itm.prediction.curve_model import CurveModel
 from itm.prediction.fit import fit_curves, fit_prior
 from itm.prediction.parameters import PriorParameters
@@ -50,10 +53,10 @@ def before_fine_tuning(pairs: Sequence[Pair], belief: Belief, curves: CurveModel
 
 def baselines(desk: Desk, scores: pl.DataFrame, data: str) -> dict[str, Method]:
     """Return what a search is compared with."""
-    pairs, others = desk.of(data), desk.without([data])
+    pairs, ranks = desk.of(data), ranks_elsewhere(desk, data)
     found = dict(scores.filter(data=data, score="itm", status="ok").select("model", "value").iter_rows())
     itm = {pair.model: found.get(pair.model, -np.inf) for pair in pairs}
-    blind = sorted(itm, key=lambda model: -_rank_elsewhere(others, model))
+    blind = sorted(itm, key=lambda model: -ranks[model])
     return {
         "scores": lambda budget: confirm(pairs, itm, 1, budget),
         "confirm3": lambda budget: confirm(pairs, itm, 3, budget),
@@ -63,14 +66,14 @@ def baselines(desk: Desk, scores: pl.DataFrame, data: str) -> dict[str, Method]:
     }
 
 
-def _rank_elsewhere(others: Desk, model: str) -> float:
-    """Return the mean share of models that a model is not worse than on the other data sets."""
-    shares = []
-    for data in others.data_sets:
-        truths = {pair.model: pair.truth for pair in others.of(data)}
-        if model in truths:
-            shares.append(np.mean([truths[model] >= other for other in truths.values()]))
-    return float(np.mean(shares)) if shares else 0.5
+def ranks_elsewhere(desk: Desk, data: str) -> dict[str, float]:
+    """Return the mean rank of each model of a data set on the other data sets; a model without one is the last."""
+    models, sets = sorted({pair.model for pair in desk.pairs}), desk.data_sets
+    truth = np.full((len(sets), len(models)), np.nan)
+    for pair in desk.pairs:
+        truth[sets.index(pair.data), models.index(pair.model)] = pair.truth
+    ranks = np.nan_to_num(mean_rank_elsewhere(truth)[sets.index(data)])
+    return {pair.model: float(ranks[models.index(pair.model)]) for pair in desk.of(data)}
 
 
 def measure(desk: Desk, scores: pl.DataFrame) -> Report:
@@ -90,6 +93,7 @@ def measure(desk: Desk, scores: pl.DataFrame) -> Report:
                 found = search(pairs, belief, curves, desk.rates, cost * total)
                 report.add(name, cost, best - found.accuracy, found.seconds / total)
                 of_costs.setdefault(cost, []).append(quality(pairs, found))
+        report.qualities.setdefault(PROBE, {}).setdefault(0.0, []).append(quality_of_probe(pairs))
         for name, method in baselines(desk, scores, data).items():
             for cost in COSTS:
                 found = method(cost * total)
@@ -105,6 +109,7 @@ def main() -> None:
     """Print the tables and the line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("desk", type=Path, nargs="?", default=Path("data/desk"))
+    parser.add_argument("--tables", type=Path, default=FACTS, help="left out if there is no such folder")
     options = parser.parse_args()
     desk = read_desk(options.desk)
     report = measure(desk, pl.read_parquet(options.desk / "scores.parquet"))
@@ -114,7 +119,7 @@ def main() -> None:
     ):
         for table in (report.table_of_regret(), report.table_of_quality(), report.table_of_data_sets()):
             print(table)
-    print(json.dumps(report.summary()))
+    print(json.dumps(report.summary() | (headline_regrets(options.tables) if options.tables.is_dir() else {})))
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ from itm.prediction.scale import log_odds
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
 RATES = 3
-CLASSES = {"cifar10": 10, "digits": 10, "flowers5": 5, "grocery81": 81, "neu_steel": 6, "omniglot60": 60, "rsscn7": 7}
-CLASSES |= {"shapes": 8, "sign_digits": 10, "textures": 8, "trashnet": 6}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """All runs of a model on a data set. `marks` has validation accuracies by rate and seed, and by step."""
+    """All runs of a model on a data set. `marks` has validation accuracies by rate and seed, and by step.
+
+    `baseline` stands for the accuracy of a run whose loss stopped being finite: the lowest of any run on the data set.
+    """
 
     data: str
     model: str
@@ -49,12 +50,8 @@ class Pair:
         return float(np.mean([value for (_, seed), value in self.seconds.items() if seed == 0]))
 
     def accuracy(self, rate: int, seed: int, share: float) -> float:
-        """Return the validation accuracy after a share of the steps; that of the commonest class if the run had ended."""
+        """Return the validation accuracy after a share of the steps, or the baseline if the loss had stopped being finite."""
         return self.marks[rate, seed].get(round(share * self.steps), self.baseline)
-
-    def test_of(self, rate: int) -> float:
-        """Return the test accuracy of the first seed at a rate, or the baseline if its loss did not stay finite."""
-        return self.tests.get((rate, 0), self.baseline)
 
     def observation(self, rate: int, seed: int, share: float, grid: tuple[float, ...]) -> Observation:
         """Return the validation result after a share of the steps."""
@@ -141,11 +138,12 @@ def read_desk(folder: Path, protocol: str = "full") -> Desk:
         own = {name: facts[model][name] for name in FEATURES if name not in PROBES}
         return Known(model, weights, features | {name: float(value) for name, value in own.items() if value is not None})
 
+    lowest = dict(curves.group_by("data").agg(pl.col("val_accuracy").min()).iter_rows())  # of any run: that of chance
     pairs, finals = [], []
     for (data, model), rows in curves.group_by(["data", "model"], maintain_order=True):
         runs = rows.filter(protocol=protocol)
         if len(runs.filter(seed=0)["learning_rate"].unique()) == RATES and (data, model, PROBES[0]) in probes:
-            pairs.append(_pair(str(data), runs, known(str(data), str(model), runs["weights"][0])))
+            pairs.append(_pair(str(data), runs, known(str(data), str(model), runs["weights"][0]), lowest[data]))
             finals.append(Final(str(data), pairs[-1].known, pairs[-1].truth))
     recorded = {(pair.data, pair.model) for pair in pairs}
     averages = (
@@ -159,7 +157,7 @@ def read_desk(folder: Path, protocol: str = "full") -> Desk:
     return Desk(tuple(pairs), tuple(finals), tuple(grid))
 
 
-def _pair(data: str, runs: pl.DataFrame, known: Known) -> Pair:
+def _pair(data: str, runs: pl.DataFrame, known: Known, baseline: float) -> Pair:
     rates = sorted(runs["learning_rate"].unique())
     steps = int(runs["step"].max() or 0)  # type: ignore[call-overload]
     marks: dict[tuple[int, int], dict[int, float]] = {}
@@ -174,4 +172,4 @@ def _pair(data: str, runs: pl.DataFrame, known: Known) -> Pair:
         seconds[run] = row["seconds"]
         if row["step"] == steps and row["finite"]:
             tests[run] = row["test_accuracy"]
-    return Pair(data, known.model, runs["val_images"][0], 1 / CLASSES[data], steps, known, marks, tests, seconds)
+    return Pair(data, known.model, runs["val_images"][0], baseline, steps, known, marks, tests, seconds)

@@ -11,8 +11,6 @@ from itm.prediction.observations import Observation
 from itm.prediction.prior import Belief
 from itm.selection.policy import Cost, Experiment, Policy, Setting, Standing
 
-GRID_SEEDS = 1  # the full grid trains every model at every rate once
-
 
 @dataclass(frozen=True)
 class Delivered:
@@ -41,7 +39,7 @@ class Bill:
 
 def grid_seconds(pairs: Sequence[Pair]) -> float:
     """Return the cost of the full grid: every model at every learning rate."""
-    return sum(pair.run_seconds for pair in pairs) * RATES * GRID_SEEDS
+    return sum(pair.run_seconds for pair in pairs) * RATES
 
 
 def delivered(pairs: dict[str, Pair], model: str, rate: int, seconds: float, standing: Standing | None = None) -> Delivered:
@@ -105,28 +103,36 @@ def confirm(pairs: Sequence[Pair], scores: dict[str, float], first: int, budget:
 
 
 def halving(pairs: Sequence[Pair], budget: float) -> Delivered:
-    """Successive halving at the middle rate: all models to an eighth, the better half to a quarter, and so on; then the grid.
+    """Successive halving at the middle rate: models to a share, the better half to twice of it, and so on; then the grid.
 
-    The share of the first round is the largest for which the whole search fits into the budget.
+    Of all schedules that fit into the budget, the one that begins with most models counts, and of those the one with the
+    largest first share. Fewer than all models are a random choice.
     """
     by_name = {pair.model: pair for pair in pairs}
-    best: Delivered | None = None
-    for start in (1 / 8, 1 / 4, 1 / 2):
-        bill, alive, share = Bill(by_name), list(by_name), start
-        while True:
-            for model in alive:
-                bill.train(Experiment(model, 1, 0, share))
-            alive = sorted(alive, key=lambda model: -by_name[model].accuracy(1, 0, share))
-            if len(alive) == 1 or share >= 1.0:
-                break
-            alive, share = alive[: max(1, len(alive) // 2)], min(1.0, share * 2)
-        for finalists in (3, 2, 1):
-            own = Bill(by_name, dict(bill.reached), bill.seconds)
-            model, rate = best_of_grid(by_name, alive[:finalists], own)
-            if own.seconds <= budget:
-                best = delivered(by_name, model, rate, own.seconds)
-                break
-    return best or in_order(pairs, list(by_name), budget)
+    order = next(orders(pairs, seed=1, count=1))
+    for count in (len(order), *(len(order) // part for part in (2, 4, 8))):
+        for start in (1 / 2, 1 / 4, 1 / 8):
+            if found := _halved(by_name, order[: max(1, count)], start, budget):
+                return found
+    return in_order(pairs, order, budget)
+
+
+def _halved(pairs: dict[str, Pair], alive: Sequence[str], share: float, budget: float) -> Delivered | None:
+    """Return what one schedule delivers, or None if it does not fit. As many finalists as fit get the whole grid."""
+    bill = Bill(pairs)
+    while True:
+        for model in alive:
+            bill.train(Experiment(model, 1, 0, share))
+        alive = sorted(alive, key=lambda model: -pairs[model].accuracy(1, 0, share))
+        if len(alive) == 1 or share >= 1.0:
+            break
+        alive, share = alive[: max(1, len(alive) // 2)], min(1.0, share * 2)
+    for finalists in (3, 2, 1):
+        own = Bill(pairs, dict(bill.reached), bill.seconds)
+        model, rate = best_of_grid(pairs, alive[:finalists], own)
+        if own.seconds <= budget:
+            return delivered(pairs, model, rate, own.seconds)
+    return None
 
 
 def orders(pairs: Sequence[Pair], seed: int, count: int) -> Iterator[list[str]]:

@@ -8,13 +8,16 @@ import polars as pl
 
 from benchmarks.select_desk import Pair
 from benchmarks.select_replay import Delivered
+from benchmarks.select_tables import paired_interval
 from itm.agreement import weighted_tau, worst_case
+from itm.prediction.prior import PROBES
 from itm.prediction.scale import from_log_odds, log_odds
 
 COSTS = (0.05, 0.15, 0.30)  # shares of the cost of the full grid
 LEVELS = {0.5: 0.6745, 0.8: 1.2816, 0.95: 1.96}  # coverage of intervals, and its quantile of the normal distribution
+COVERAGES = tuple(f"coverage_{100 * level:.0f}" for level in LEVELS)
 CLOSE = 0.01  # accuracy
-RESAMPLES = 2000
+PROBE = "linear probe"  # its accuracy, read as that after fine-tuning
 OWN = "select"
 
 
@@ -43,6 +46,12 @@ def quality(pairs: tuple[Pair, ...], delivered: Delivered) -> Quality:
     return Quality(expected - truth, inside, weighted_tau(truth, worst_case(truth, expected).ranks))
 
 
+def quality_of_probe(pairs: tuple[Pair, ...]) -> Quality:
+    """Return the quality of the accuracy of the linear probe as a prediction. It has no intervals."""
+    truth, probe = (np.array(values) for values in zip(*((p.truth, p.known.features[PROBES[0]]) for p in pairs), strict=True))
+    return Quality(probe - truth, {}, weighted_tau(truth, worst_case(truth, probe).ranks))
+
+
 @dataclass
 class Report:
     """Regrets by method, cost and data set, and qualities of predictions by method and cost."""
@@ -63,11 +72,9 @@ class Report:
 
     def difference(self, method: str, cost: float) -> tuple[float, float, float]:
         """Return how much more than the search a method loses, in points, with the 95 % interval of paired data sets."""
-        generator = np.random.default_rng(0)
-        gaps = 100 * (np.array(self.regrets[method][cost]) - np.array(self.regrets[OWN][cost]))
-        means = gaps[generator.integers(len(gaps), size=(RESAMPLES, len(gaps)))].mean(axis=1)
-        low, high = np.quantile(means, (0.025, 0.975))
-        return float(gaps.mean()), float(low), float(high)
+        own, other = (100 * np.array(self.regrets[name][cost]) for name in (OWN, method))
+        found = paired_interval(other, own)
+        return found.mean, found.low, found.high
 
     def table_of_regret(self) -> pl.DataFrame:
         """Return the mean regret of each method by cost, what was spent, and the difference to the search at 15 %."""
@@ -86,7 +93,7 @@ class Report:
         """Return tau_w, errors and coverage by method and cost."""
         return pl.DataFrame(
             [
-                {"method": method, "cost": f"{cost:.0%}"} | self.measures(method, cost)
+                {"method": method, "cost": f"{cost:.0%}"} | dict.fromkeys(COVERAGES) | self.measures(method, cost)
                 for method, of_costs in self.qualities.items()
                 for cost in sorted(of_costs)
             ]
@@ -98,7 +105,7 @@ class Report:
         errors = np.concatenate([own.errors for own in found])
         values = {"tau_w": float(np.mean([own.tau for own in found]))}
         values |= {"rmse_points": 100 * float(np.sqrt(np.mean(errors**2))), "bias_points": 100 * float(errors.mean())}
-        for level in LEVELS:
+        for level in found[0].inside:
             values[f"coverage_{100 * level:.0f}"] = float(np.concatenate([own.inside[level] for own in found]).mean())
         return {name: round(value, 3) for name, value in values.items()}
 
@@ -122,4 +129,5 @@ class Report:
             "tau_w_predicted": before["tau_w"],
             "tau_w_predicted_without_records": self.measures("without records", 0.0)["tau_w"],
             "tau_w_at_0.15": after["tau_w"],
+            "rmse_points_of_linear_probe": self.measures(PROBE, 0.0)["rmse_points"],
         }

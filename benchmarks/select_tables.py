@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cell_choice import measure
+from benchmarks.history_prior import SHAPE, HistoryPrior, Shape
+from benchmarks.history_scale import odds_above_chance
 from benchmarks.history_tables import PublishedHistory, read_histories, without
 from itm.agreement import Interval
 from itm.benchmark.predictors import mean_rank_elsewhere
-from itm.prediction.history import SHAPE, HistoryPrior, Shape
-from itm.prediction.history_scale import odds_above_chance
 
 FACTS = Path(__file__).resolve().parents[2] / "shared" / "facts"
 CELLS = (0, 1, 3, 5)
@@ -102,6 +102,15 @@ def paired_interval(regrets: np.ndarray, others: np.ndarray, resamples: int = 10
     means = difference[np.random.default_rng(seed).integers(len(difference), size=(resamples, len(difference)))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(difference.mean()), float(low), float(high))
+
+
+def headline_regrets(folder: Path) -> dict[str, float]:
+    """Return the regret in points after `HEADLINE` fine-tuned models, for each published table."""
+    column = CELLS.index(HEADLINE)
+    return {
+        f"{table.name.lower()}_regret_k{HEADLINE}": round(float(replay(table)[:, column].mean()), 2)
+        for table in read_histories(folder)
+    }
 
 
 def report(table: PublishedHistory, shapes: bool) -> tuple[list[str], Regrets]:

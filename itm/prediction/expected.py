@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from scipy import stats
 
 from itm.core.rankings import PredictedAccuracy, RankedModel
 from itm.prediction.parameters import PriorParameters
 from itm.prediction.prior import PROBES, Belief, Known, expect
-from itm.prediction.scale import from_log_odds
+from itm.prediction.scale import accuracy_interval, from_log_odds
 
-LEVEL = 0.95
+LEVEL = 0.95  # of the intervals that are reported
 
 
 def known_of(row: RankedModel) -> Known:
@@ -31,7 +30,9 @@ def belief(rows: Iterable[RankedModel], parameters: PriorParameters) -> Belief:
 def predicted(rows: Sequence[RankedModel], parameters: PriorParameters) -> list[PredictedAccuracy | None]:
     """Return the predicted accuracy of each model; None where a cross-validated accuracy is missing."""
     found = belief(rows, parameters)
-    half = stats.norm.ppf(0.5 + LEVEL / 2) * np.sqrt(np.diag(found.covariance))
-    ends = (from_log_odds(found.mean + shift) for shift in (0, -half, half))
-    values = [PredictedAccuracy(*(float(end) for end in own)) for own in zip(*ends, strict=True)]
+    ends = accuracy_interval(found.mean, np.sqrt(np.diag(found.covariance)), LEVEL)
+    values = [
+        PredictedAccuracy(float(value), float(low), float(high))
+        for value, low, high in zip(from_log_odds(found.mean), *ends, strict=True)
+    ]
     return [own if all(name in row.scores for name in PROBES) else None for row, own in zip(rows, values, strict=True)]

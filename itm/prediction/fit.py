@@ -8,7 +8,7 @@ from scipy import linalg, optimize
 from itm.prediction.curve_model import HARD_IMAGES, SAME_IMAGES
 from itm.prediction.parameters import CurveParameters, PriorParameters
 from itm.prediction.prior import FEATURES, standardised
-from itm.prediction.scale import sampling_variance
+from itm.prediction.scale import from_log_odds, sampling_variance
 
 Array = np.ndarray
 
@@ -85,7 +85,10 @@ def fit_prior(measured: Measured) -> PriorParameters:
 
 
 def _records(weights: Array, shares: Array, variance: float, rest: float) -> dict[str, tuple[float, float]]:
-    """Return the best linear unbiased prediction of what each model has in common, and its variance."""
+    """Return the best linear unbiased prediction of what each model has in common, and its variance.
+
+    The variance is that of a mean of independent pairs: what their data sets have in common is small beside it.
+    """
     found = {}
     for name in sorted(set(weights.tolist())):
         own = weights == name
@@ -116,7 +119,7 @@ def fit_curves(measured: Measured, curves: Curves, prior: PriorParameters) -> Cu
             relations[:, rate, share] = relation
             predicted = relation[0] + relation[1] * expected + relation[2] * surprise
             left[:, rate, share], again[:, rate, share] = seen - predicted, curves.second[:, rate, share] - predicted
-    sampling = sampling_variance(1 / (1 + np.exp(-curves.results)), curves.images[:, None, None])
+    sampling = sampling_variance(from_log_odds(curves.results), curves.images[:, None, None])
     # runs that collapse have long tails, which `Posterior` takes care of: they do not make the noise of the others larger
     reach = FURTHEST * MEDIAN_TO_DEVIATION * np.nanmedian(np.abs(left), axis=0)
     left, again = np.clip(left, -reach, reach), np.clip(again, -reach, reach)

@@ -9,7 +9,7 @@ from scipy import linalg, stats
 from itm.prediction.curve_model import CurveModel, Results, results
 from itm.prediction.observations import Observation, last_of_each_run
 from itm.prediction.prior import Belief
-from itm.prediction.scale import from_log_odds, log_odds
+from itm.prediction.scale import accuracy_interval, from_log_odds, log_odds
 
 Array = np.ndarray
 
@@ -76,8 +76,7 @@ class Posterior:
 
     def interval(self, level: float) -> tuple[Array, Array]:
         """Return the lower and the upper ends [m] of the intervals of final accuracies, as shares of 1."""
-        half = stats.norm.ppf(0.5 + level / 2) * self.deviation
-        return from_log_odds(self.mean - half), from_log_odds(self.mean + half)
+        return accuracy_interval(self.mean, self.deviation, level)
 
     def drawn(self, draws: int, seed: int) -> Array:
         """Return random final accuracies [draws, m], as shares of 1."""

@@ -1,6 +1,7 @@
 """The scale on which accuracies are predicted: log-odds, on which differences near 0 and 1 are comparable to those between."""
 
 import numpy as np
+from scipy import stats
 
 Array = np.ndarray
 
@@ -33,3 +34,9 @@ def sampling_variance(accuracy: Array | float, images: Array | float) -> Array:
     count = np.asarray(images, dtype=np.float64)
     likely = (np.asarray(accuracy, dtype=np.float64) * count + 1) / (count + 2)
     return np.asarray(1 / (count * likely * (1 - likely)))
+
+
+def accuracy_interval(mean: Array, deviation: Array, level: float) -> tuple[Array, Array]:
+    """Return the lower and the upper ends of intervals of accuracies, whose log-odds are Gaussian."""
+    half = stats.norm.ppf(0.5 + level / 2) * deviation
+    return from_log_odds(mean - half), from_log_odds(mean + half)

@@ -1,11 +1,13 @@
 """Which run to train next, and what the results so far say. Pure functions of the results, so that a search can be replayed."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from itm.prediction.curve_model import CurveModel, Results
+from itm.prediction.expected import LEVEL
 from itm.prediction.observations import Observation
 from itm.prediction.posterior import Posterior
 from itm.prediction.prior import Belief
@@ -14,7 +16,9 @@ from itm.prediction.scale import from_log_odds, sampling_variance, slope
 SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)  # of the steps, after which a run is evaluated and reconsidered
 DRAWS = 4000
 SEED = 0
-LEVEL = 0.95
+
+
+Run = tuple[str, int, int]  # model, number of the learning rate, seed
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,15 @@ class Standing:
 
 @dataclass(frozen=True)
 class Setting:
-    """What does not change during a search: the learning rates, ascending, and the number of validation images."""
+    """What does not change during a search: the learning rates, ascending, and the number of validation images.
+
+    So many times the estimated seconds of the final run are kept in `reserve`.
+    """
 
     rates: tuple[float, ...]
     images: int
     seeds: int = 2
+    reserve: float = 1.0
 
 
 class Policy:
@@ -89,7 +97,7 @@ class Policy:
         observed: Sequence[Observation],
         running: Sequence[Experiment] = (),
         seconds_left: float | None = None,
-        ended: Collection[tuple[str, int, int]] = (),
+        ended: Collection[Run] = (),
         failed: Collection[str] = (),
     ) -> tuple[Experiment, float] | None:
         """Return the next experiment and its expected gain of accuracy per second; None if none fits into the time left.
@@ -97,33 +105,30 @@ class Policy:
         `ended` are runs (model, rate, seed) that stopped early, `failed` are models. A model has one running experiment only.
         The value of training on to any later share counts, but only the first one is trained, and then it is decided again.
         """
-        busy = {own.model for own in running} | set(failed)
-        options = [own for own in self._options(observed, ended) if own[0].model not in busy]
+        busy, reached = {own.model for own in running} | set(failed), self._reached(observed)
+        options = [own for own in self._options(reached, ended) if own[0].model not in busy]
         if not options:
             return None
         posterior = self.posterior(observed)
-        gains = posterior.gains(self._possible([goal for goal, _, _ in options], posterior))
-        gains = gains * slope(posterior.end_means.max())
-        values = gains / np.array([seconds for _, _, seconds in options])
-        reserve = self._final_seconds(observed, posterior, failed)
+        gains = posterior.gains(self._possible([goal for goal, _ in options], posterior)) * slope(posterior.end_means.max())
+        values = gains / np.array([self._seconds(goal, reached) for goal, _ in options])
+        reserve = self.setting.reserve * self._seconds(self._best_run(posterior, failed), reached)
         for row in np.argsort(-values):
-            _, first, _ = options[row]
-            if seconds_left is None or self._seconds(first, observed) + reserve <= seconds_left:
+            first = options[row][1]
+            if seconds_left is None or self._seconds(first, reached) + reserve <= seconds_left:
                 return first, float(values[row])
         return None
 
     def final(self, observed: Sequence[Observation], failed: Collection[str] = ()) -> Experiment:
         """Return the run whose end is the trained checkpoint of the pick: the one with the highest expected end."""
-        means = self._end_means(self.posterior(observed), failed)
-        model, rate = np.unravel_index(int(np.argmax(means)), means.shape)
-        return Experiment(self.belief.models[int(model)], int(rate), 0, 1.0)
+        return self._best_run(self.posterior(observed), failed)
 
     def standing(self, observed: Sequence[Observation], gain: float = 0.0, failed: Collection[str] = ()) -> Standing:
         """Return the pick, and what to expect of all models."""
         posterior = self.posterior(observed)
         able = np.array([name not in failed for name in self.belief.models])
         drawn = np.where(able, posterior.drawn(DRAWS, SEED), 0.0)
-        pick = self.final(observed, failed).model
+        pick = self._best_run(posterior, failed).model
         regrets = drawn.max(axis=1) - drawn[:, self.belief.models.index(pick)]
         chances = np.bincount(drawn.argmax(axis=1), minlength=len(able)) / DRAWS
         low, high = posterior.interval(LEVEL)
@@ -133,52 +138,39 @@ class Policy:
         order = sorted(predictions, key=lambda own: -own.accuracy)
         return Standing(pick, tuple(order), float(regrets.mean()), gain, tuple(float(value) for value in regrets))
 
-    def _options(
-        self, observed: Sequence[Observation], ended: Collection[tuple[str, int, int]]
-    ) -> list[tuple[Experiment, Experiment, float]]:
-        """Return every later share of every run that may go on or begin, with the first share on the way, and the seconds."""
-        reached = self._reached(observed)
+    def _best_run(self, posterior: Posterior, failed: Collection[str]) -> Experiment:
+        able = np.array([name not in failed for name in self.belief.models])
+        means = np.where(able[:, None], posterior.end_means, -np.inf)
+        model, rate = np.unravel_index(int(np.argmax(means)), means.shape)
+        return Experiment(self.belief.models[int(model)], int(rate), 0, 1.0)
+
+    def _options(self, reached: Mapping[Run, float], ended: Collection[Run]) -> list[tuple[Experiment, Experiment]]:
+        """Return every later share of every run that may go on or begin, with the first share on the way."""
+        every = product(self.belief.models, range(len(self.setting.rates)), range(self.setting.seeds))
         found = []
-        for model in self.belief.models:
-            for rate in range(len(self.setting.rates)):
-                for seed in range(self.setting.seeds):
-                    run = model, rate, seed
-                    if run in ended or not self._may_begin(run, reached):
-                        continue
-                    later = [share for share in SHARES if share > reached.get(run, 0.0)]
-                    for share in later:
-                        goal = Experiment(model, rate, seed, share)
-                        found.append((goal, replace(goal, share=later[0]), self._seconds(goal, observed)))
+        for run in every:
+            if run not in ended and self._may_begin(run, reached):
+                later = [Experiment(*run, share) for share in SHARES if share > reached.get(run, 0.0)]
+                found += [(goal, later[0]) for goal in later]
         return found
 
-    def _may_begin(self, run: tuple[str, int, int], reached: Mapping[tuple[str, int, int], float]) -> bool:
+    def _may_begin(self, run: Run, reached: Mapping[Run, float]) -> bool:
         """Return whether a run may begin: a further seed needs a finished run of the seed before."""
         model, rate, seed = run
         return seed == 0 or reached.get((model, rate, seed - 1), 0.0) >= 1.0
 
-    def _reached(self, observed: Sequence[Observation]) -> dict[tuple[str, int, int], float]:
+    def _reached(self, observed: Sequence[Observation]) -> dict[Run, float]:
         numbers = {rate: number for number, rate in enumerate(self.setting.rates)}
-        found: dict[tuple[str, int, int], float] = {}
+        found: dict[Run, float] = {}
         for own in observed:
             run = own.model, numbers[own.learning_rate], own.seed
             found[run] = max(found.get(run, 0.0), own.share)
         return found
 
-    def _seconds(self, wanted: Experiment, observed: Sequence[Observation]) -> float:
-        cost, reached = self.costs[wanted.model], self._reached(observed)
-        started = any(model == wanted.model for model, _, _ in reached)
+    def _seconds(self, wanted: Experiment, reached: Mapping[Run, float]) -> float:
+        cost, started = self.costs[wanted.model], any(model == wanted.model for model, _, _ in reached)
         done = reached.get((wanted.model, wanted.rate, wanted.seed), 0.0)
         return (0.0 if started else cost.start) + max(0.0, wanted.share - done) * cost.run
-
-    def _final_seconds(self, observed: Sequence[Observation], posterior: Posterior, failed: Collection[str]) -> float:
-        """Return what must be kept to finish the pick."""
-        means = self._end_means(posterior, failed)
-        model, rate = np.unravel_index(int(np.argmax(means)), means.shape)
-        return self._seconds(Experiment(self.belief.models[int(model)], int(rate), 0, 1.0), observed)
-
-    def _end_means(self, posterior: Posterior, failed: Collection[str]) -> np.ndarray:
-        able = np.array([name not in failed for name in self.belief.models])
-        return np.where(able[:, None], posterior.end_means, -np.inf)
 
     def _possible(self, wanted: Sequence[Experiment], posterior: Posterior) -> Results:
         models = np.array([self.belief.models.index(own.model) for own in wanted])

@@ -14,6 +14,8 @@ from itm.prediction.prior import Belief
 from itm.selection.policy import SHARES, Cost, Policy, Setting
 from itm.store.layout import Store
 
+RESERVE = 1.3  # times the estimated seconds of the final run are kept for it where time is limited: a machine may get slower
+
 
 @dataclass(frozen=True)
 class Question:
@@ -21,7 +23,7 @@ class Question:
 
     `images` has the number of images per split. `baseline` is the validation accuracy of the commonest class.
     `rates` are the learning rates of the grid, ascending. `estimated` are the costs before anything was measured.
-    `rate_factor` is how much higher the rates are than those of the protocol whose learning curves predict.
+    `known_rates` are the same rates as the model of learning curves knows them.
     """
 
     data: DataRef
@@ -29,6 +31,7 @@ class Question:
     models: Mapping[str, ModelRef]
     protocol: Protocol
     rates: tuple[float, ...]
+    known_rates: tuple[float, ...]
     images: Mapping[SplitName, int]
     baseline: float
     belief: Belief
@@ -37,7 +40,6 @@ class Question:
     budget: SearchBudget
     params: Params
     store: Store
-    rate_factor: float = 1.0
     excluded: tuple[Exclusion, ...] = ()
     failures: tuple[Failure, ...] = ()
 
@@ -56,14 +58,9 @@ class Question:
 
     def policy(self, costs: Mapping[str, Cost]) -> Policy:
         """Return the policy for costs as they are known now."""
-        return Policy(
-            self.belief, self.curves, costs, Setting(self.known_rates, self.images["val"], self.params.finetune.seeds)
-        )
-
-    @property
-    def known_rates(self) -> tuple[float, ...]:
-        """Return the learning rates as the model of learning curves knows them."""
-        return tuple(rate / self.rate_factor for rate in self.rates)
+        reserve = RESERVE if self.budget.seconds is not None else 1.0
+        setting = Setting(self.known_rates, self.images["val"], self.params.finetune.seeds, reserve)
+        return Policy(self.belief, self.curves, costs, setting)
 
     def step(self, share: float) -> int:
         """Return the step at which a run has reached a share of its steps."""

@@ -8,7 +8,7 @@ from functools import partial
 
 from itm.core.selections import SearchState, Selection, Stop, TrainedRung
 from itm.core.types import Failure, Outcome
-from itm.finetuning.rungs import Wanted
+from itm.finetuning.rungs import Wanted, forget_states
 from itm.finetuning.steps import Deadline
 from itm.run.adaptive import Task, pursue
 from itm.run.executors import Executor
@@ -59,6 +59,8 @@ class Search:
         except KeyboardInterrupt:
             self.stop, self.why = "interrupted", "the search was interrupted; the same command resumes"
         self._save()
+        for name, _ in self.journal.left:  # their states are large; a model that comes back begins again
+            forget_states(self.question.models[name], self.question.data, store)
         return self.answer()
 
     def answer(self) -> Selection:

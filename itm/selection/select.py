@@ -151,6 +151,8 @@ def ask(data: DataRef, ranked: DataRanking, planned: Plan, params: Params, store
     protocol = params.finetune.protocols[0]
     targets = usable.filter(split="val")["target"].value_counts()
     fitted = read_parameters().of(protocol)
+    # curves are fitted by the grid of their protocol, before it is divided for classes with few images
+    factor = RATE_FACTORS[protocol] if protocol in read_parameters().protocols else 1.0
     return Question(
         data=data,
         ranking=replace(ranked, rows=tuple(rows)),
@@ -163,7 +165,7 @@ def ask(data: DataRef, ranked: DataRanking, planned: Plan, params: Params, store
         curves=CurveModel(fitted.curves),
         estimated=estimate_costs(rows, models, images, params),
         budget=budget,
-        rate_factor=1.0 if protocol in read_parameters().protocols else RATE_FACTORS[protocol],
+        known_rates=tuple(factor * rate for rate in params.finetune.learning_rates),
         params=params,
         store=store,
         excluded=tuple(late),

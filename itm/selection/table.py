@@ -6,7 +6,7 @@ from rich.text import Text
 from itm.core.selections import Selection
 from itm.core.text import compact
 from itm.report.terminal import plain_table, print_whole
-from itm.selection.text import answer_text, export_command, other_text, points, recipe_text
+from itm.selection.text import accuracy_text, answer_text, export_command, other_text, points, recipe_text
 
 MOST_ROWS = 15
 HEADINGS = ("model", "predicted accuracy, 95 %", "P(best)", "trained", "test", "GMACs", "ms")
@@ -22,7 +22,7 @@ def print_selection(selection: Selection, console: Console, ranking: str | None 
     for row in shown:
         cells = (
             row.model,
-            f"{points(row.accuracy)} [{points(row.low)}, {points(row.high)}]",
+            accuracy_text(row),
             f"{100 * row.chance_best:.0f} %",
             f"{steps[row.model]} steps" if row.model in steps else "-",
             "-" if row.reached is None else points(row.reached),

@@ -81,23 +81,23 @@ def test_a_device_is_held_while_something_is_computed(run, resnet, monkeypatch):
     held: list[str] = []
 
     @contextmanager
-    def told(target):
+    def recorded(target):
         held.append("taken")
         try:
             yield target
         finally:
-            held.append("let go")
+            held.append("released")
 
     advance, short = Trajectory.advance, {"protocols": ("full",), "evaluations": 1}
-    monkeypatch.setattr(pair, "leased", told)
+    monkeypatch.setattr(pair, "leased", recorded)
     monkeypatch.setattr(Trajectory, "advance", lambda *arguments: held.append("used") or advance(*arguments))
     (first,) = run(resnet, steps=2, **short)
-    assert held == ["taken", "used", "used", "used", "let go"]  # for two learning rates and the run
+    assert held == ["taken", "used", "used", "used", "released"]  # for two learning rates and the run
     assert run(resnet, steps=2, **short) == (replace(first, cached=True),)
     monkeypatch.setattr(Trajectory, "advance", None)
     with pytest.raises(TypeError):
         run(resnet, steps=4, **short)
-    assert held == ["taken", "used", "used", "used", "let go", "taken", "let go"]
+    assert held == ["taken", "used", "used", "used", "released", "taken", "released"]
 
 
 def test_a_killed_pair_goes_on_where_it_was(run, resnet, store, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import select_tables
 from benchmarks.cell_choice import expected_improvement, measure, observe
 from benchmarks.history_tables import PublishedHistory, read_histories
-from tests.prediction.histories import DATA, FACTS, KINDS, accuracies, history
+from tests.benchmark.histories import DATA, FACTS, KINDS, accuracies, history
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "facts"
 TABLE = PublishedHistory("Small", history(), tuple(f"{kind}{number}" for number, kind in enumerate(KINDS)), FACTS)

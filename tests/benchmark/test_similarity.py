@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from itm.prediction.similarity import similarity
+from benchmarks.similarity import similarity
 
 
 def test_equal_facts_are_more_similar_than_near_ones_and_unknown_ones_are_not() -> None:

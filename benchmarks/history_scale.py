@@ -36,12 +36,6 @@ def odds_above_chance(accuracy: np.ndarray, classes: int | None) -> np.ndarray:
     return np.asarray(np.log(share / (1 - share)))
 
 
-def accuracy_of(odds: np.ndarray, classes: int | None) -> np.ndarray:
-    """Return the accuracies of log-odds above chance."""
-    chance = 1 / classes if classes else 0.0
-    return np.asarray(chance + (1 - chance) / (1 + np.exp(-np.asarray(odds, dtype=np.float64))))
-
-
 def standardise(odds: np.ndarray, lowest: float, shifts: np.ndarray | None = None) -> Standard:
     """Return records [m, d] on the scale on which data sets are comparable. Each data set needs a record.
 

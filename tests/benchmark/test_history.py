@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from benchmarks.history_prior import DataFacts, History, HistoryPrior
+from benchmarks.history_scale import odds_above_chance
 from itm.core.errors import DataError
-from itm.prediction.history import DataFacts, History, HistoryPrior
-from itm.prediction.history_scale import accuracy_of, odds_above_chance
-from tests.prediction.histories import DATA, FACTS, MODELS, accuracies, history
+from tests.benchmark.histories import DATA, FACTS, MODELS, accuracies, history
 
 NATURAL = DataFacts(10, {"kind": "natural"})
 
@@ -111,7 +111,6 @@ def test_data_sets_without_accuracy_are_left_out() -> None:
 
 def test_without_classes_the_scale_is_log_odds() -> None:
     assert odds_above_chance(np.array([0.8]), None) == pytest.approx(np.log(4))
-    assert accuracy_of(odds_above_chance(np.array([0.3, 0.7]), 10), 10) == pytest.approx([0.3, 0.7])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from itm.prediction.matrix_normal import fill
+from benchmarks.matrix_normal import fill
 
 PRIOR = np.array([[1.0, 0.6, 0.1], [0.6, 1.0, 0.2], [0.1, 0.2, 1.0]])
 RELATION = np.array([[2.0, 1.0], [1.0, 2.0]])

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.history_scale import Standard, odds_above_chance, standardise
+from benchmarks.matrix_normal import MatrixNormal, fill
+from benchmarks.similarity import Facts, similarity
 from itm.core.errors import DataError
-from itm.prediction.history_scale import Standard, odds_above_chance, standardise
-from itm.prediction.matrix_normal import MatrixNormal, fill
-from itm.prediction.similarity import Facts, similarity
 
 
 @dataclass(frozen=True)

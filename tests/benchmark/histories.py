@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from itm.prediction.history import DataFacts, History
+from benchmarks.history_prior import DataFacts, History
 
 MODELS = tuple(f"{family}{number}" for family in ("conv", "vit") for number in range(8))
 KINDS = ("natural", "structured") * 4
