@@ -14,6 +14,7 @@ from PIL import Image
 
 from itm.core.parallel import map_ahead
 from itm.data.image_hashes import ImageHashes
+from itm.data.masks import MaskReader
 from itm.data.pixels import Open, read_picture
 from itm.data.problems import UnusableImageError
 from itm.data.rows import Row
@@ -23,8 +24,10 @@ BATCH = 64  # images per task: scheduling a task takes longer than finding that 
 _KEPT_FIRST = {"test": 0, "val": 1, "train": 2, None: 3}
 
 
-def check_images(rows: Sequence[Row], open_image: Open, known: Sizes, hashes: ImageHashes) -> list[Row]:
-    """Hash and decode images in several threads.
+def check_images(
+    rows: Sequence[Row], open_image: Open, known: Sizes, hashes: ImageHashes, masks: MaskReader | None = None
+) -> list[Row]:
+    """Hash and decode images in several threads, and their masks if they have some.
 
     Images with a `known` id are not decoded again, and files that did not change are not even read.
     """
@@ -37,7 +40,8 @@ def check_images(rows: Sequence[Row], open_image: Open, known: Sizes, hashes: Im
         batches = (rows[start : start + size] for start in range(0, len(rows), size))
 
         def check(batch: Sequence[Row]) -> list[Row]:
-            return [_check(row, open_image, known, hashes) for row in batch]
+            checked = (_check(row, open_image, known, hashes) for row in batch)
+            return [masks.complete(row) if masks and row.ok else row for row in checked]
 
         return [row for batch in map_ahead(pool, check, batches, 4 * workers) for row in batch]
 
@@ -98,7 +102,8 @@ def settle_duplicates(rows: Sequence[Row]) -> list[Row]:
 def _settle(group: list[Row]) -> list[Row]:
     targets = sorted({row.target for row in group})
     if len(targets) > 1:
-        reason = f"same bytes are labelled {' and '.join(targets)}"
+        differ = "have different masks" if group[0].mask else f"are labelled {' and '.join(targets)}"
+        reason = f"same bytes {differ}"
         return [row.reject("conflicting labels", reason) for row in group]
     kept, *others = sorted(group, key=lambda row: (_KEPT_FIRST[row.split], row.place))
     return [kept, *(_duplicate(row, kept) for row in others)]

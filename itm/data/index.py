@@ -16,6 +16,7 @@ from itm.data.rows import Listing, Row
 from itm.data.sources.base import Source
 from itm.data.sources.parse import NamedSource, parse_source
 from itm.kinds import get_kind
+from itm.kinds.segmentation import Segmentation
 from itm.store.files import read_facts, read_table, write_table
 from itm.store.layout import Store
 from itm.store.mirror import fetch_required
@@ -34,6 +35,9 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "rejection": pl.String,
     "reason": pl.String,
 }
+MASK: dict[str, type[pl.DataType]] = {"mask": pl.String}  # of images with masks, the column in addition
+SCHEMAS = pl.Schema(SCHEMA), pl.Schema(SCHEMA | MASK)
+LEGEND = "legend"  # the fact with the key of what the values of masks mean
 CONTAINERS = "containers"  # the fact with the files that hold many images each
 USED = ("id", "path", "group", "target", "split")  # columns of usable images
 Read = Callable[[Path, DataRef], pl.DataFrame]
@@ -78,7 +82,7 @@ def _here_or_shared(read: Read, data: DataRef, store: Store | None) -> pl.DataFr
 
 def _read(path: Path, data: DataRef) -> pl.DataFrame:
     table = read_table(path)
-    if table.schema != pl.Schema(SCHEMA) or table_hash(table) != data.hash:
+    if table.schema not in SCHEMAS or table_hash(table) != data.hash:
         raise _other_data(path, data)
     return table
 
@@ -86,8 +90,9 @@ def _read(path: Path, data: DataRef) -> pl.DataFrame:
 def _read_usable(path: Path, data: DataRef) -> pl.DataFrame:
     try:
         scan = pl.scan_parquet(path, glob=False)
-        is_index = scan.collect_schema() == pl.Schema(SCHEMA)
-        used = scan.filter(pl.col("status") == "ok").select(USED).collect() if is_index else None
+        schema = scan.collect_schema()
+        columns = [*USED, *(name for name in MASK if name in schema)]
+        used = scan.filter(pl.col("status") == "ok").select(columns).collect() if schema in SCHEMAS else None
     except (OSError, pl.exceptions.PolarsError) as error:
         raise StoreError(f"{path}: is missing, damaged or cannot be read ({cause(error)}); run again.") from error
     if used is None or _hash(used) != data.hash:
@@ -115,9 +120,10 @@ def _hash(used: pl.DataFrame) -> str:
 
 def write_index(path: Path, rows: Sequence[Row], before: pl.DataFrame | None, facts: Mapping[str, str]) -> pl.DataFrame:
     """Write the rows as a table and return it. A file with the same table and facts is not written again."""
-    columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA if name != "status"}
+    schema = SCHEMA | MASK if LEGEND in facts else SCHEMA
+    columns = {name: [getattr(row, name) for row in rows] for name in schema if name != "status"}
     columns["status"] = ["ok" if row.ok else "rejected" for row in rows]
-    table = pl.DataFrame({name: columns[name] for name in SCHEMA}, schema=SCHEMA)
+    table = pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
     if before is None or not before.equals(table) or facts != read_facts(path):
         write_table(path, table, facts)
     return table
@@ -133,6 +139,7 @@ def listing_facts(listing: Listing, version: int, containers: Mapping[str, float
         "listed": str(len(listing.rows)),
         "names": list_key(sorted(row.relative for row in listing.rows)),
     }
+    facts |= {LEGEND: listing.legend.key} if listing.legend else {}
     return facts if containers is None else facts | {CONTAINERS: json.dumps(containers, sort_keys=True)}
 
 
@@ -145,7 +152,7 @@ def previous_index(index: Path) -> pl.DataFrame | None:
     except StoreError as error:
         log.warning("writing the index again: %s", error)
         return None
-    return before if before.schema == pl.Schema(SCHEMA) else None
+    return before if before.schema in SCHEMAS else None
 
 
 def describe_index(source: NamedSource, index: Path, table: pl.DataFrame) -> DataRef:
@@ -157,7 +164,7 @@ def describe_index(source: NamedSource, index: Path, table: pl.DataFrame) -> Dat
         source=source.text,
         index=index,
         hash=table_hash(table),
-        target=get_kind(source.source.kind).specify(used["target"]),
+        target=get_kind(Segmentation.name if "mask" in table.columns else source.source.kind).specify(used["target"]),
         images=len(used),
         groups=used.filter(pl.col("group") != "")["group"].n_unique(),
         rejected=dict(rejected.iter_rows()),
@@ -205,10 +212,12 @@ def describe_changes(source: str, sampled: bool, store: Store) -> str:
 
 def _image_changes(source: Source, index: Path, times: Mapping[str, float]) -> dict[str, int]:
     """Return how many files differ from those of the index: images, and the lists that name them."""
-    known, written = pl.read_parquet(index, columns=["path", "id", "rejection"]), index.stat().st_mtime
-    images, seen = set(times) - {*source.list_files}, set(known.filter(pl.col("rejection").ne_missing("missing"))["path"])
+    known, written = pl.read_parquet(index), index.stat().st_mtime
+    masks = set(known["mask"].drop_nulls()) if "mask" in known.columns else set()
+    images = set(times) - {*source.list_files}
+    seen = masks | set(known.filter(pl.col("rejection").ne_missing("missing"))["path"])
     newer = sum(time > written for path, time in times.items() if path in seen or path not in images)
-    gone = len(set(known.filter(pl.col("id").is_not_null())["path"]) - images)
+    gone = len((masks | set(known.filter(pl.col("id").is_not_null())["path"])) - images)
     return {"new": len(images - seen), "gone": gone, "newer than its index": newer}
 
 
@@ -228,14 +237,3 @@ def _describe_names(before: Mapping[str, str], listing: Listing) -> str:
         return ""
     more = int(now["listed"]) - int(before["listed"])
     return f"{pluralize(abs(more), 'file')} {'more' if more > 0 else 'fewer'} than before" if more else "files with other names"
-
-
-def known_sizes(index: Path, before: pl.DataFrame | None, version: int) -> dict[str, tuple[int, int]]:
-    """Return the sizes of decoded images by id, if the same `version` of ingestion decoded them.
-
-    Images that failed are decoded again: a newer Pillow may read them.
-    """
-    if before is None or read_facts(index).get("version") != str(version):
-        return {}
-    decoded = before.filter(pl.col("width").is_not_null())
-    return {id_: (width, height) for id_, width, height in decoded.select("id", "width", "height").iter_rows()}

@@ -11,9 +11,11 @@ from itm.core.text import join_names, pluralize
 from itm.core.types import DataRef, Failure, TargetSpec
 from itm.data.checks import check_images, settle_duplicates
 from itm.data.image_hashes import ImageHashes
-from itm.data.index import describe_index, known_sizes, listing_facts, previous_index, write_index
+from itm.data.index import describe_index, listing_facts, previous_index, write_index
+from itm.data.known import known_masks, known_sizes
+from itm.data.masks import MaskReader
 from itm.data.pack import publish_data
-from itm.data.rows import Row
+from itm.data.rows import Listing, Row
 from itm.data.sampling import Check, sample
 from itm.data.sources.parse import NamedSource, hidden_folder, parse_source
 from itm.data.splits import assign_splits
@@ -54,12 +56,15 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     kind = get_kind(found.source.kind)
     listing, spec = read_targets(found, listing, kind)
     _check_groups(found, listing.rows)
-    if _is_hopeless(listing.rows, spec):  # no image has to be opened to know this
+    if listing.legend is None and _is_hopeless(listing.rows, spec):  # no image has to be opened to know this
         check_targets(found, listing.rows, spec, params.max_images)
     index = store.index(found.name)
     before = previous_index(index)
-    hashes = ImageHashes(store.image_hashes(found.name), found.source)
-    check: Check = partial(check_images, open_image=found.source.open, known=known_sizes(index, before, INGEST), hashes=hashes)
+    hashes, masks = ImageHashes(store.image_hashes(found.name), found.source), None
+    if listing.legend:
+        masks = MaskReader(found.source.open, listing.legend, known_masks(index, before, facts), hashes)
+    known = known_sizes(index, before, INGEST)
+    check: Check = partial(check_images, open_image=found.source.open, known=known, hashes=hashes, masks=masks)
     if not found.source.has_images:
         check = list
     rows = check(listing.rows) if params.max_images is None else sample(found, listing, params.max_images, params.seed, check)
@@ -67,6 +72,9 @@ def ingest(source: str, params: DataParams, store: Store) -> DataRef:
     listed, has_splits = len(listing.rows), listing.has_splits
     del listing, check, hashes  # with a million images, each is hundreds of megabytes
     rows = settle_duplicates(rows)
+    if masks:  # now that they are read, the targets are known
+        checked, spec = read_targets(found, Listing(tuple(rows)), kind)
+        rows = list(checked.rows)
     check_targets(found, rows, spec, params.max_images)
     if not has_splits:
         rows = assign_splits(rows, params.splits, params.seed)
@@ -148,7 +156,8 @@ def _log_result(source: NamedSource, data: DataRef, rows: Sequence[Row], listed:
 
 def _log_absent(data: DataRef, rows: Sequence[Row]) -> None:
     """Log the classes that val or test of the source lack."""
+    kind = get_kind(data.target.kind)
     for split in ("val", "test"):
-        present = {row.target for row in rows if row.ok and row.split == split}
+        present = {name for row in rows if row.ok and row.split == split for name in kind.names_in(row.target)}
         if present and (absent := [repr(name) for name in data.target.names if name not in present]):
             log.warning("%s: the split %s has no image of %s", data.name, split, join_names(absent, MOST_NAMES))

@@ -21,6 +21,7 @@ from itm.core.text import pluralize
 from itm.core.types import DataRef
 from itm.data.pixels import Open, open_file
 from itm.data.sources.parse import parse_source
+from itm.kinds.mask_target import MaskTarget
 from itm.store.files import write_atomically, write_table
 from itm.store.layout import Store
 from itm.store.mirror import is_shared, missing_error, open_shared, publish
@@ -59,16 +60,26 @@ def with_images_here(rows: pl.DataFrame, data: DataRef, store: Store) -> tuple[p
     If one image cannot be opened here, all images come from the shared place.
     """
     source = parse_source(data.source).source
-    if store.shared is None or all(map(source.is_available, rows["path"])):
+    if store.shared is None or all(map(source.is_available, [*rows["path"], *_masks(rows).values()])):
         return rows, source.open
     folder = store.shared_data(data.hash) / IMAGES
-    _unpack(data, folder, store)
-    return rows.with_columns(path=pl.concat_str(pl.lit(f"{folder}/"), "id")), open_file
+    _unpack(data, data.images + len(_masks(rows)), folder, store)
+    here = rows.with_columns(path=pl.concat_str(pl.lit(f"{folder}/"), "id"))
+    if "mask" in rows.columns:
+        here = here.with_columns(mask=pl.Series([f"{folder}/{MaskTarget.read(text).id}" for text in rows["target"]]))
+    return here, open_file
+
+
+def _masks(rows: pl.DataFrame) -> dict[str, str]:
+    """Return the location of each mask of usable images by its id."""
+    if "mask" not in rows.columns:
+        return {}
+    return {MaskTarget.read(text).id: mask for text, mask in rows.select("target", "mask").iter_rows()}
 
 
 def _write_pack(rows: pl.DataFrame, open_image: Open, path: Path) -> None:
     with tarfile.open(path, "w") as pack:
-        for name, location in rows.select("id", "path").iter_rows():
+        for name, location in [*rows.select("id", "path").iter_rows(), *_masks(rows).items()]:
             entry = tarfile.TarInfo(name)
             try:
                 with open_image(location) as stream:
@@ -79,8 +90,11 @@ def _write_pack(rows: pl.DataFrame, open_image: Open, path: Path) -> None:
             pack.addfile(entry, BytesIO(content))
 
 
-def _unpack(data: DataRef, folder: Path, store: Store) -> None:
-    """Unpack all images of a data set once on this machine, however many processes ask for them at the same time."""
+def _unpack(data: DataRef, least: int, folder: Path, store: Store) -> None:
+    """Unpack all files of a data set once on this machine, however many processes ask for them at the same time.
+
+    There are `least` or more: images, and their masks.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{IMAGES}.lock")):
         if folder.is_dir():
@@ -93,8 +107,8 @@ def _unpack(data: DataRef, folder: Path, store: Store) -> None:
                 if stream is None:
                     raise missing_error(store, pack)
                 found = _unpacked(stream, temporary, data.name)
-            if found != data.images:
-                raise _damaged(data.name, f"it holds {found} of {data.images} images")
+            if found < least:
+                raise _damaged(data.name, f"it holds {found} of {least} files")
 
         write_atomically(folder, write)
 

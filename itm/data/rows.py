@@ -6,6 +6,7 @@ from typing import Literal
 
 from itm.core.labels import clean
 from itm.core.types import SplitName
+from itm.data.legend import Legend
 
 Rejection = Literal[
     "conflicting labels",
@@ -15,17 +16,22 @@ Rejection = Literal[
     "extreme shape",
     "missing",
     "no label",
+    "no mask",
     "no path",
     "no split",
     "not an image",
+    "only void",
     "outside the folder",
     "preview",
     "system file",
     "too large",
     "too many cells",
     "truncated or damaged",
+    "unknown class",
     "unreadable",
+    "unreadable mask",
     "unsupported",
+    "wrong mask size",
     "wrong target",
 ]
 
@@ -48,6 +54,7 @@ class Row:
     number: int | None = None  # of the row in an index, from 1 on; not stored
     line: int | None = None  # of the row in a text file; not stored
     one_of_several: bool = False  # frames or pages of the file; not stored
+    mask: str | None = None  # where the source finds the mask, for kinds whose targets are masks
 
     @property
     def ok(self) -> bool:
@@ -80,6 +87,7 @@ class Listing:
     names: tuple[str, ...] = ()  # targets that the source names, including those without an image
     notes: tuple[str, ...] = ()  # what was assumed, logged once
     warnings: tuple[str, ...] = ()  # what may have been read wrongly, logged once
+    legend: Legend | None = None  # of the masks, if the images have masks
 
     @property
     def has_splits(self) -> bool:

@@ -20,6 +20,8 @@ MOST_NAMES, LONGEST_PATH = 4, 300  # in a message
 
 def read_targets(source: NamedSource, listing: Listing, kind: TaskKind) -> tuple[Listing, TargetSpec]:
     """Return the listing with canonical targets and strata, and the specification of the targets."""
+    if listing.legend:  # they are in the masks, which are read together with the images
+        return listing, kind.specify(())
     readings = {text: _read(kind, text) for text in {row.target for row in listing.rows}}
     forms: dict[str, set[str]] = defaultdict(set)
     for text, reading in readings.items():

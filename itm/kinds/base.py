@@ -5,7 +5,7 @@ encoded array [n] of these texts: class numbers, numbers, or whatever the kind d
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -61,6 +61,10 @@ class TaskKind(ABC):
     def warnings(self, spec: TargetSpec) -> list[str]:  # noqa: ARG002
         """Return what may be wrong with the targets of a data set that can be used, one sentence each."""
         return []
+
+    def names_in(self, text: str) -> Collection[str]:  # noqa: ARG002
+        """Return which of the names of a data set one canonical text has; a kind without names has none."""
+        return ()
 
     @abstractmethod
     def strata(self, targets: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -73,6 +73,9 @@ class Classification(TaskKind):
         if doubtful := [repr(name) for name in spec.names if name in DOUBTFUL]:
             found.append(f"{' and '.join(doubtful)} is read as a class; leave the label empty if it is missing")
         return found
+
+    def names_in(self, text: str) -> Collection[str]:
+        return (text,)
 
     def strata(self, targets: np.ndarray) -> np.ndarray:
         return targets

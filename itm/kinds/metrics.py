@@ -45,6 +45,18 @@ def balanced_accuracy(predicted: np.ndarray, actual: np.ndarray) -> float:
     return float((np.bincount(actual, predicted == actual)[rows > 0] / rows[rows > 0]).mean())
 
 
+def mean_iou(predicted: np.ndarray, actual: np.ndarray) -> float:
+    """Return the mean intersection over union of the classes, from 0 to 1.
+
+    That of a class is the number of rows that have it both in class numbers `predicted` [n] and `actual` [n] over the number
+    of rows that have it in one of them. Classes without rows in both do not count.
+    """
+    classes = int(max(predicted.max(), actual.max())) + 1
+    both = np.bincount(actual[predicted == actual], minlength=classes)
+    either = np.bincount(actual, minlength=classes) + np.bincount(predicted, minlength=classes) - both
+    return float((both[either > 0] / either[either > 0]).mean())
+
+
 def r2(predicted: np.ndarray, actual: np.ndarray) -> float:
     """Return the explained share of the variance, at most 1; of targets that are all equal, 1 if all are right, else 0."""
     error, variation = float(((predicted - actual) ** 2).sum()), float(((actual - actual.mean()) ** 2).sum())
@@ -67,6 +79,8 @@ def spearman(predicted: np.ndarray, actual: np.ndarray) -> float:
 
 ACCURACY = Metric("accuracy", "accuracy", accuracy, lowest=0.0, highest=1.0)
 BALANCED_ACCURACY = Metric("balanced_accuracy", "balanced accuracy", balanced_accuracy, lowest=0.0, highest=1.0)
+PATCH_ACCURACY = Metric("patch_accuracy", "patch accuracy", accuracy, lowest=0.0, highest=1.0)
+MEAN_IOU = Metric("mean_iou", "mean IoU", mean_iou, lowest=0.0, highest=1.0)
 R2 = Metric("r2", "R²", r2, highest=1.0)
 MAE = Metric("mae", "mean absolute error", mean_absolute_error, higher_is_better=False, lowest=0.0)
 SPEARMAN = Metric("spearman", "Spearman correlation", spearman, lowest=-1.0, highest=1.0)

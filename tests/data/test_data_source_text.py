@@ -47,8 +47,13 @@ def test_a_text_that_is_no_source_is_refused(take, source, words):
 
 
 SOURCES = ("folder:petals", "csv:petals.csv", "parquet:petals.parquet", "digits:", "synthetic:shapes")
-COLUMNS = "task, path, target, split, group, root"
-KNOWN = {"csv": COLUMNS, "parquet": COLUMNS, "synthetic": "difficulty, images, size, seed"}
+COLUMNS = "task, path, target, split, group, root, ignore, classes, patches"
+KNOWN = {
+    "csv": COLUMNS,
+    "parquet": COLUMNS,
+    "folder": "task, ignore, classes, patches",
+    "synthetic": "difficulty, images, size, seed",
+}
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -129,10 +134,10 @@ def test_names_leave_out_options_with_the_default_value():
 
 
 def test_the_usage_of_every_source_is_known():
-    table = "PATH?task=TASK&path=COLUMN&target=COLUMN&split=COLUMN&group=COLUMN&root=FOLDER"
-    assert {"folder:PATH", "digits", f"csv:{table}", f"parquet:{table}"} <= {
-        source.usage for source in known_sources().values()
-    }
+    table = "PATH?task=TASK&path=COLUMN&target=COLUMN&split=COLUMN&group=COLUMN&root=FOLDER&"
+    table += "ignore=VALUES&classes=NAMES&patches=64"
+    folder = "folder:PATH?task=TASK&ignore=VALUES&classes=NAMES&patches=64"
+    assert {folder, "digits", f"csv:{table}", f"parquet:{table}"} <= {source.usage for source in known_sources().values()}
 
 
 @pytest.mark.parametrize("name", ["n" * 101, "n" * 300, "two\nlines", "\udcff"])

@@ -27,14 +27,15 @@ class SyntheticSet:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.family not in FAMILIES:
-            known = ", ".join(sorted(FAMILIES))
-            raise DataError(f"there is no family {self.family!r}{did_you_mean(self.family, FAMILIES)} Known: {known}.")
+        if self.family not in NUMBERS_OF_CLASSES:
+            known = ", ".join(sorted(NUMBERS_OF_CLASSES))
+            hint = did_you_mean(self.family, NUMBERS_OF_CLASSES)
+            raise DataError(f"there is no family {self.family!r}{hint} Known: {known}.")
         if not 0.0 <= self.difficulty <= 1.0:
             raise DataError(f"difficulty is {self.difficulty}; it must be from 0 (easy) to 1 (hard).")
         if not 8 <= self.size <= 1024:
             raise DataError(f"size is {self.size}; it must be from 8 to 1024 pixels per side.")
-        classes = len(FAMILIES[self.family][0])
+        classes = NUMBERS_OF_CLASSES[self.family]
         if self.seed < 0:
             raise DataError(f"seed is {self.seed}; it must be 0 or more.")
         if self.images < 2 * classes:
@@ -63,7 +64,7 @@ def _colours(rng: np.random.Generator, difficulty: float) -> tuple[np.ndarray, n
     return ground, np.clip(ink, 0, 255)
 
 
-def _finish(image: np.ndarray, rng: np.random.Generator, drawn: SyntheticSet) -> Image.Image:
+def finish(image: np.ndarray, rng: np.random.Generator, drawn: SyntheticSet) -> Image.Image:
     """Average the image to its final size, and add a light gradient and noise."""
     side = drawn.size
     image = image.reshape(side, OVERSAMPLE, side, OVERSAMPLE, 3).mean((1, 3))
@@ -117,7 +118,7 @@ def _shape(name: str, rng: np.random.Generator, drawn: SyntheticSet) -> Image.Im
     for part in SHAPES[name]:
         points = (np.array(part) * [1, squeeze]) @ rotation.T * radius + centre
         pen.polygon([tuple(p) for p in points], fill=tuple(int(v) for v in ink))
-    return _finish(np.asarray(canvas, dtype=float), rng, drawn)
+    return finish(np.asarray(canvas, dtype=float), rng, drawn)
 
 
 def _texture(name: str, rng: np.random.Generator, drawn: SyntheticSet) -> Image.Image:
@@ -132,7 +133,7 @@ def _texture(name: str, rng: np.random.Generator, drawn: SyntheticSet) -> Image.
     u, v = cos(turn) * x - sin(turn) * y, sin(turn) * x + cos(turn) * y
     amount = TEXTURES[name](u, v, rng)
     image = ground + (ink - ground) * np.clip(amount, 0, 1)[..., None]
-    return _finish(image, rng, drawn)
+    return finish(image, rng, drawn)
 
 
 def _cells(u: np.ndarray, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -179,7 +180,7 @@ def _stroke(name: str, rng: np.random.Generator, drawn: SyntheticSet) -> Image.I
     points += side / 2 + rng.normal(scale=side * 0.04, size=2)
     width = int(rng.integers(2, 5)) * OVERSAMPLE
     ImageDraw.Draw(canvas).line([tuple(p) for p in points], tuple(int(v) for v in ink), width, joint="curve")
-    return _finish(np.asarray(canvas, dtype=float), rng, drawn)
+    return finish(np.asarray(canvas, dtype=float), rng, drawn)
 
 
 Paint = Callable[[str, np.random.Generator, SyntheticSet], Image.Image]
@@ -188,3 +189,6 @@ FAMILIES: dict[str, tuple[tuple[str, ...], Paint]] = {
     "strokes": (tuple(STROKES), _stroke),
     "textures": (tuple(TEXTURES), _texture),
 }
+MASKED = "shapes-mask"  # the family of images with several figures and a mask: see `drawing_masks`
+MASKED_CLASSES = ("ground", "bar", "circle", "cross", "star", "triangle")
+NUMBERS_OF_CLASSES = {family: len(names) for family, (names, _) in FAMILIES.items()} | {MASKED: len(MASKED_CLASSES)}

@@ -1,7 +1,7 @@
-"""The source `folder:PATH`: a sub-folder per class, or train, val and test folders that each hold a sub-folder per class."""
+"""The source `folder:PATH`: a sub-folder per class, or folders of images and masks, each possibly in folders of splits."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -11,24 +11,45 @@ from itm.data.local_files import expand, is_file, is_folder
 from itm.data.rows import Listing
 from itm.data.sources.base import OptionValue, Source, register_source
 from itm.data.sources.clutter import is_clutter
+from itm.data.sources.detection import refuse_detection
+from itm.data.sources.index_columns import text_options
 from itm.data.sources.layout import Entries
+from itm.data.sources.legends import OPTIONS, legend_file
+from itm.data.sources.mask_folders import MaskFolders, find_mask_folders
 from itm.data.sources.tree import list_tree
+from itm.kinds.classification import Classification
+from itm.kinds.segmentation import Segmentation
 from itm.store.layout import Store
 
 
 @register_source
 @dataclass(frozen=True)
 class Folder(Source):
-    """A folder on this machine."""
+    """A folder on this machine. With folders of images and of masks, the task is segmentation, unless `task` says otherwise.
+
+    `ignore` and `classes` say what the values of masks mean, and `patches` how many patches of an image are used.
+    """
 
     scheme: ClassVar[str] = "folder"
-    usage: ClassVar[str] = "folder:PATH"
+    usage: ClassVar[str] = "folder:PATH?task=TASK&ignore=VALUES&classes=NAMES&patches=64"
+    options: ClassVar[Mapping[str, type[OptionValue]]] = {"task": str, **OPTIONS}
 
     path: Path
+    task: str | None = None
+    ignore: str | None = None
+    classes: str | None = None
+    patches: str | None = None
 
     @classmethod
-    def parse(cls, place: str, options: Mapping[str, OptionValue]) -> Self:  # noqa: ARG003
-        return cls(expand(place))
+    def parse(cls, place: str, options: Mapping[str, OptionValue]) -> Self:
+        found = cls(expand(place), **text_options(f"{cls.scheme}:{place}", options))
+        if found.task not in (None, Classification.name, Segmentation.name):
+            raise DataError(f"{cls.scheme}:{place}: folders give no targets for {found.task}; use an index, csv:PATH.")
+        return found
+
+    @property
+    def kind(self) -> str:
+        return Segmentation.name if self._masks() else Classification.name
 
     @property
     def default_name(self) -> str:
@@ -38,12 +59,28 @@ class Folder(Source):
     def local_place(self) -> Path:
         return self.path
 
+    @property
+    def list_files(self) -> Collection[str]:
+        masks = self._masks()
+        return [path] if masks and (path := legend_file(masks.legend_folders)) else []
+
     def list(self, store: Store) -> Listing:  # noqa: ARG002
+        if masks := self._masks():
+            return masks.list({name: getattr(self, name) for name in OPTIONS})
+        where = f"{self.scheme}:{self.path}"
+        if self.task == Segmentation.name or any(getattr(self, name) for name in OPTIONS):
+            raise DataError(f"{where}: there are no folders images and masks, which segmentation needs; see its options.")
+        if self.task is None:
+            refuse_detection(self.path)
         return list_folder(self.path)
 
     def fingerprint(self) -> Mapping[str, float]:
-        paths = (row.path for row in list_folder(self.path).rows)
-        return {path: Path(path).stat().st_mtime for path in paths if is_file(path)}
+        masks = self._masks()
+        found = [*map(str, masks.files()), *self.list_files] if masks else [row.path for row in list_folder(self.path).rows]
+        return {path: Path(path).stat().st_mtime for path in found if is_file(path)}
+
+    def _masks(self) -> MaskFolders | None:
+        return None if self.task == Classification.name else find_mask_folders(self.path)
 
 
 def list_folder(folder: Path) -> Listing:

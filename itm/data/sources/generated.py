@@ -1,4 +1,4 @@
-"""Sources whose images the library writes itself, as PNG files in one folder per class: `digits` and `synthetic:FAMILY`."""
+"""Sources whose images the library writes itself, as PNG files in a folder: `digits` and `synthetic:FAMILY`."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -13,8 +13,12 @@ from PIL import Image
 from itm.core.errors import DataError, StoreError
 from itm.data.rows import Listing
 from itm.data.sources.base import OptionValue, Source, register_source
-from itm.data.sources.drawing import DRAWING, SyntheticSet, draw
+from itm.data.sources.drawing import DRAWING, MASKED, MASKED_CLASSES, SyntheticSet, draw
+from itm.data.sources.drawing_masks import draw_masked
 from itm.data.sources.folder import list_folder
+from itm.data.sources.mask_folders import find_mask_folders
+from itm.kinds.classification import Classification
+from itm.kinds.segmentation import Segmentation
 from itm.store.files import write_atomically
 from itm.store.layout import Store
 
@@ -68,6 +72,10 @@ class Synthetic(Source):
         """Return the family, and options that differ from the default."""
         return self._name(full=False)
 
+    @property
+    def kind(self) -> str:
+        return Segmentation.name if self.drawn.family == MASKED else Classification.name
+
     def list(self, store: Store) -> Listing:
         folder = store.raw(f"synthetic{DRAWING}-{self._name(full=True)}")  # the name has every option that changes pixels
         return _list_written(folder, partial(_write_drawn, self.drawn))
@@ -89,7 +97,8 @@ def _list_written(folder: Path, write: Callable[[Path], None]) -> Listing:
         except StoreError:
             if not folder.is_dir():  # otherwise another process has written it
                 raise
-    return list_folder(folder)
+    masks = find_mask_folders(folder)
+    return masks.list({}) if masks else list_folder(folder)
 
 
 def _write_digits(folder: Path) -> None:
@@ -102,6 +111,12 @@ def _write_digits(folder: Path) -> None:
 
 
 def _write_drawn(drawn: SyntheticSet, folder: Path) -> None:
+    if drawn.family == MASKED:
+        for number, (image, mask) in enumerate(draw_masked(drawn)):
+            _save_png(image, folder / "images" / f"{number:05d}.png")
+            _save_png(mask, folder / "masks" / f"{number:05d}.png")
+        (folder / "classes.txt").write_text("\n".join(MASKED_CLASSES) + "\n", encoding="utf-8")
+        return
     for class_name, number, image in draw(drawn):
         _save_png(image, folder / class_name / f"{number:05d}.png")
 

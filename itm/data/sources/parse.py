@@ -24,6 +24,7 @@ from itm.data.sources import (  # noqa: F401  (each registers its sources)
     webdataset,
 )
 from itm.data.sources.base import OptionValue, Source, register_source, sources
+from itm.data.sources.detection import refuse_detection
 
 log = logging.getLogger(__name__)
 
@@ -165,6 +166,7 @@ def _unknown(text: str) -> DataError:
     if is_file(expand(text)) and text.lower().endswith(UNREADABLE_ARCHIVES):
         return DataError(f"{text!r} is an archive of a kind that is not read; unpack it and name the folder of its classes.")
     if is_file(expand(text)):
+        refuse_detection(expand(text))
         index = f"list:{text}" if text.lower().endswith((".txt", ".lst")) else f"csv:{text} or parquet:{text}"
         return DataError(f"{text!r} is a file, not a folder; for an index of images, write {index}. {_known()}")
     if not colon and archive.archive_source(Path(text)):

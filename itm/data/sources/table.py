@@ -11,14 +11,16 @@ from itm.core.labels import as_whole_numbers, clean, is_missing
 from itm.core.text import pluralize
 from itm.data.local_files import expand, is_file, is_folder
 from itm.data.rows import SPLIT_NAMES, Listing, Row, read_split
+from itm.data.sources import legends
 from itm.data.sources.base import OptionValue, Source, register_source
+from itm.data.sources.detection import refuse_detection
 from itm.data.sources.index_columns import Columns, Wanted, read_csv_columns, read_parquet_columns, text_options
 from itm.data.sources.index_paths import Places, as_option, is_left_by_system
 from itm.kinds import get_kind
 from itm.store.layout import Store
 
 OPTIONS = ("task", "path", "target", "split", "group", "root")
-USAGE = "PATH?task=TASK&path=COLUMN&target=COLUMN&split=COLUMN&group=COLUMN&root=FOLDER"
+USAGE = "PATH?task=TASK&path=COLUMN&target=COLUMN&split=COLUMN&group=COLUMN&root=FOLDER&ignore=VALUES&classes=NAMES&patches=64"
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,10 @@ class IndexFile(Source):
 
     `task` is the task kind. `path`, `target`, `split` and `group` name these columns if they do not have their default names:
     the target has the name that the task kind gives it, the others that of the option. Images are below `root`, or below the
-    folder of the index.
+    folder of the index. For segmentation, the target is the path of a mask, which the options of `legends` explain.
     """
 
-    options: ClassVar[Mapping[str, type[OptionValue]]] = dict.fromkeys(OPTIONS, str)
+    options: ClassVar[Mapping[str, type[OptionValue]]] = {**dict.fromkeys(OPTIONS, str), **legends.OPTIONS}
 
     file: Path
     task: str = "classification"
@@ -39,6 +41,9 @@ class IndexFile(Source):
     split: str | None = None
     group: str | None = None
     root: str | None = None
+    ignore: str | None = None
+    classes: str | None = None
+    patches: str | None = None
 
     @classmethod
     def parse(cls, place: str, options: Mapping[str, OptionValue]) -> Self:
@@ -58,7 +63,8 @@ class IndexFile(Source):
 
     def fingerprint(self) -> Mapping[str, float]:
         """Return the times of the images that may be read and of the lists of them."""
-        paths = [*map(Path, self.list_files), *(Path(row.path) for row in self._listing().rows if row.ok)]
+        rows = [row for row in self._listing().rows if row.ok]
+        paths = map(Path, [*self.list_files, *(row.path for row in rows), *(row.mask for row in rows if row.mask)])
         return {path.as_posix(): path.stat().st_mtime for path in paths if is_file(path)}
 
     @property
@@ -67,7 +73,12 @@ class IndexFile(Source):
 
     @property
     def list_files(self) -> Collection[str]:
-        return (self.file.as_posix(),)
+        names = legends.legend_file([self.file.parent]) if self._has_masks else None
+        return (self.file.as_posix(), *([names] if names else []))
+
+    @property
+    def _has_masks(self) -> bool:
+        return get_kind(self.task).level == "patch"
 
     def likely_cause(self, row: Row) -> str:
         if row.rejection == "outside the folder":
@@ -96,19 +107,29 @@ class IndexFile(Source):
         ]
         if not all(map(is_missing, splits)):
             rows = [row if row.split else without_split(row, name) for row, name in zip(rows, names, strict=True)]
+        legend = None
+        if self._has_masks:
+            options = {name: getattr(self, name) for name in legends.OPTIONS}
+            legend = legends.read_legend(str(self.file), options, [self.file.parent])
+            rows = [_with_mask(row, places) for row in rows]
+        elif given := [name for name in legends.OPTIONS if getattr(self, name)]:
+            raise DataError(f"{self.file}: {given[0]} is an option of masks; write task=segmentation, or leave it out.")
         for number, found in columns.uneven.items():
             reason = rows[number].has(f"{found} cells instead of {columns.width}")
             rows[number] = rows[number].reject(
                 "too many cells", f"{reason}; put a cell that holds a separator into quotation marks"
             )
         notes = [f"{self.file}: {pluralize(count, 'path')} read {change}" for change, count in places.changes.items() if change]
-        return Listing(tuple(_with_root(rows, places)), notes=(*columns.notes, *notes), warnings=columns.warnings)
+        notes += [f"{self.file}: {legend.note}"] if legend else []
+        rows = [*_with_root(rows, places)]
+        return Listing(tuple(rows), notes=(*columns.notes, *notes), warnings=columns.warnings, legend=legend)
 
     def _check_file(self) -> None:
         if is_folder(self.file):
             raise DataError(f"{self.file}: is a folder, not an index; write folder:PATH for it.")
         if not is_file(self.file):
             raise DataError(f"{self.file}: no such file; check the path.")
+        refuse_detection(self.file)
 
     def _read(self) -> Columns:
         self._check_file()
@@ -162,6 +183,19 @@ def without_split(row: Row, name: str) -> Row:
         return row.reject("no split", row.has("no split"))
     hint = did_you_mean(clean(name).casefold(), SPLIT_NAMES)
     return row.reject("no split", f"{row.has(f'the split {name!r}')}{hint} Known: {', '.join(SPLIT_NAMES)}")
+
+
+def _with_mask(row: Row, places: Places) -> Row:
+    """Return a row of an index whose target is the path of its mask; a mask outside the root is refused like an image."""
+    if not row.ok:
+        return replace(row, target="")
+    if is_missing(row.target):
+        return row.reject("no mask", row.has("no mask"))
+    inside = places.find(row.target)
+    if inside is None:
+        reason = f"its mask {row.target} is {places.why_outside(row.target)}"
+        return replace(row, target="").reject("outside the folder", reason)
+    return replace(row, target="", mask=places.locate(inside))
 
 
 def _with_root(rows: Sequence[Row], places: Places) -> Sequence[Row]:
