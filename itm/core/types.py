@@ -113,7 +113,10 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The feature file of one (model, data) pair. `facts` is None for embeddings that the user has computed."""
+    """The feature file of one (model, data) pair. `facts` is None for embeddings that the user has computed.
+
+    `images` is the number of images that the rows are patches of, or None if every row is an image.
+    """
 
     path: Path
     key: str
@@ -126,11 +129,12 @@ class Features:
     facts: Facts | None
     images_per_second: float
     cached: bool
+    images: int | None = None
 
     @property
     def seconds(self) -> float:
         """Return the duration of the forward pass."""
-        return self.rows / self.images_per_second
+        return (self.images or self.rows) / self.images_per_second
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,14 @@ from itm.core.sections import ExtractParams
 from itm.core.types import DataRef, Facts, Features, ModelRef, Resume, SplitName
 from itm.data.index import read_usable
 from itm.data.pack import with_images_here
+from itm.data.pixels import Open
 from itm.features.devices import device, leased
-from itm.features.extractors import Extractor, forward_passes
+from itm.features.extractors import Extractor, extractor_for, forward_passes
 from itm.features.forward import forward
 from itm.features.identity import Identity
 from itm.features.image_reader import ImageReader
 from itm.features.model_facts import stored_facts
+from itm.features.patches import Rows, patch_rows
 from itm.kinds import get_kind
 from itm.store.feature_file import check_pages, read_description, write_features
 from itm.store.files import check_space, exists
@@ -74,7 +76,7 @@ def extract_together(
     missing: dict[str, tuple[Extractor, Identity]] = {}
     for model in models:
         try:
-            extractor = Extractor(model)
+            extractor = extractor_for(model, data)
             identity = extractor.identity(data, splits, params, target)
             if cached := cached_features(identity, data, params.resume, store, check_pages):
                 publish(store, cached.path)  # an earlier run without a shared place may have written it
@@ -93,7 +95,7 @@ def extract_together(
 
 def _computed(
     missing: dict[str, tuple[Extractor, Identity]],
-    rows: pl.DataFrame,
+    usable: pl.DataFrame,
     data: DataRef,
     target: torch.device,
     params: ExtractParams,
@@ -112,23 +114,23 @@ def _computed(
     found |= errors
     if not passes:
         return found
-    rows, open_image = with_images_here(rows, data, store)
+    images, open_image = with_images_here(usable, data, store)
+    rows = _rows(images, data, open_image)
     columns = sum(facts[one.model.name].width + _classes(one.module) for own in passes for one in own.extractors)
     size = 2 * 4 * len(rows) * columns  # large ones are written twice
     paths = {name: store.features(data.name, name, identity.key) for name, (_, identity) in missing.items()}
     path = next(iter(paths.values()))
     check_space(path, size)
     folder, limit = None if params.decoded == "off" else store.decoded, params.decoded
-    reader = ImageReader(data.name, rows, open_image, folder, limit if isinstance(limit, int) else None, size, run_configs)
+    reader = ImageReader(data.name, images, open_image, folder, limit if isinstance(limit, int) else None, size, run_configs)
     with leased(target) as leased_target:
         try:
-            outputs, seconds = forward(passes, reader, leased_target, params, path.parent)
+            outputs, seconds = forward(passes, reader, rows, leased_target, params, path.parent)
         finally:
             with suppress(RuntimeError):  # of a device that an error left unusable
                 for own in passes:
                     own.module.cpu()
-    targets = get_kind(data.target.kind).encode(rows["target"].to_list(), data.target)
-    ids, groups, splits_of_rows = (rows[name] for name in ("id", "group", "split"))
+    ids, groups, splits_of_rows = (rows.table[name] for name in ("id", "group", "split"))
     for name, output in outputs.items():
         if isinstance(output, Exception):
             found[name] = output
@@ -144,16 +146,25 @@ def _computed(
             kind=data.target.kind,
             rows=len(rows),
             facts=facts[name],
-            images_per_second=round(len(rows) * len(outputs) / seconds, 1),
+            images_per_second=round(len(images) * len(outputs) / seconds, 1),
             cached=False,
+            images=None if rows.chosen is None else len(images),
         )
         try:
-            write_features(features, ids, groups, targets, splits_of_rows, output, asdict(identity))
+            write_features(features, ids, groups, rows.targets, splits_of_rows, output, asdict(identity))
             publish(store, features.path)
             found[name] = features
         except StoreError as error:
             found[name] = error
     return found
+
+
+def _rows(images: pl.DataFrame, data: DataRef, open_image: Open) -> Rows:
+    """Return the rows of the feature files of these images."""
+    kind = get_kind(data.target.kind)
+    if kind.level == "patch":
+        return patch_rows(images, data.target, open_image, torch.get_num_threads())
+    return Rows(images, kind.encode(images["target"].to_list(), data.target))
 
 
 def _classes(module: torch.nn.Module) -> int:
@@ -165,7 +176,8 @@ def log_extracted(features: Features) -> None:
     """Log what was extracted, and how fast."""
     speed = features.images_per_second
     extra = {"step": "extract", "model": features.model, "data": features.data, "images_per_second": speed}
-    log.info("%s on %s: %d images, %.0f images/s", features.model, features.data, features.rows, speed, extra=extra)
+    images = features.images or features.rows
+    log.info("%s on %s: %d images, %.0f images/s", features.model, features.data, images, speed, extra=extra)
 
 
 def cached_features(

@@ -1,10 +1,12 @@
 """One model as a function from images to embeddings, with the identity of what it returns."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from itm.core.errors import ModelError
 from itm.core.keys import content_key
@@ -13,7 +15,10 @@ from itm.core.types import DataRef, ModelRef, SplitName
 from itm.features import identity as identities
 from itm.features.devices import precision_on
 from itm.features.identity import Identity
+from itm.features.patches import GRID, PATCHES
+from itm.kinds import get_kind
 from itm.zoo import facts, load
+from itm.zoo.feature_map import FEATURE_MAP, FeatureMap
 from itm.zoo.variant_module import Pooled, check_variant, has_tokens, tokens_after
 
 
@@ -86,6 +91,49 @@ class Extractor:
         """Return a key that is equal for variants of one model that see the same images."""
         definition = {name: value for name, value in self._definition.items() if name not in ("block", "pooling")}
         return content_key([definition, self.weights, self.preprocessing])
+
+
+class PatchExtractor(Extractor):
+    """Computes the embeddings of the patches of images by one model. It sees the whole image, without cropping."""
+
+    @cached_property
+    def preprocessing(self) -> dict[str, Any]:
+        return whole_image(facts.preprocessing_without_weights(self.model))
+
+    @cached_property
+    def module(self) -> torch.nn.Module:
+        """Return the model as its feature map, with its weights."""
+        return FeatureMap(self.model.name, load.build(self.model))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("embedding",)
+
+    def identity(self, data: DataRef, splits: Iterable[SplitName], params: ExtractParams, device: torch.device) -> Identity:
+        return replace(super().identity(data, splits, params, device), pooling=FEATURE_MAP, patches=PATCHES)
+
+    def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the embedding [n, cells, width] of each cell of inputs [n, channels, height, width].
+
+        It is the feature map at the centre of the cell, interpolated as the upsampled outputs of a linear head are.
+        """
+        cells = functional.interpolate(self.module(images).float(), (GRID, GRID), mode="bilinear", align_corners=False)
+        return {"embedding": cells.flatten(2).transpose(1, 2)}
+
+    @property
+    def plain_key(self) -> str:
+        """Return a key of its own: variants share no forward pass."""
+        return content_key([super().plain_key, self._definition])
+
+
+def extractor_for(model: ModelRef, data: DataRef) -> Extractor:
+    """Return the extractor of a model for the task kind of a data set."""
+    return PatchExtractor(model) if get_kind(data.target.kind).level == "patch" else Extractor(model)
+
+
+def whole_image(preprocessing: dict[str, Any]) -> dict[str, Any]:
+    """Return a preprocessing that shows the model the whole image, resized to its input without keeping proportions."""
+    return preprocessing | {"crop_pct": 1.0, "crop_mode": "squash"}
 
 
 class ForwardPass:

@@ -6,7 +6,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,12 @@ from itm.core.secrets import error_message
 from itm.core.sections import ExtractParams
 from itm.core.text import pluralize
 from itm.features.allocations import peak_memory
+from itm.features.columns import Columns
 from itm.features.devices import THREADS, exact_convolutions, precision_on
 from itm.features.extractors import ForwardPass
 from itm.features.image_reader import ImageReader
-from itm.store.feature_file import IN_MEMORY, new_matrix
+from itm.features.patches import Rows
+from itm.store.feature_file import IN_MEMORY
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +69,13 @@ def _batch_that_fits(one: ForwardPass, target: torch.device) -> int:
 
 
 def forward(
-    passes: Sequence[ForwardPass], reader: ImageReader, target: torch.device, params: ExtractParams, folder: Path
+    passes: Sequence[ForwardPass], reader: ImageReader, rows: Rows, target: torch.device, params: ExtractParams, folder: Path
 ) -> tuple[dict[str, dict[str, np.ndarray] | Exception], float]:
     """Return the outputs or the error of each model by name, and the seconds since the first image was decoded.
 
     All models have the same preprocessing except mean and std, and each batch of images goes through all of them. Each output
-    is [n, width] in float32, mapped from a file in `folder` if it is large. An error is a `ModelError` if the forward pass
-    fails, memory runs out with one image, or an output is not finite.
+    is [n, width] in float32 for the `rows` of the images, mapped from a file in `folder` if it is large. An error is a
+    `ModelError` if the forward pass fails, memory runs out with one image, or an output is not finite.
 
     Raises
     ------
@@ -82,14 +83,14 @@ def forward(
         If an image changed since it was ingested, or cannot be decoded or resized.
     """
     precision = precision_on(target, params.precision)
-    config, rows = passes[0].preprocessing, reader.rows
+    config, images_count = passes[0].preprocessing, len(reader.rows)
     if params.decode_workers == "auto":
         workers, fill_workers = _auto_workers(target), THREADS
     else:
         workers = fill_workers = params.decode_workers
     size = _auto_batch(target, config) if params.batch_size == "auto" else params.batch_size
     in_memory = IN_MEMORY // len(passes)
-    running = [_Running(one, target, size, len(rows), folder, reader.name, in_memory) for one in passes]
+    running = [_Running(one, target, size, rows, folder, reader.name, in_memory) for one in passes]
     began: float | None = None
     with ExitStack() as stack:
         if target.type == "cuda":
@@ -101,7 +102,7 @@ def forward(
             size = max(one.choose_batch(target, len(running)) for one in running)
         images = reader.read(config, workers, 2 * size, while_decoding=target.type != "cpu", fill_workers=fill_workers)
         title = running[0].title if len(running) == 1 else f"{len(running)} models on {reader.name}"
-        advance = stack.enter_context(progress_bar(title, len(rows), "images"))
+        advance = stack.enter_context(progress_bar(title, images_count, "images"))
         for batch in _batches(stack.enter_context(closing(images)), size):
             began = began or time.perf_counter()
             for one in running:
@@ -110,7 +111,7 @@ def forward(
                 break
             advance(len(batch))
         for one in running:
-            one.finish(rows, precision)
+            one.finish(rows.table, precision)
         seconds = time.perf_counter() - (began or 0.0)
     return {name: output for one in running for name, output in one.found.items()}, seconds
 
@@ -119,7 +120,7 @@ class _Running:
     """A forward pass over the images of a data set, until its first error."""
 
     def __init__(
-        self, own: ForwardPass, target: torch.device, limit: int, rows: int, folder: Path, data: str, in_memory: int
+        self, own: ForwardPass, target: torch.device, limit: int, rows: Rows, folder: Path, data: str, in_memory: int
     ) -> None:
         names = [extractor.model.name for extractor in own.extractors]
         others = f" and {pluralize(len(names) - 1, 'variant')}" if len(names) > 1 else ""
@@ -128,7 +129,7 @@ class _Running:
         self.found: dict[str, dict[str, np.ndarray] | Exception] = {}
         own.module.to(device=target, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._own, self._limit, self._normalise = own, limit, _normaliser(own.preprocessing, target)
-        self._columns, self._done = {name: _Columns(rows, folder, in_memory // len(names)) for name in names}, 0
+        self._columns, self._done = {name: Columns(rows, folder, in_memory // len(names)) for name in names}, 0
 
     def choose_batch(self, target: torch.device, together: int) -> int:
         """Choose how many images this pass and `together - 1` others take at once from the free memory of a GPU."""
@@ -170,37 +171,6 @@ class _Running:
                 self.found[name] = outputs
             except Exception as error:  # also of a device that fails late
                 self.found[name] = error
-
-
-class _Columns:
-    """The outputs of all images on the host. Those of a batch arrive while a GPU computes the next one."""
-
-    def __init__(self, rows: int, folder: Path, in_memory: int) -> None:
-        self._rows, self._folder, self._in_memory = rows, folder, in_memory
-        self._columns: dict[str, np.ndarray] = {}
-        self._pending: Callable[[], None] = lambda: None
-
-    def add(self, outputs: dict[str, torch.Tensor], rows: slice) -> None:
-        """Begin to copy the outputs of the images in `rows`."""
-        on_gpu = any(output.is_cuda for output in outputs.values())
-        copies = {name: output.float().to("cpu", non_blocking=on_gpu) for name, output in outputs.items()}
-        copied = torch.cuda.current_stream().record_event() if on_gpu else None
-        self.finished()
-        self._pending = partial(self._take, copies, copied, rows)
-
-    def finished(self) -> dict[str, np.ndarray]:
-        """Return the outputs by name, each [n, width], after waiting for the last ones."""
-        self._pending()
-        self._pending = lambda: None
-        return self._columns
-
-    def _take(self, copies: dict[str, torch.Tensor], copied: torch.Event | None, rows: slice) -> None:
-        if copied:
-            copied.synchronize()
-        for name, copy in copies.items():
-            if name not in self._columns:
-                self._columns[name] = new_matrix(self._rows, copy.shape[1], self._folder, self._in_memory // len(copies))
-            self._columns[name][rows] = copy.numpy()
 
 
 def _batches(images: Iterator[torch.Tensor], size: int) -> Iterator[list[torch.Tensor]]:

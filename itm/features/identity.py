@@ -38,11 +38,12 @@ class Identity:
     pooling: str = "forward_head(pre_logits=True)"
     weights_key: str | None = None
     block: int | None = None
+    patches: Mapping[str, int] | None = None  # how patches are chosen and labelled, where rows are patches
     library: Mapping[str, Any] | None = None  # of a model that is not of timm: its name there, version and configuration
 
     @property
     def key(self) -> str:
-        later = {"weights_key", "block", "library"}  # keys of embeddings from before they existed stay valid
+        later = {"weights_key", "block", "library", "patches"}  # keys of embeddings from before they existed stay valid
         return content_key({name: value for name, value in asdict(self).items() if name not in later or value is not None})
 
     @classmethod

@@ -18,8 +18,9 @@ from itm.core.keys import content_key
 from itm.core.params import Params
 from itm.core.types import DataRef, ModelRef
 from itm.features.devices import device
-from itm.features.extractors import Extractor
+from itm.features.extractors import Extractor, extractor_for
 from itm.features.image_reader import allowed_bytes, geometry
+from itm.kinds import get_kind
 from itm.store.layout import Store
 from itm.zoo.load import weights_file
 
@@ -55,12 +56,13 @@ class SharedPasses:
 
 def shared_passes(pairs: Iterable[tuple[ModelRef, DataRef]], params: Params, store: Store) -> SharedPasses:
     """Return which of the pairs share a pass. A model that cannot be described has one of its own, where it fails."""
-    known: dict[str, _Known | None] = {}
+    known: dict[tuple[str, str], _Known | None] = {}
     of_data: dict[str, tuple[DataRef, list[_Known]]] = {}
     for model, data in pairs:
-        if model.name not in known:
-            known[model.name] = _describe(model)
-        if one := known[model.name]:
+        key = model.name, get_kind(data.target.kind).level
+        if key not in known:
+            known[key] = _describe(extractor_for(model, data))
+        if one := known[key]:
             of_data.setdefault(data.name, (data, []))[1].append(one)
     found, number = SharedPasses(), 0
     for data, models in of_data.values():
@@ -78,9 +80,9 @@ def shared_passes(pairs: Iterable[tuple[ModelRef, DataRef]], params: Params, sto
     return found
 
 
-def _describe(model: ModelRef) -> _Known | None:
+def _describe(extractor: Extractor) -> _Known | None:
+    model = extractor.model
     with suppress(ItmError, OSError):  # its extraction raises it
-        extractor = Extractor(model)
         return _Known(model.name, extractor.plain_key, extractor.preprocessing, weights_file(model).stat().st_size)
     return None
 

@@ -11,7 +11,7 @@ from itm.core.params import Params
 from itm.core.secrets import error_message
 from itm.core.types import DataRef, Features, ModelRef
 from itm.features.devices import device
-from itm.features.extractors import Extractor
+from itm.features.extractors import Extractor, extractor_for
 from itm.features.identity import Identity, package_versions
 from itm.features.own_embeddings import own_embeddings, own_identity
 from itm.ranking import scoring
@@ -51,7 +51,7 @@ class Reasons:
             for place in standing.places
             if place.reason
         }
-        self._extractors: dict[str, Extractor] = {}
+        self._extractors: dict[tuple[str, str], Extractor] = {}
         self._newest: dict[str, dict[str, Path]] = {}
         self._identities, self._last = scoring.identities(params.score), provenance(store)
         self._changes: dict[str, tuple[str, ...]] = {}
@@ -89,7 +89,7 @@ class Reasons:
     def _identity(self, model: ModelRef, data: DataRef) -> Identity:
         if own_embeddings(data.source):
             return own_identity(model.name, data, self.params.score.splits)
-        extractor = self._extractors.setdefault(model.name, Extractor(model))
+        extractor = self._extractors.setdefault((model.name, data.target.kind), extractor_for(model, data))
         return extractor.identity(data, self.params.score.splits, self.params.extract, self.target)
 
     def _versions(self, data: str) -> Mapping[str, Path]:

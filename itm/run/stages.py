@@ -15,7 +15,7 @@ from itm.core.secrets import error_message
 from itm.core.types import DataRef, Failure, Features, ModelRef, Outcome
 from itm.features.devices import device
 from itm.features.extract import cached_features, extract_together, log_extracted
-from itm.features.extractors import Extractor
+from itm.features.extractors import Extractor, extractor_for
 from itm.features.shared_passes import SharedPasses, shared_passes
 from itm.ranking.scoring import all_stored, identities, score_together
 from itm.store.feature_file import check_pages
@@ -125,17 +125,18 @@ class ExtractStage(Stage):
         A model that cannot be described has nothing cached: `compute` raises the error.
         """
         target, splits = device(params.extract.device), params.score.splits
-        extractors: dict[str, Extractor | None] = {}
+        extractors: dict[tuple[str, str], Extractor | None] = {}
         found: dict[PairKey, Outcome] = {}
         for job in jobs:
-            extractor = extractors.setdefault(job.model.name, Extractor(job.model))
+            key = job.model.name, job.data.target.kind
+            extractor = extractors.setdefault(key, extractor_for(job.model, job.data))
             if extractor is None:
                 continue
             try:
                 identity = extractor.identity(job.data, splits, params.extract, target)
             except (ItmError, OSError) as error:
                 log.debug("%s cannot be looked up: %s", job.model.name, error)
-                extractors[job.model.name] = None
+                extractors[key] = None
                 continue
             if features := cached_features(identity, job.data, params.extract.resume, store):
                 found[job.key] = replace(job.outcome, features=features)

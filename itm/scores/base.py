@@ -16,6 +16,7 @@ from itm.scores.folds import Splitting
 from itm.scores.model_info import NEEDS, ModelInfo, Need
 from itm.scores.sample import Sample
 
+CLASSES = ("classification", "segmentation")  # the kinds whose rows have classes: those of images, and those of patches
 Sampling = Literal["held_out", "subset", "constant", "pooled"]
 
 
@@ -51,7 +52,7 @@ class ScoreInfo:
     paper: str
     cost: str  # how its run time grows, in a few words
     version: int = 1
-    kinds: tuple[str, ...] = ("classification",)
+    kinds: tuple[str, ...] = CLASSES
     role: Literal["score", "control"] = "score"
     needs: tuple[Need, ...] = ()  # facts about the model that must be known
     lowest: float = -np.inf  # bounds of its values; a probe score has those of its metric

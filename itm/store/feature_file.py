@@ -57,6 +57,7 @@ def write_features(
     """
     described = {"key": features.key, "identity": identity, "facts": asdict(features.facts) if features.facts else None}
     described |= {name: getattr(features, name) for name in _PLAIN_FACTS}
+    described |= {"images": features.images} if features.images else {}
     arrays = {
         "id": _texts(ids),
         "group": _texts(groups),
@@ -108,7 +109,7 @@ def read_description(path: Path, stream: IO[bytes] | None = None) -> tuple[Featu
             raise ValueError("the checksum of its metadata is wrong")
         plain = {name: described[name] for name in _PLAIN_FACTS}
         facts = None if described["facts"] is None else Facts(**described["facts"])
-        record = Features(path=path, key=described["key"], facts=facts, cached=True, **plain)
+        record = Features(path=path, key=described["key"], facts=facts, cached=True, images=described.get("images"), **plain)
         return record, described["identity"]
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: is damaged or not a feature file ({cause(error)}).") from error

@@ -22,7 +22,7 @@ def numbers(rows: int = 90, width: int = 8, noise: float = 0.5) -> tuple[np.ndar
 
 def test_exactly_three_scores_hold() -> None:
     assert {name for name in names() if KIND in get(name).info.kinds} == {"linear_probe", "knn", "logme"}
-    with pytest.raises(ScoreError, match="itm does not hold for regression, only for classification"):
+    with pytest.raises(ScoreError, match="itm does not hold for regression, only for classification and segmentation"):
         evaluate("itm", *numbers(), kind=KIND)
 
 

@@ -29,6 +29,7 @@ class Energy(StatisticScore[Options]):
         "classes, so it is meant as a part of `etran` and not to rank by alone.",
         paper=PAPER,
         cost="one pass over the logits",
+        kinds=("classification",),
         needs=("logits",),
     )
 
@@ -88,4 +89,5 @@ class Etran(CombinedScore[Options]):
         highest=1.0,
         paper=PAPER,
         cost="that of its terms",
+        kinds=("classification",),
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from itm.scores.base import ScoreInfo
+from itm.scores.base import CLASSES, ScoreInfo
 from itm.scores.folds import Fold
 from itm.scores.probe import Predictions, ProbeOptions, ProbeScore
 from itm.scores.registry import register
@@ -38,7 +38,7 @@ class Knn(ProbeScore[KnnOptions]):
         meaning="Whether an image's nearest neighbours in embedding space have its class or value. Nothing is trained.",
         paper="Wu et al., CVPR 2018",
         cost="n² d",
-        kinds=("classification", "regression"),
+        kinds=(*CLASSES, "regression"),
         version=2,
     )
 

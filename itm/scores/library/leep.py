@@ -29,6 +29,7 @@ class Leep(StatisticScore[Options]):
         "perfect, and minus the entropy of the classes is a guess. It evaluates the classifier that the model came with.",
         paper="Nguyen et al., ICML 2020",
         cost="two passes over the logits",
+        kinds=("classification",),
         needs=("logits",),
     )
 
@@ -58,6 +59,7 @@ class Nce(StatisticScore[Options]):
         highest=0.0,
         paper="Tran et al., ICCV 2019",
         cost="one pass over the logits",
+        kinds=("classification",),
         needs=("logits",),
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.linalg
 from pydantic import Field
 
-from itm.scores.base import ScoreInfo
+from itm.scores.base import CLASSES, ScoreInfo
 from itm.scores.folds import Fold
 from itm.scores.probe import Predictions, ProbeOptions, ProbeScore
 from itm.scores.registry import register
@@ -33,7 +33,7 @@ class LinearProbe(ProbeScore[LinearProbeOptions]):
         meaning="What a linear head on the frozen model reaches: the plain baseline that any score has to beat.",
         paper="",
         cost="one logistic or ridge regression per fold",
-        kinds=("classification", "regression"),
+        kinds=(*CLASSES, "regression"),
         version=2,
     )
 

@@ -5,7 +5,7 @@ Source: You, Liu, Wang, Long, "LogME: Practical Assessment of Pre-trained Models
 
 import numpy as np
 
-from itm.scores.base import Options, ScoreInfo, StatisticScore
+from itm.scores.base import CLASSES, Options, ScoreInfo, StatisticScore
 from itm.scores.common.evidence import mean_evidence
 from itm.scores.registry import register
 from itm.scores.sample import Sample
@@ -22,7 +22,7 @@ class Logme(StatisticScore[Options]):
         "Only differences between models have a meaning.",
         paper="You et al., ICML 2021",
         cost="the shared eigendecomposition",
-        kinds=("classification", "regression"),
+        kinds=(*CLASSES, "regression"),
     )
 
     def value(self, sample: Sample) -> float:
