@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from itm.agreement import chance_level
+from itm.agreement import chance_level, weighted_tau
 from itm.benchmark.predictors import Predictor, mean_rank_elsewhere
 from itm.benchmark.published_table import PublishedPool, read_pools
 from itm.benchmark.results import PredictorResult, evaluate_predictor, sort_results
-from itm.core.text import pluralize
+from itm.core.text import format_fixed, pluralize
 
 MIN_MODELS = 3  # per data set; an order of two models is a single comparison
 MAX_COMPARISONS = 200_000_000  # of the chance level; larger pools need fewer random orders, because chance varies less
@@ -91,6 +91,7 @@ def report(pool: PublishedPool, all_pools: Sequence[PublishedPool], *, resamples
     notes += [
         f"{', '.join(names)}: tested on {number} of {pluralize(sets, 'data set')}." for number, names in fewer_sets.items()
     ]
+    notes += _reported_notes(pool)
     chance = _chance(round(pairs / sets), sets, seed) if sets else None
     missing = models * sets - pairs
     return PoolReport(pool.name, pool.accuracy, models, sets, missing, chance, sort_results(results), tuple(notes))
@@ -131,6 +132,17 @@ def _data_notes(pool: PublishedPool) -> Iterator[str]:
             yield f"{name}: skipped, since all {models} models have the accuracy {values[0]:g}."
         elif 2 * most >= models:
             yield f"{name}: {most} of {models} models have the accuracy {values[counts.argmax()]:g}; their order means little."
+
+
+def _reported_notes(pool: PublishedPool) -> Iterator[str]:
+    """Yield for each data set the tau_w of the only score, computed from the table, and the one reported with it."""
+    if pool.reported is None or len(pool.scores) != 1:
+        return
+    ((name, scores),) = pool.scores.items()
+    for data, truth, values, reported in zip(pool.data_sets, pool.truth, scores, pool.reported, strict=True):
+        if np.isfinite([*truth, *values, reported]).all():
+            tau = format_fixed(weighted_tau(truth, values), 3)
+            yield f"{data}: tau_w of {name} is {tau} here, and reported as {reported:g}."
 
 
 def _percent(accuracies: np.ndarray) -> np.ndarray:

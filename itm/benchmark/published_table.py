@@ -19,7 +19,7 @@ DATA = ("dataset", "data_set", "data", "task", "target")
 POOL = ("benchmark", "pool", "group", "protocol", "fewshot_k")
 ACCURACY = (
     *("accuracy", "accuracy_percent", "acc", "acc_finetuned", "finetuned", "test_accuracy", "test_acc", "test_score", "top1"),
-    *("acc1", "value", "lp_acc1_best_over_9hp", "head_training_acc_percent"),
+    *("miou", "mean_iou", "acc1", "value", "lp_acc1_best_over_9hp", "head_training_acc_percent"),
     # usually second accuracies of the same pairs
     *("acc_frozen", "eval_accuracy", "lp_acc1_worst_over_9hp", "mean_per_class_recall"),
 )
@@ -27,7 +27,9 @@ IDENTITY = ("pretrain_source", "weights", "img_size", "infer_img_size")  # disti
 FACTS = re.compile(  # numeric columns of a wide table that are not accuracies
     r"param|macs|macts|flops|img_size|image_size|shape|n_labels|classes|memory|bytes|second|runtime|per_sec|epochs|batch|^lr$|^seed$"
 )
+REPORTED = "tau_w_reported"  # column of the correlation that a paper reports for its score on a data set
 ALIASES = {
+    "itmscore": "itm",
     "reghscore": "hscore_shrunk",
     "etranenergy": "energy",
     "pactrandirichlet": "pactran",
@@ -49,6 +51,7 @@ class PublishedPool:
     others: dict[str, np.ndarray]  # second accuracies of the same pairs
     scores: dict[str, np.ndarray]
     notes: tuple[str, ...] = ()
+    reported: np.ndarray | None = None  # tau_w [data sets] as published with the table
 
 
 def read_pools(
@@ -116,7 +119,8 @@ def _tidy(table: pl.DataFrame, columns: _Columns, stem: str) -> pl.DataFrame:
     kept = [_pool(table, columns.pool, stem), pl.col(columns.model).cast(pl.String).alias("model")]
     kept += [pl.col(name).cast(pl.String).alias(f"name {name}") for name in IDENTITY if name in table.columns]
     kept += [_number(name).alias(f"score {name}") for name in columns.scores]
-    free = [name for name in table.columns if name not in columns.named and table[name].dtype.is_numeric()]
+    kept += [_number(REPORTED)] if REPORTED in table.columns else []
+    free = [name for name in table.columns if name not in (*columns.named, REPORTED) and table[name].dtype.is_numeric()]
     if columns.accuracy:
         kept += [_number(name).alias(f"other {name}") for name in ACCURACY if name in free]
         data = pl.col(columns.data).cast(pl.String) if columns.data else pl.lit(stem)
@@ -221,4 +225,6 @@ def _matrices(name: str, part: pl.DataFrame, accuracy: str) -> PublishedPool:
         values = {column.removeprefix(prefix): matrix(column) for column in part.columns if column.startswith(prefix)}
         return {name: own for name, own in values.items() if np.isfinite(own).any()}
 
-    return PublishedPool(name, tuple(models), tuple(sets), accuracy, matrix("accuracy"), matrices("other "), matrices("score "))
+    truth, others, scores = matrix("accuracy"), matrices("other "), matrices("score ")
+    reported = np.nanmax(matrix(REPORTED), axis=1) if REPORTED in part.columns else None
+    return PublishedPool(name, tuple(models), tuple(sets), accuracy, truth, others, scores, reported=reported)
