@@ -22,10 +22,12 @@ def report(name: RankingName = None, params: ParamsFile = None) -> None:
         store = store.for_ranking(name) if name else store
         from itm.report.page import write_page
         from itm.store.confirmed_file import read_confirmed
+        from itm.store.example_files import read_example_masks
         from itm.store.ranking_file import read_ranking
 
         ranking = read_ranking(store)
-        typer.echo(f"page: {write_page(ranking, store.reports, read_confirmed(ranking, store))}")
+        shown = read_confirmed(ranking, store), read_example_masks(ranking, store)
+        typer.echo(f"page: {write_page(ranking, store.reports, *shown)}")
 
 
 def show(name: RankingName = None, params: ParamsFile = None) -> None:

@@ -24,6 +24,7 @@ from itm.run.executors import Executor, executor
 from itm.run.plan import Plan, plan
 from itm.run.stages import Job, PairKey, Stage
 from itm.store.confirmed_file import write_confirmed
+from itm.store.example_files import read_example_masks
 from itm.store.files import exists
 from itm.store.layout import Store
 from itm.store.ranking_file import read_ranking
@@ -119,7 +120,7 @@ def conclude(chosen: Request, planned: Plan, outcomes: Iterable[Outcome], store:
         return everything, ()
     confirmed = confirm(chosen.ranking, everything)
     write_confirmed(confirmed, store)
-    write_page(chosen.ranking, store.reports, confirmed)
+    write_page(chosen.ranking, store.reports, confirmed, read_example_masks(chosen.ranking, store))
     return everything, confirmed
 
 

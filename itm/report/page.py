@@ -1,7 +1,8 @@
 """A ranking as one HTML page that needs no network: answer, table, details, figures, failures and provenance."""
 
 import re
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,10 @@ from itm.report.wording import (
 )
 from itm.store.files import write_text
 
+MASKS = (
+    "Test images with their masks, and the masks that the first models predict: a linear classifier, trained on the patches "
+    "that are scored, at every place of the feature map of the checkpoint. Nothing is fine-tuned."
+)
 MOST_ROWS = 100  # per table; thousands of rows make a page of many megabytes
 REPORT = 5  # raise it when a change of the page, its figures or its style changes what is written
 GENERATOR = f"itm report {REPORT}"
@@ -38,10 +43,11 @@ GENERATOR = f"itm report {REPORT}"
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as inline SVG, and its caption."""
+    """A figure as inline SVG or image, and its caption. A `wide` one has the width of the page."""
 
     svg: Markup
     caption: str
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,16 @@ class Panel:
     more: int
 
 
-def render(ranking: Ranking, confirmed: Sequence[Confirmed] = ()) -> str:
-    """Return the page; the same ranking and the same results of fine-tuning give the same bytes."""
-    panels = [
-        _panel(data, ranking, number, of_data(data.data, confirmed)) for number, data in enumerate(ranking.data_sets, start=1)
-    ]
+def render(ranking: Ranking, confirmed: Sequence[Confirmed] = (), examples: Mapping[str, bytes] | None = None) -> str:
+    """Return the page; the same ranking, results of fine-tuning and pictures of masks give the same bytes.
+
+    `examples` has the PNG of predicted masks by data set.
+    """
+    panels = []
+    for number, data in enumerate(ranking.data_sets, start=1):
+        panel = _panel(data, ranking, number, of_data(data.data, confirmed))
+        masks = (examples or {}).get(data.data)
+        panels.append(replace(panel, pictures=(*panel.pictures, _masks(masks))) if masks else panel)
     return template("page.html").render(
         ranking=ranking,
         panels=panels,
@@ -91,9 +102,11 @@ def render(ranking: Ranking, confirmed: Sequence[Confirmed] = ()) -> str:
     )
 
 
-def write_page(ranking: Ranking, folder: Path, confirmed: Sequence[Confirmed] = ()) -> Path:
+def write_page(
+    ranking: Ranking, folder: Path, confirmed: Sequence[Confirmed] = (), examples: Mapping[str, bytes] | None = None
+) -> Path:
     """Write the page to index.html in `folder` and return its path. If this fails, an older page is unchanged."""
-    return write_index(folder, render(ranking, confirmed))
+    return write_index(folder, render(ranking, confirmed, examples))
 
 
 def is_current(page: Path) -> bool:
@@ -164,6 +177,12 @@ def _pictures(data: DataRanking, number: int) -> tuple[Picture, ...]:
             inline(costs, f"data-{number}-cost-", f"{data.rank_by} against cost on {data.data}"), cost_caption(data, costs)
         ),
     )
+
+
+def _masks(png: bytes) -> Picture:
+    source = f"data:image/png;base64,{b64encode(png).decode()}"
+    image = Markup('<img style="max-width: 100%" alt="Images, their masks, and predicted masks" src="{}">').format(source)
+    return Picture(image, MASKS, wide=True)
 
 
 def inline(figure: Figure, prefix: str, label: str) -> Markup:

@@ -111,7 +111,7 @@ def details_table(data: DataRanking) -> Table | None:
         *((Column(name, note="the control"), Column("Difference", note="to the control")) if controlled(data) else ()),
         Column("Standard error", first="ascending"),
         Column("95 % interval", first="ascending"),
-        *(Column(words.capitalize()) for words in metrics.values()),
+        *(Column(f"{words[:1].upper()}{words[1:]}") for words in metrics.values()),
     )
     remarks = (baseline(data), note(data), control(data))
     return Table(f"Details of {data.rank_by} on {data.data}", columns, tuple(lines), tuple(filter(None, remarks)))

@@ -14,11 +14,13 @@ from itm.ranking.rank import failed_outcome, rank_data, ranking, scores_table
 from itm.ranking.recommend import update_recommended
 from itm.report.page import is_current, write_page
 from itm.run.engine import execute
+from itm.run.examples import write_example_masks
 from itm.run.executors import Executor, executor
 from itm.run.plan import Plan, plan
 from itm.run.speeds import with_speeds
 from itm.run.work import counts
 from itm.store.confirmed_file import read_confirmed
+from itm.store.example_files import read_example_masks
 from itm.store.layout import Store
 from itm.store.ranking_file import page_path, read_ranking, write_ranking
 from itm.zoo.recipe import recipe
@@ -54,11 +56,13 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
         for failure in planned.failed_models
     ]
     everything: list[Outcome] = []
-    data_sets = []
+    data_sets, redrawn = [], False
     for data in planned.data_sets:
         own = with_pooled([o for o in (*outcomes, *early) if o.data == data.name], params.score)
         everything += own
-        data_sets.append(_with_recipe(rank_data(data, own, params.score), planned.models))
+        ranked = rank_data(data, own, params.score)
+        redrawn |= write_example_masks(data, ranked, planned.models, own, store)
+        data_sets.append(_with_recipe(ranked, planned.models))
     for failure in planned.failed_data:
         models = [model.name for model in planned.models] + [failed.model for failed in planned.failed_models]
         failed = [failed_outcome(failure.data, model, failure.step, failure.reason) for model in models]
@@ -69,9 +73,9 @@ def conclude(planned: Plan, outcomes: Iterable[Outcome], params: Params, store: 
         update_recommended(result, store, params.refresh.within_noise)
     write_ranking(result, scores_table(planned.data_sets, everything, params.score), store)
     try:
-        if not is_current(page_path(store)):
+        if redrawn or not is_current(page_path(store)):
             written = read_ranking(store)  # as read back, so that writing the page again gives the same bytes
-            write_page(written, store.reports, read_confirmed(written, store))
+            write_page(written, store.reports, read_confirmed(written, store), read_example_masks(written, store))
     except StoreError as error:
         raise StoreError(f"{error} The ranking is stored: `itm show` prints it, and `itm report` writes the page.") from error
     return result

@@ -175,6 +175,10 @@ class Store:
         """Return the long table of all scores and failures."""
         return self.results / "scores" / "scores.parquet"
 
+    def example_masks(self, data: str) -> Path:
+        """Return the picture of masks that the first models of a ranking predict."""
+        return self.results / "scores" / f"{file_name(data)}.masks.png"
+
     @property
     def ranking(self) -> Path:
         return self.results / "scores" / "ranking.json"
