@@ -50,6 +50,7 @@ class Confirmed:
     noise: float | None = None
     tied: tuple[str, ...] = ()
     test_favours: str | None = None
+    measure: str = "accuracy"  # what is measured after fine-tuning
 
     @property
     def pick(self) -> str | None:

@@ -162,7 +162,8 @@ class ScoreValue:
 class Run:
     """One finished fine-tuning run. The state that is best on the validation images is tested on the test images.
 
-    Accuracies are shares of images between 0 and 1, losses mean cross-entropies in nats. Of `steps` steps, the state after
+    Accuracies are shares of images between 0 and 1, losses mean cross-entropies in nats. For segmentation, accuracies are mean
+    IoUs of pixels, and `test_pixel_accuracy` is the share of pixels that are right. Of `steps` steps, the state after
     `best_step` is kept. `image_size` is the longer side of the input in pixels.
     """
 
@@ -189,6 +190,7 @@ class Run:
     seconds: float
     device: str
     cached: bool = False
+    test_pixel_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from itm.core.types import TargetSpec
 from itm.data.masks import open_verified_mask
 from itm.data.pixels import Open
 from itm.kinds.mask_target import MaskTarget
+from itm.kinds.segmentation import IGNORED
 
 GRID = 14  # cells per side: the patches of 16 pixels of an image of 224
-IGNORED = -1
 SEED = 0  # of the choice of cells
 PATCHES = {"grid": GRID, "seed": SEED, "version": 1}  # raise the version when other cells are chosen or labelled
 

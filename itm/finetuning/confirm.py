@@ -14,6 +14,7 @@ from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.sections import FinetuneParams
 from itm.core.types import Outcome, Run
 from itm.finetuning.accuracy import accuracy, chance_of_lead
+from itm.kinds import get_kind
 from itm.run.plan import Plan
 from itm.run.stages import Pair
 
@@ -89,7 +90,8 @@ def _test(runs: list[Run]) -> Accuracy:
 
 def _confirmed(data: DataRanking, candidates: list[Candidate]) -> Confirmed:
     first = min(candidates, key=lambda row: row.rank)
-    found = Confirmed(data.data, data.hash, data.rank_by, tuple(candidates), first.model)
+    measure = get_kind(data.target.kind).finetuned_measure
+    found = Confirmed(data.data, data.hash, data.rank_by, tuple(candidates), first.model, measure=measure)
     done = sorted(((row.val, row.test, row) for row in candidates if row.val and row.test), key=lambda one: -one[0].value)
     if not done:
         return found

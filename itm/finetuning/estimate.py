@@ -12,9 +12,9 @@ from itm.core.text import duration, pluralize
 from itm.core.types import DataRef, ModelRef, Outcome, SplitName
 from itm.data.index import read_usable
 from itm.features.devices import device, leased
-from itm.features.extractors import Extractor
+from itm.features.extractors import Extractor, extractor_for
 from itm.finetuning.images import SPLITS
-from itm.finetuning.network import Network
+from itm.finetuning.network import Network, network_of
 from itm.finetuning.steps import learning_rates, total_steps
 from itm.run.plan import Plan
 from itm.run.stages import Job
@@ -81,7 +81,7 @@ def estimates(pairs: Sequence[tuple[ModelRef, DataRef]], params: Params) -> list
             batch = min(params.finetune.batch_size, counts["train"])
             if (model.name, batch) not in steps and time.monotonic() - began < LONGEST:
                 steps[model.name, batch] = None
-                steps[model.name, batch] = step_seconds(model, batch, params)
+                steps[model.name, batch] = step_seconds(extractor_for(model, data), batch, params)
         except Exception as error:  # the pair itself reports it
             log.debug("%s on %s: no estimate: %s", model.name, data.name, error)
             continue
@@ -95,11 +95,10 @@ def _images_per_split(data: DataRef) -> dict[SplitName, int]:
     return {split: len(usable.filter(split=split)) for split in SPLITS}
 
 
-def step_seconds(model: ModelRef, batch: int, params: Params) -> float:
+def step_seconds(extractor: Extractor, batch: int, params: Params) -> float:
     """Return the seconds of one training step on a batch of noise."""
     with leased(device(params.extract.device)) as target:
-        extractor = Extractor(model)
-        network = Network(extractor.module.requires_grad_(True).to(target), torch.nn.Linear(1, 1))
+        network = network_of(extractor.module.requires_grad_(True).to(target))
         network.learn(freeze_statistics=batch < 2)
         images = torch.randn(batch, *extractor.preprocessing["input_size"], device=target)
         seconds = _timed(network, images, target)

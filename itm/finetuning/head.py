@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from itm.core.types import SplitName, TargetSpec
+from itm.finetuning.pixels import evaluate_pixels
 from itm.kinds import get_kind
 
 Tensor = torch.Tensor
@@ -24,10 +25,14 @@ FLOOR = 1e-6  # of a standard deviation, for dimensions that do not vary
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The main metric of the task kind and the mean training loss on the images of a split."""
+    """The main metric of the task kind and the mean training loss on the images of a split.
+
+    Of masks, the metric is the mean IoU of pixels, and `pixel_accuracy` the share of pixels whose class is right.
+    """
 
     accuracy: float
     loss: float
+    pixel_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,10 @@ def train_head(embedded: Embedded, target: TargetSpec, seed: int) -> Head:
 
 
 def evaluate(outputs: Tensor, targets: Tensor, target: TargetSpec) -> Evaluation:
-    """Return the main metric and the loss of outputs [n, outputs] for encoded targets [n]."""
+    """Return the main metric and the loss of outputs [n, outputs] for encoded targets [n], or of maps for masks."""
+    if outputs.ndim == 4:
+        overlap, right, loss = evaluate_pixels(outputs, targets, target)
+        return Evaluation(overlap, loss, right)
     kind = get_kind(target.kind)
     predicted = kind.predictions(outputs)
     value = kind.main_metric.value(predicted.cpu().numpy(), targets.cpu().numpy())

@@ -7,7 +7,6 @@ input of the model.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import polars as pl
@@ -20,6 +19,7 @@ from itm.core.types import DataRef, SplitName
 from itm.data.pack import with_images_here
 from itm.data.pixels import Open
 from itm.features.decode import decode
+from itm.finetuning.pixels import mask_size, read_masks, resized
 from itm.kinds import get_kind
 from itm.store.layout import Store
 
@@ -31,7 +31,7 @@ EVALUATION_BATCH = {"cpu": 16, "cuda": 256}  # images per batch
 
 @dataclass(frozen=True)
 class Part:
-    """The images [n, channels, height, width] of a split as bytes, with their labels [n]."""
+    """The images [n, channels, height, width] of a split as bytes, with their labels [n], or masks [n, height, width]."""
 
     images: Tensor
     labels: Tensor
@@ -42,7 +42,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Images:
-    """The splits as a model sees them, the canvases of the training images, and how bytes become its input."""
+    """The splits as a model sees them, the canvases of the training images, and how bytes become its input.
+
+    `mask_canvases` [n, height, width] are the masks of the canvases, if labels are masks.
+    """
 
     splits: dict[SplitName, Part]
     canvases: Tensor
@@ -50,6 +53,7 @@ class Images:
     mean: Tensor
     std: Tensor
     device: torch.device
+    mask_canvases: Tensor | None = None
 
     def batches(self, split: SplitName) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield inputs [b, channels, height, width] and labels [b] of a split, in order."""
@@ -59,7 +63,7 @@ class Images:
             yield self._normalised(images.to(self.device).float()), labels.to(self.device)
 
     def cropped(self, rows: Tensor, smallest: float, mirror: bool, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return random crops [b, channels, height, width] of training images and their labels [b].
+        """Return random crops [b, channels, height, width] of training images, and their labels [b] or cropped masks.
 
         A crop is a share of the area of the canvas between `smallest` and 1, with the same proportions, at a random place.
         """
@@ -72,7 +76,11 @@ class Images:
         canvases = self.canvases[rows].to(self.device).float()
         grid = functional.affine_grid(place.to(self.device), [*canvases.shape[:2], *self.size], align_corners=False)
         crops = functional.grid_sample(canvases, grid, padding_mode="border", align_corners=False)
-        return self._normalised(crops), self.splits["train"].labels[rows].to(self.device)
+        if self.mask_canvases is None:
+            return self._normalised(crops), self.splits["train"].labels[rows].to(self.device)
+        masks = self.mask_canvases[rows][:, None].to(self.device).float()
+        found = functional.grid_sample(masks, grid, mode="nearest", padding_mode="border", align_corners=False)
+        return self._normalised(crops), found[:, 0].long()
 
     def _normalised(self, images: Tensor) -> Tensor:
         return images.sub_(self.mean).div_(self.std).contiguous(memory_format=torch.channels_last)
@@ -86,7 +94,7 @@ def read_images(table: pl.DataFrame, data: DataRef, config: dict[str, Any], devi
     DataError
         If a split has no image, or an image changed since it was ingested.
     """
-    name, targets = data.name, partial(get_kind(data.target.kind).encode, spec=data.target)
+    name, kind = data.name, get_kind(data.target.kind)
     usable, open_image = with_images_here(table.filter(pl.col("status") == "ok"), data, store)
     rows = {split: usable.filter(pl.col("split") == split) for split in SPLITS}
     if missing := [split for split in SPLITS if rows[split].is_empty()]:
@@ -100,10 +108,16 @@ def read_images(table: pl.DataFrame, data: DataRef, config: dict[str, Any], devi
     for split, own in rows.items():
         configs = (config, canvas) if split == "train" else (config,)
         decoded = _decoded(own, open_image, configs, f"{name}: {split} images")
-        parts[split] = Part(decoded[0], torch.from_numpy(targets(own["target"].to_list())))
+        if kind.level == "patch":
+            labels = read_masks(own, data.target, open_image, mask_size(usable))
+        else:
+            labels = torch.from_numpy(kind.encode(own["target"].to_list(), data.target))
+        parts[split] = Part(decoded[0], labels)
         canvases = decoded[1] if split == "train" else canvases
     mean, std = (255 * torch.tensor(config[word]).view(1, channels, 1, 1).to(device) for word in ("mean", "std"))
-    return Images(parts, canvases, (height, width), mean, std, device)
+    canvas_size = canvases.shape[-2], canvases.shape[-1]
+    masks = resized(parts["train"].labels, canvas_size) if kind.level == "patch" else None
+    return Images(parts, canvases, (height, width), mean, std, device, masks)
 
 
 def _decoded(rows: pl.DataFrame, open_image: Open, configs: tuple[dict[str, Any], ...], title: str) -> list[Tensor]:

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from itm.zoo.feature_map import FeatureMap
+
 Tensor = torch.Tensor
 DROPS = ("DropPath", "Dropout", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "PatchDropout", "DropBlock2d")
 BatchNorm = nn.modules.batchnorm._BatchNorm
@@ -32,3 +34,22 @@ class Network(nn.Module):
         for module in self.modules():
             if type(module).__name__ in DROPS or (freeze_statistics and isinstance(module, BatchNorm)):
                 module.eval()
+
+
+class MapNetwork(Network):
+    """A backbone that returns a feature map, with the linear head at every place of it."""
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Return the feature maps [b, width, rows, columns] of inputs [b, 3, height, width]."""
+        found: Tensor = self.backbone(images)
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the outputs [b, outputs, rows, columns] of inputs [b, 3, height, width]."""
+        outputs: Tensor = self.head(self.embed(images).movedim(1, -1))
+        return outputs.movedim(-1, 1)
+
+
+def network_of(backbone: nn.Module) -> Network:
+    """Return a network of a backbone, with a head whose width is not known yet."""
+    return (MapNetwork if isinstance(backbone, FeatureMap) else Network)(backbone, nn.Linear(1, 1))

@@ -14,18 +14,20 @@ from itm.core.sections import ExtractParams, FinetuneParams
 from itm.core.types import DataRef, ModelRef, Protocol, SplitName
 from itm.data.index import read_index
 from itm.features.devices import device, leased
-from itm.features.extractors import Extractor
+from itm.features.extractors import extractor_for
 from itm.finetuning.head import train_head
 from itm.finetuning.identity import pair_identity
 from itm.finetuning.images import SPLITS, Images, read_images
 from itm.finetuning.starts import Start, read_start, write_start
 from itm.finetuning.steps import Progress, learning_rates
 from itm.finetuning.training import Training
+from itm.kinds.classification import Classification
+from itm.kinds.segmentation import Segmentation
 from itm.store.layout import Store
 from itm.store.mirror import local_store
-from itm.zoo import load
 
 log = logging.getLogger(__name__)
+KINDS = (Classification.name, Segmentation.name)  # that can be fine-tuned
 
 
 class Pair:
@@ -36,7 +38,7 @@ class Pair:
     Raises
     ------
     DataError
-        If the task is not classification.
+        If fine-tuning does not support the task, or not by these protocols.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Pair:
         store: Store,
         held: ExitStack,
     ) -> None:
-        if data.target.kind != "classification":
-            raise DataError(f"{data.name}: fine-tuning supports classification, and this is {data.target.kind}.")
+        if data.target.kind not in KINDS:
+            raise DataError(f"{data.name}: fine-tuning supports {' and '.join(KINDS)}, and this is {data.target.kind}.")
+        if data.target.kind == Segmentation.name and not {*params.protocols} <= {"full", "head"}:
+            raise DataError(f"{data.name}: for segmentation, the protocols are full and head.")
         self.model, self.data, self.params, self.resume = model, data, params, extract.resume
         self.store, self.held, self.target = local_store(store), held, device(extract.device)
         self.title = f"{model.name} on {data.name}"
-        extractor = Extractor(model)
+        extractor = extractor_for(model, data)
         self.config = extractor.preprocessing
         self.identity = pair_identity(model, data, extractor, params.precision, self.target.type)
         self.progress = Progress(self.title, 0, None)
@@ -91,7 +95,8 @@ class Pair:
     @cached_property
     def training(self) -> Training:
         images = self.images  # read before the model is built, so that errors in them cost less
-        training = Training(load.build(self.model), images, self.data.target, self.params, self.title)
+        backbone = extractor_for(self.model, self.data).module
+        training = Training(backbone, images, self.data.target, self.params, self.title)
         training.on_step = self.held.enter_context(self.progress.shown())
         return training
 

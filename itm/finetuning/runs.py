@@ -46,7 +46,7 @@ def finetune(
     Raises
     ------
     DataError
-        If the task is not classification, a split has no images, or an image changed since it was ingested.
+        If the task is not classification or segmentation, a split has no images, or an image changed since it was ingested.
     ModelError
         If the model cannot be built, runs out of memory, is not ready at the deadline, or no learning rate keeps the loss
         finite.
@@ -117,8 +117,10 @@ class _Runs:
         )
 
     def _head(self, seed: int) -> Values:
-        head = train_head(self.pair.training.embedded, self.pair.data.target, seed)
-        return run_values(head.learning_rate, head.weight_decay, (heads.STEPS, heads.STEPS), 0.0, head.evaluations)
+        training = self.pair.training
+        head = train_head(training.embedded, self.pair.data.target, seed)
+        found = head.evaluations if training.kind.level == "image" else training.evaluate_head(head)
+        return run_values(head.learning_rate, head.weight_decay, (heads.STEPS, heads.STEPS), 0.0, found)
 
     def _trained(self, protocol: Protocol, seed: int) -> Values:
         rate = self._rate(protocol)

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 PREFERRED: tuple[Protocol, ...] = ("full", "lora", "last_block", "norm", "head")  # whose accuracy stands for a model
 LOST = 0.01  # accuracy; a smaller loss may be chance
-_TYPES: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64}
+_TYPES: dict[Any, type[pl.DataType]] = {str: pl.String, int: pl.Int64, float: pl.Float64, float | None: pl.Float64}
 COLUMNS = [field for field in fields(Run) if field.name != "cached"]
 SCHEMA: dict[str, type[pl.DataType]] = {column.name: _TYPES.get(column.type, pl.String) for column in COLUMNS}
 SCHEMA |= {"status": pl.String, "reason": pl.String}

@@ -18,7 +18,8 @@ from itm.features.devices import precision_on
 from itm.finetuning.head import Embedded, Evaluation, Head, evaluate, train_head
 from itm.finetuning.images import SPLITS, Images
 from itm.finetuning.lora import Adapters
-from itm.finetuning.network import BatchNorm, Network
+from itm.finetuning.network import BatchNorm, network_of
+from itm.finetuning.pixels import cell_rows
 from itm.finetuning.protocols import trained_parameters
 from itm.kinds import get_kind
 
@@ -52,7 +53,7 @@ class Training:
         self.kind = get_kind(target.kind)
         self.on_step: Callable[[], None] = lambda: None  # called after each step
         backbone.requires_grad_(True).to(device=images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = Network(backbone, nn.Linear(1, 1))  # the width is known once there is a head
+        self.model = network_of(backbone)
         self.checkpoint = copy.deepcopy(backbone.state_dict())
         self.trained = list(self.model.parameters())
         self.adapters: Adapters | None = None
@@ -134,8 +135,10 @@ class Training:
             for split in SPLITS:
                 batches = []
                 for images, labels in self.images.batches(split):
-                    batches.append((self.model.embed(images).float(), labels))
+                    values = self.model.embed(images).float()
                     advance(len(labels))
+                    is_map = values.ndim == 4
+                    batches.append(cell_rows(values, labels, len(self.target.names)) if is_map else (values, labels))
                 embedding = torch.cat([values for values, _ in batches])
                 if embedding.ndim != 2 or not embedding.isfinite().all():
                     raise ModelError(f"{self.title}: embeddings are not finite numbers [images, width]; try precision fp32.")
@@ -145,11 +148,7 @@ class Training:
     def restart(self, head: Head, protocol: Protocol, seed: int) -> None:
         """Go back to the start, with `head` on it, and make the parameters trainable that `protocol` trains."""
         self._load_backbone(self.statistics.adapted)
-        if self.model.head.weight.shape != head.weight.shape:
-            self.model.head = self.kind.head(head.weight.shape[1], self.target).to(self.images.device)
-        with torch.no_grad():
-            self.model.head.weight.copy_(head.weight)
-            self.model.head.bias.copy_(head.bias)
+        self._set_head(head)
         names = trained_parameters(self.model.backbone, protocol, self.title)
         for name, parameter in self.model.backbone.named_parameters():
             parameter.requires_grad_(name in names)
@@ -158,6 +157,19 @@ class Training:
         if protocol == "lora":
             self.adapters = Adapters(self.model, number_of(seed, "lora", 0))
             self.trained += self.adapters.parameters
+
+    def evaluate_head(self, head: Head) -> dict[SplitName, Evaluation]:
+        """Evaluate a head on the fixed checkpoint, on all splits."""
+        self._load_backbone({})
+        self._set_head(head)
+        return {split: self.evaluate(split) for split in SPLITS}
+
+    def _set_head(self, head: Head) -> None:
+        if self.model.head.weight.shape != head.weight.shape:
+            self.model.head = self.kind.head(head.weight.shape[1], self.target).to(self.images.device)
+        with torch.no_grad():
+            self.model.head.weight.copy_(head.weight)
+            self.model.head.bias.copy_(head.bias)
 
     def _load_backbone(self, statistics: State) -> None:
         """Load the checkpoint, with these statistics of batch norm, and remove all adapters."""

@@ -12,7 +12,8 @@ def run_values(
     rate: float, decay: float, steps: tuple[int, int], speed: float, evaluations: dict[SplitName, Evaluation]
 ) -> Values:
     """Return the stored values of a finished run; `steps` are the number of steps and the best step."""
-    return {
+    pixels = evaluations["test"].pixel_accuracy
+    return ({} if pixels is None else {"test_pixel_accuracy": pixels}) | {
         "learning_rate": rate,
         "weight_decay": decay,
         "steps": steps[0],

@@ -29,6 +29,7 @@ class TaskKind(ABC):
     target_column: ClassVar[str]  # of a table of images, if the source names no other
     rank_by: ClassVar[tuple[str, ...]]
     baseline_label: ClassVar[str]  # what the baseline does, as the subject of a sentence
+    finetuned_measure: ClassVar[str] = "accuracy"  # what fine-tuning measures, as a noun
     held_out_meaning: ClassVar[str]  # what a held-out score means, in one sentence for the reader of a report
 
     @property

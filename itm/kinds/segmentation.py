@@ -1,7 +1,7 @@
 """Semantic segmentation: every image has a mask with the class of each pixel, and scores work on its patches."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from itm.kinds.classification import MOST_NAMES, Classification
 from itm.kinds.mask_target import MaskTarget
 from itm.kinds.metrics import MEAN_IOU, PATCH_ACCURACY, Metric
 
+if TYPE_CHECKING:
+    import torch
+
 LEAST_IMAGES = 5  # as many as there are folds
+IGNORED = -1  # number of a pixel or a patch without a class
 
 
 class Segmentation(Classification):
@@ -26,6 +30,7 @@ class Segmentation(Classification):
     metrics: ClassVar[tuple[Metric, ...]] = (PATCH_ACCURACY, MEAN_IOU)
     target_column: ClassVar[str] = "mask"
     baseline_label: ClassVar[str] = "Always predicting the most frequent class of all patches"
+    finetuned_measure: ClassVar[str] = "mean IoU"
     held_out_meaning: ClassVar[str] = "The share of patches whose class a small classifier predicts correctly"
 
     def read(self, text: str) -> str:
@@ -54,6 +59,18 @@ class Segmentation(Classification):
 
     def names_in(self, text: str) -> Collection[str]:
         return [name for _, name, _ in MaskTarget.read(text).classes]
+
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+        """Return the mean cross-entropy in nats of patches, or of the pixels of masks that are not ignored.
+
+        For masks [n, height, width], outputs [n, classes, rows, columns] are enlarged to their size.
+        """
+        from torch.nn import functional
+
+        if output.ndim == 4:
+            output = functional.interpolate(output, target.shape[-2:], mode="bilinear", align_corners=False)
+        total = functional.cross_entropy(output, target.long(), ignore_index=IGNORED, reduction="sum")
+        return total / (target != IGNORED).sum().clamp_min(1)
 
     def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:  # noqa: ARG002
         if not {PATCH_ACCURACY.name, MEAN_IOU.name} <= measured.keys():

@@ -41,9 +41,10 @@ def caption(confirmed: Confirmed) -> str:
     row = confirmed.finished[0]
     assert row.val
     assert row.test
+    measures = "accuracies" if confirmed.measure == "accuracy" else f"{confirmed.measure}s"
     seeds = f", and from the spread of {row.seeds} seeds" if row.seeds > 1 else ""
     return (
-        "Accuracies in percent after fine-tuning, with 95 % intervals from "
+        f"{measures[0].upper()}{measures[1:]} in percent after fine-tuning, with 95 % intervals from "
         f"{pluralize(row.val.images, 'validation image')} and {pluralize(row.test.images, 'test image')}{seeds}."
     )
 
@@ -63,14 +64,14 @@ def _outcome(confirmed: Confirmed) -> str:
     if tied:
         below = "" if confirmed.first in tied else f" {first}, is clearly below."
         return (
-            f"Undecided for {data}: fine-tuning cannot tell {join_names(tied, 4)} apart. The validation accuracy of {leader} "
-            f"{above}, and up to {noise} may be chance.{below} More images give a clearer answer."
+            f"Undecided for {data}: fine-tuning cannot tell {join_names(tied, 4)} apart. The validation {confirmed.measure} of "
+            f"{leader} {above}, and up to {noise} may be chance.{below} More images give a clearer answer."
         )
     above += f", more than chance (up to {noise})."
     if confirmed.test_favours:
-        return f"Undecided for {data}: validation and test disagree. The validation accuracy of {leader} {above}"
+        return f"Undecided for {data}: validation and test disagree. The validation {confirmed.measure} of {leader} {above}"
     what = f"confirms {first}" if leader == confirmed.first else f"picks {leader} instead of {first}"
-    return f"For {data}, fine-tuning {what}. Its validation accuracy {above}"
+    return f"For {data}, fine-tuning {what}. Its validation {confirmed.measure} {above}"
 
 
 def _test_remark(confirmed: Confirmed) -> list[str]:

@@ -9,6 +9,7 @@ from itm.core.params import Params
 from itm.core.rankings import RankedModel
 from itm.core.selections import TrainedRung
 from itm.core.types import ModelRef, SplitName
+from itm.features.extractors import Extractor
 from itm.finetuning.estimate import FORWARD, step_seconds
 from itm.selection.policy import Cost
 
@@ -45,7 +46,7 @@ def _measured(rows: Sequence[RankedModel], models: Mapping[str, ModelRef], batch
     problem = "no model was given"
     for row in rows:
         try:
-            return {row.model: step_seconds(models[row.model], batch, params)}
+            return {row.model: step_seconds(Extractor(models[row.model]), batch, params)}
         except Exception as error:  # code of a model can raise anything; the model fails once it is trained
             log.debug("%s: no step can be measured: %s", row.model, error)
             problem = str(error)

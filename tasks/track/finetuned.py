@@ -89,6 +89,8 @@ def _log_pair(client: MlflowClient, experiment_id: str, parent: str, pair: Outco
         metrics.append(Metric(f"finetuned/{protocol}", sum(own.test_accuracy for own in runs) / len(runs), now, 0))
         metrics.append(Metric(f"finetuned/{protocol}/val", sum(own.val_accuracy for own in runs) / len(runs), now, 0))
         metrics += [Metric(f"finetuned/{protocol}/each_seed", own.test_accuracy, now, own.seed) for own in runs]
+        if pixels := [own.test_pixel_accuracy for own in runs if own.test_pixel_accuracy is not None]:
+            metrics.append(Metric(f"finetuned/{protocol}/pixel_accuracy", sum(pixels) / len(pixels), now, 0))
         chosen[f"{protocol}/learning_rate"] = f"{runs[0].learning_rate:g}"
     client.log_batch(run, metrics=metrics, params=[Param(name, value) for name, value in chosen.items()])
     client.set_terminated(run, "FAILED" if pair.failures else "FINISHED")

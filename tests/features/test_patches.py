@@ -19,8 +19,9 @@ from itm.data.index import read_usable
 from itm.data.ingest import ingest
 from itm.features.extract import extract
 from itm.features.extractors import PatchExtractor
-from itm.features.patches import GRID, IGNORED, cell_labels, choose_cells
+from itm.features.patches import GRID, cell_labels, choose_cells
 from itm.kinds.mask_target import MaskTarget
+from itm.kinds.segmentation import IGNORED
 from itm.scores.folds import Splitting
 from itm.store.feature_file import read_embeddings, read_groups
 from itm.store.layout import Store

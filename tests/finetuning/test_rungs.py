@@ -100,7 +100,7 @@ def test_a_run_that_meets_the_deadline_keeps_its_state(train: Train, resnet, dig
 def test_what_is_known_needs_neither_images_nor_model(train: Train, resnet, digits, store: Store, monkeypatch) -> None:
     rungs = train(4, 8) + train(4, rate=1e-2)
     monkeypatch.setattr("itm.finetuning.pair.read_images", None)
-    monkeypatch.setattr("itm.finetuning.pair.load.build", None)
+    monkeypatch.setattr("itm.zoo.load.build", None)
     assert train(4, 8)[1] == rungs[1]
     assert set(stored_rungs(resnet, digits, PARAMS, EXTRACT, store)) == set(rungs[1:])
     assert stored_rungs(resnet, digits, PARAMS.model_copy(update={"steps": 9}), EXTRACT, store) == ()
