@@ -14,6 +14,7 @@ from itm.core.text import join_names
 from itm.core.types import ModelRef
 from itm.finetuning.table import finetuned_accuracies
 from itm.finetuning.weights import FinetunedWeights, read_facts, weights_path
+from itm.kinds import get_kind
 from itm.ranking.recommend import read_recommended
 from itm.report.confirmation import of_data
 from itm.store.confirmed_file import read_confirmed
@@ -125,7 +126,8 @@ def _row(data: DataRanking, model: str | None, recommended: str | None) -> Ranke
 def _log_finetuning(choice: Choice, whole: Ranking, store: Store, chosen: bool) -> None:
     """Log what a user may not expect: fine-tuned weights that are not kept, and another model that fine-tuning prefers."""
     name, confirmed = choice.row.model, of_data(choice.data.data, read_confirmed(whole, store))
-    if choice.finetuned is None and name in finetuned_accuracies(choice.data, store, head=False):
+    has_weights = get_kind(choice.data.target.kind).level == "image"  # those of maps are never kept
+    if has_weights and choice.finetuned is None and name in finetuned_accuracies(choice.data, store, head=False):
         log.warning(
             "%s was fine-tuned on %s, but its weights are not in this store, so this is the model before fine-tuning; "
             "fine-tune it with --resume always to train again and keep them",
