@@ -11,6 +11,8 @@ from short_search import MODELS, short_params
 from itm.core.errors import DataError, ParamsError
 from itm.core.selections import SearchBudget, Selection
 from itm.core.types import TargetSpec
+from itm.export.choice import choose
+from itm.export.folder import export
 from itm.finetuning.weights import read_facts
 from itm.run import pipeline
 from itm.selection.select import run
@@ -95,6 +97,20 @@ def test_a_final_run_that_is_killed_goes_on(store):
     trained = [own.step for own in found.experiments]
     assert trained == [1, 2]  # each step once
     assert found.test is not None
+
+
+def test_a_final_run_that_is_not_finished_can_be_exported(store, tmp_path):
+    with pytest.raises(KilledError):
+        run(short_params(store), store, SearchBudget(regret=0.99), watch=kill_after(1))
+    (killed,) = read_selections(store)
+    assert killed.test is None
+    choice = choose("digits", store)
+    assert choice.row.model == killed.pick
+    assert choice.finetuned.trained == 0.5
+    export(choice, tmp_path / "exported")
+    assert "trained for 50 % of the steps, and not tested" in (tmp_path / "exported" / "README.md").read_text()
+    run(short_params(store), store, SearchBudget(regret=0.99))
+    assert choose("digits", store).finetuned.is_finished
 
 
 def test_an_interrupt_ends_the_search_with_the_answer_so_far(store):
