@@ -55,11 +55,17 @@ def standardised(table: Array, centres: Sequence[float] | Array, scales: Sequenc
     return np.asarray(np.clip(np.nan_to_num(values, nan=0.0), -FURTHEST, FURTHEST))
 
 
+def model_records(weights: Sequence[str | None], parameters: PriorParameters) -> tuple[Array, Array]:
+    """Return the mean [m] and the variance [m] of what models have in common on all data sets; the usual ones if unknown."""
+    records = [parameters.records.get(name or "", (0.0, parameters.model_variance)) for name in weights]
+    means, variances = np.array(records, dtype=np.float64).reshape(-1, 2).T
+    return means, variances
+
+
 def expect(known: Sequence[Known], parameters: PriorParameters) -> Belief:
     """Return what to expect of models on a data set before any fine-tuning."""
     values = standardised(feature_values(known, parameters.features), parameters.centres, parameters.scales)
-    records = [parameters.records.get(own.weights or "", (0.0, parameters.model_variance)) for own in known]
-    effects, variances = np.array(records, dtype=np.float64).reshape(-1, 2).T
+    effects, variances = model_records([own.weights for own in known], parameters)
     mean = parameters.intercept + values @ np.asarray(parameters.slopes, dtype=np.float64) + effects
     covariance = np.full((len(known), len(known)), parameters.set_variance) + np.diag(variances + parameters.rest_variance)
     return Belief(tuple(own.model for own in known), mean, covariance)

@@ -16,6 +16,7 @@ from itm.finetuning.protocols import RATE_FACTORS
 from itm.finetuning.steps import learning_rates
 from itm.prediction.curve_model import CurveModel
 from itm.prediction.expected import belief
+from itm.prediction.history import with_history
 from itm.prediction.parameters import read_parameters
 from itm.prediction.prior import PROBES
 from itm.run import pipeline
@@ -28,6 +29,7 @@ from itm.selection.costs import estimate_costs
 from itm.selection.evidence import finetuning_params, validation_baseline
 from itm.selection.journal import JournalFile
 from itm.selection.page import write_selection_page
+from itm.selection.past import past_results
 from itm.selection.question import Question
 from itm.selection.search import Search, Watch
 from itm.store.layout import Store
@@ -161,7 +163,7 @@ def ask(data: DataRef, ranked: DataRanking, planned: Plan, params: Params, store
         rates=learning_rates(params.finetune, images["train"], len(data.target.names), protocol),
         images=images,
         baseline=validation_baseline(dict(targets.iter_rows())),
-        belief=belief(rows, fitted.prior),
+        belief=belief(rows, with_history(fitted.prior, past_results(store, protocol, without=data.hash))),
         curves=CurveModel(fitted.curves),
         estimated=estimate_costs(rows, models, images, params),
         budget=budget,

@@ -15,6 +15,7 @@ from itm.export.choice import choose
 from itm.export.folder import export
 from itm.finetuning.weights import read_facts
 from itm.run import pipeline
+from itm.selection.past import past_results
 from itm.selection.select import run
 from itm.store.selection_file import read_selections
 
@@ -97,6 +98,21 @@ def test_a_final_run_that_is_killed_goes_on(store):
     trained = [own.step for own in found.experiments]
     assert trained == [1, 2]  # each step once
     assert found.test is not None
+
+
+def test_what_was_fine_tuned_on_another_data_set_changes_the_expectation(selected, module_store, store):
+    (own,) = {selection.data_hash for selection in read_selections(module_store)}
+    past = past_results(module_store, "full", without="")
+    assert {(one.known.model, one.accuracy) for one in past} == {
+        (row.model, row.reached) for row in selected.models if row.reached is not None
+    }
+    assert past_results(module_store, "full", without=own) == past_results(module_store, "lora", without="") == []
+    trial = replace(module_store, ranking_name="shapes"), replace(store, ranking_name="shapes")
+    with_past, alone = (
+        run(short_params(one, data={"sets": ["synthetic:shapes"]}), one, SearchBudget(share=1e-6))[0] for one in trial
+    )
+    known = past[0].known.model
+    assert with_past.of(known).accuracy != alone.of(known).accuracy
 
 
 def test_a_final_run_that_is_not_finished_can_be_exported(store, tmp_path):
