@@ -1,4 +1,4 @@
-"""Tables of `benchmarks/select.py`: regret against cost, differences to the search, and the quality of predictions."""
+"""Tables of `benchmarks/selecting.py`: regret against cost, differences to the search, and the quality of predictions."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.select import measure
 from benchmarks.select_desk import Desk, read_desk
 from benchmarks.select_replay import Bill, grid_seconds, halving, in_order
 from benchmarks.select_report import Report
+from benchmarks.selecting import measure
 from itm.prediction.scale import from_log_odds
 from itm.selection.policy import Experiment
 

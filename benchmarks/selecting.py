@@ -1,6 +1,6 @@
 """Measure `itm select` on recorded learning curves: regret against cost, and the quality of predicted accuracies.
 
-    python -m benchmarks.select [data/desk] [--tables FOLDER]
+    python -m benchmarks.selecting [data/desk] [--tables FOLDER]
 
 Nothing is trained. The data set that a search is replayed on is left out of all fits. Costs are shares of the seconds that the
 full grid took: every model at every learning rate; what it takes to begin with a model is not counted. With the folder of
