@@ -18,6 +18,7 @@ LEAST_NOISE = 0.05  # log-odds
 FURTHEST = 2.5  # standard deviations at which residuals are cut off
 MEDIAN_TO_DEVIATION = 1.4826  # of the absolute values of a normal variable
 LEAST_VARIANCE = 1e-4
+LEAST_EIGENVALUE = 0.02  # of a matrix of correlations
 BOUNDS = (0.0, 0.98)  # of shares
 
 
@@ -136,8 +137,7 @@ def fit_curves(measured: Measured, curves: Curves, prior: PriorParameters) -> Cu
         follows=_rows(relations[1]),
         shows=_rows(relations[2]),
         noise=_rows(noise * np.sqrt(wider)),
-        shared_by_rates=_share(left[:, :-1] * left[:, 1:] - common[:, :-1], noise[:-1] * noise[1:]),
-        shared_by_shares=_share(left[:, :, :-1] * left[:, :, 1:] - common[:, :, :-1], noise[:, :-1] * noise[:, 1:]),
+        alike=_rows(_alike(left.reshape(len(left), -1), common.reshape(len(left), -1), noise.ravel())),
         shared_by_seeds=_share((left * again - common)[:, :, -1], (noise**2)[:, -1]),
         shared_by_models=min(1 - (1 - shared) / wider, BOUNDS[1]),
     )
@@ -150,6 +150,20 @@ def _relation(seen: Array, expected: Array, surprise: Array) -> Array:
     precision = np.diag([0.0, SHOWN_PRECISION, SHOWN_PRECISION])
     correction = np.linalg.solve(design.T @ design + precision, design.T @ (seen - design @ usual))
     return np.asarray(usual + correction)
+
+
+def _alike(left: Array, common: Array, noise: Array) -> Array:
+    """Return the correlations [cells, cells] of noise, from what is left [p, cells] of results beside their relation.
+
+    `common` are the variances that two results of a pair share because of their images.
+    """
+    products = left[:, :, None] * left[:, None, :] - np.sqrt(common[:, :, None] * common[:, None, :])
+    found = np.clip(np.nanmean(products, axis=0) / (noise[:, None] * noise[None, :]), -BOUNDS[1], BOUNDS[1])
+    np.fill_diagonal(found, 1.0)
+    values, vectors = np.linalg.eigh(found)  # of pairs with gaps, and less sampling, it need not be positive definite
+    whole = (vectors * np.maximum(values, LEAST_EIGENVALUE)) @ vectors.T
+    scale = np.sqrt(np.diag(whole))
+    return np.asarray(whole / (scale[:, None] * scale[None, :]))
 
 
 def _share(products: Array, scale: Array) -> float:
@@ -169,7 +183,7 @@ def _shared_by_models(left: Array, noise: Array, sampling: Array, data: Array) -
         mean = (total**2 - squares) / np.maximum(count * (count - 1), 1)
         common = HARD_IMAGES * np.nanmean(sampling[data == name], axis=0)
         products.append(np.where(count > 1, mean - common, np.nan))
-    return _share(np.array(products), noise**2)
+    return _share(np.array(products) / noise**2, np.ones_like(noise))
 
 
 def _rows(table: Array) -> tuple[tuple[float, ...], ...]:

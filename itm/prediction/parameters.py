@@ -42,8 +42,8 @@ class CurveParameters(_Record):
     """What a validation result says of the final accuracy, for each learning rate (rows) and share of the steps (columns).
 
     A result is `offsets` + `follows` x prior mean + `shows` x (final - prior mean) + noise of deviation `noise`, all in
-    log-odds. Noise is alike by `shared_by_rates` per decade between two learning rates, by `shared_by_shares` per halving
-    between two shares, by `shared_by_seeds` between two seeds, and by `shared_by_models` between two models of a data set.
+    log-odds. `alike` has the correlation of the noise of two cells, numbered row by row. It is lower by the factor
+    `shared_by_seeds` between two seeds, and by `shared_by_models` between two models of a data set.
     """
 
     rates: tuple[float, ...]
@@ -52,8 +52,7 @@ class CurveParameters(_Record):
     follows: tuple[tuple[float, ...], ...]
     shows: tuple[tuple[float, ...], ...]
     noise: tuple[tuple[float, ...], ...]
-    shared_by_rates: float
-    shared_by_shares: float
+    alike: tuple[tuple[float, ...], ...]
     shared_by_seeds: float
     shared_by_models: float
 

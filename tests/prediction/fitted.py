@@ -26,6 +26,14 @@ def table(*rows: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
     return tuple(row * 5 if len(row) == 1 else row for row in rows)
 
 
+def alike(per_decade: float, per_halving: float) -> tuple[tuple[float, ...], ...]:
+    """Return correlations of the noise of cells that fall with the distance of their rates and shares."""
+    rates, shares = np.log10(RATES), np.log2(SHARES)
+    of_rates = per_decade ** np.abs(rates[:, None] - rates[None, :])
+    of_shares = per_halving ** np.abs(shares[:, None] - shares[None, :])
+    return tuple(tuple(row) for row in np.kron(of_rates, of_shares).tolist())
+
+
 CURVES = CurveParameters(
     rates=RATES,
     shares=SHARES,
@@ -33,15 +41,14 @@ CURVES = CurveParameters(
     follows=table((1.0,), (1.0,), (1.0,)),
     shows=table((0.3,), (0.4, 0.5, 0.7, 0.9, 1.0), (0.5,)),
     noise=table((0.2,), (0.3, 0.25, 0.2, 0.1, 0.1), (0.8,)),
-    shared_by_rates=0.2,
-    shared_by_shares=0.6,
+    alike=alike(0.2, 0.6),
     shared_by_seeds=0.5,
     shared_by_models=0.1,
 )
 
 
 def world(seed: int, sets: int = 12, models: int = 20) -> tuple[Measured, Curves]:
-    """Return measurements whose accuracies and curves are drawn with the parameters above, where noise is independent."""
+    """Return measurements whose accuracies and curves are drawn with the parameters above. Models share no noise."""
     generator = np.random.default_rng(seed)
     count = sets * models
     features = generator.standard_normal((count, 3)) * PRIOR.scales + PRIOR.centres
@@ -52,6 +59,7 @@ def world(seed: int, sets: int = 12, models: int = 20) -> tuple[Measured, Curves
     final = expected + of_set + of_model + generator.normal(0, PRIOR.rest_variance**0.5, count)
     offsets, shows, noise = (np.array(getattr(CURVES, name)) for name in ("offsets", "shows", "noise"))
     results = offsets + expected[:, None, None] + shows * (final - expected)[:, None, None]
-    results = results + noise * generator.standard_normal((count, *noise.shape))
+    drawn = generator.multivariate_normal(np.zeros(noise.size), np.array(CURVES.alike), count)
+    results = results + noise * drawn.reshape(count, *noise.shape)
     measured = Measured(features, final, data, weights)
     return measured, Curves(RATES, SHARES, results, np.full_like(results, np.nan), np.full(count, 10**6))
