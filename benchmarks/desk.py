@@ -101,7 +101,7 @@ def _merged(new: pl.DataFrame, path: Path, key: list[str]) -> pl.DataFrame:
     if not path.exists():
         return new
     before = pl.read_csv(path, infer_schema_length=None) if path.suffix == ".csv" else read_table(path)
-    return pl.concat([new, before.join(new, on=key, how="anti").select(new.columns).cast(dict(new.schema))])
+    return pl.concat([new, before.join(new, on=key, how="anti").select(new.columns)], how="vertical_relaxed")
 
 
 def _with_combined(scores: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """What a validation result in the middle of fine-tuning says of the accuracy at the end.
 
-In log-odds, the result y of a run with learning rate r after a share s of its steps is
+The angle y of the result of a run with learning rate r after a share s of its steps is
 
     y = offset(r, s) + follows(r, s) x + shows(r, s) (z - x) + noise,
 
@@ -46,13 +46,12 @@ class Results:
 def results(observed: Sequence[Observation], models: Sequence[str]) -> Results:
     """Return observations as arrays. All are of `models`."""
     number = {name: index for index, name in enumerate(models)}
-    accuracies = np.array([own.accuracy for own in observed])
     return Results(
         model=np.array([number[own.model] for own in observed], dtype=np.int64),
         seed=np.array([own.seed for own in observed], dtype=np.int64),
         log_rate=np.log10([own.learning_rate for own in observed]),
         log_share=np.log2([own.share for own in observed]),
-        sampling=sampling_variance(accuracies, np.array([own.images for own in observed])),
+        sampling=sampling_variance(np.array([own.images for own in observed])),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from itm.prediction.parameters import PriorParameters
 from itm.prediction.prior import Known, feature_values, model_records, standardised
-from itm.prediction.scale import log_odds, sampling_variance
+from itm.prediction.scale import sampling_variance, to_angle
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class PastResult:
 def with_history(parameters: PriorParameters, past: Sequence[PastResult]) -> PriorParameters:
     """Return the prior with the records of models given further results.
 
-    A result in log-odds is y = f + a + b + e: f is what the features say, a what the model has in common on all data sets, with
-    the mean m and the variance v of its record; b what the data set has in common, and e the rest with sampling. All are
+    The angle of a result is y = f + a + b + e: f is what the features say, a what the model has in common on all data sets,
+    with the mean m and the variance v of its record; b what the data set has in common, and e the rest with sampling. All are
     Gaussian, so with residuals r = y - f, models M (one row per result, one column per model) and K = M v M' + S + E:
 
         m' = m + v M' K^-1 (r - M m),   v' = v - v M' K^-1 M v   (of which the diagonal is kept).
@@ -42,9 +42,9 @@ def with_history(parameters: PriorParameters, past: Sequence[PastResult]) -> Pri
     mean, variance = model_records(names, parameters)
     with_results = variance[:, None] * of_model.T  # [models, results]
     total = of_model @ with_results + parameters.set_variance * (of_set[:, None] == of_set[None, :])
-    total = total + np.diag(parameters.rest_variance + sampling_variance(accuracies, images))
+    total = total + np.diag(parameters.rest_variance + sampling_variance(images))
     gain = np.linalg.solve(total, with_results.T).T
-    updated = mean + gain @ (log_odds(accuracies) - expected - of_model @ mean)
+    updated = mean + gain @ (to_angle(accuracies) - expected - of_model @ mean)
     left = variance - np.sum(gain * with_results, axis=1)
     found = {name: (float(a), float(b)) for name, a, b in zip(names, updated, left, strict=True)}
     return parameters.model_copy(update={"records": {**parameters.records, **found}})

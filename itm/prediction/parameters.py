@@ -20,7 +20,7 @@ class _Record(BaseModel):
 
 
 class PriorParameters(_Record):
-    """Final accuracy, in log-odds, as a linear function of standardised features.
+    """The angle of the final accuracy as a linear function of standardised features.
 
     A feature is standardised by `centres` and `scales`. `set_variance` is what the models of a data set have in common,
     `model_variance` what a model has in common on all data sets, and `rest_variance` what is left. `records` has, by the hash
@@ -41,8 +41,8 @@ class PriorParameters(_Record):
 class CurveParameters(_Record):
     """What a validation result says of the final accuracy, for each learning rate (rows) and share of the steps (columns).
 
-    A result is `offsets` + `follows` x prior mean + `shows` x (final - prior mean) + noise of deviation `noise`, all in
-    log-odds. `alike` has the correlation of the noise of two cells, numbered row by row. It is lower by the factor
+    A result is `offsets` + `follows` x prior mean + `shows` x (final - prior mean) + noise of deviation `noise`, all as
+    angles. `alike` has the correlation of the noise of two cells, numbered row by row. It is lower by the factor
     `shared_by_seeds` between two seeds, and by `shared_by_models` between two models of a data set.
     """
 

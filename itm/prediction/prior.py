@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from itm.prediction.parameters import PriorParameters
-from itm.prediction.scale import log_odds
+from itm.prediction.scale import to_angle
 
 Array = np.ndarray
 
-PROBES = ("linear_probe",)  # scores that are cross-validated accuracies; they enter as log-odds
+PROBES = ("linear_probe",)  # scores that are cross-validated accuracies; they enter as angles
 FACTS = ("parameters", "batch_norm")  # a count, which enters as its logarithm, and 1 or 0
 FEATURES = PROBES + FACTS
 FURTHEST = 2.5  # standard deviations; beyond what was measured, a linear relation need not hold
@@ -28,7 +28,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Belief:
-    """Expected final accuracies of `models`, in log-odds: their mean [m] and covariance [m, m]."""
+    """What to expect of the angles of final accuracies of `models`: their mean [m] and covariance [m, m]."""
 
     models: tuple[str, ...]
     mean: Array
@@ -41,7 +41,7 @@ def feature_values(known: Sequence[Known], names: Sequence[str] = FEATURES) -> A
     for row, own in enumerate(known):
         for column, name in enumerate(names):
             if (value := own.features.get(name)) is not None and math.isfinite(value):
-                table[row, column] = float(log_odds(value)) if name in PROBES else _fact(name, value)
+                table[row, column] = float(to_angle(value)) if name in PROBES else _fact(name, value)
     return table
 
 

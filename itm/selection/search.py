@@ -204,9 +204,8 @@ class Search:
         ended = self.evidence.ended
         if (final.model, final.rate, final.seed) in ended or self.stop in (None, "interrupted"):
             return final
-        trained = {model: (rate, seed) for model, rate, seed in ended if model not in self.failures}
-        best = next((own.model for own in self.standing.predictions if own.model in trained), None)
-        return Experiment(best, *trained[best], 1.0) if best else final
+        trained = [run for run in ended if run[0] not in self.failures]
+        return self._policy.final(self.evidence.observations(), self.failures, trained) if trained else final
 
     def _look(self) -> None:
         """Update the answer, the journal and whoever watches."""

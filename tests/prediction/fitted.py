@@ -10,14 +10,14 @@ SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
 
 PRIOR = PriorParameters(
     features=("linear_probe", "parameters", "batch_norm"),
-    centres=(1.0, 6.0, 0.5),
-    scales=(1.0, 0.5, 0.5),
-    intercept=1.5,
-    slopes=(0.8, 0.1, 0.2),
-    set_variance=0.05,
-    model_variance=0.02,
-    rest_variance=0.1,
-    records={"known": (0.3, 0.004)},
+    centres=(0.8, 6.0, 0.5),
+    scales=(0.2, 0.5, 0.5),
+    intercept=0.9,
+    slopes=(0.2, 0.025, 0.05),
+    set_variance=0.004,
+    model_variance=0.0015,
+    rest_variance=0.006,
+    records={"known": (0.08, 0.0003)},
 )
 
 
@@ -37,10 +37,10 @@ def alike(per_decade: float, per_halving: float) -> tuple[tuple[float, ...], ...
 CURVES = CurveParameters(
     rates=RATES,
     shares=SHARES,
-    offsets=table((-0.3,), (-0.4, -0.3, -0.2, -0.1, 0.0), (-2.0,)),
+    offsets=table((-0.08,), (-0.1, -0.08, -0.05, -0.02, 0.0), (-0.5,)),
     follows=table((1.0,), (1.0,), (1.0,)),
-    shows=table((0.3,), (0.4, 0.5, 0.7, 0.9, 1.0), (0.5,)),
-    noise=table((0.2,), (0.3, 0.25, 0.2, 0.1, 0.1), (0.8,)),
+    shows=table((0.2,), (0.4, 0.5, 0.7, 0.9, 1.0), (0.5,)),
+    noise=table((0.05,), (0.08, 0.06, 0.05, 0.025, 0.025), (0.2,)),
     alike=alike(0.2, 0.6),
     shared_by_seeds=0.5,
     shared_by_models=0.1,

@@ -5,7 +5,7 @@ import pytest
 
 from itm.prediction.history import PastResult, with_history
 from itm.prediction.prior import Known, expect
-from itm.prediction.scale import log_odds, sampling_variance
+from itm.prediction.scale import sampling_variance, to_angle
 from tests.prediction.fitted import PRIOR
 
 FACTS = {"parameters": 1e6, "batch_norm": 0.5, "linear_probe": 0.7}
@@ -37,13 +37,13 @@ def test_records_are_those_of_the_joint_normal_distribution() -> None:
     # effects of both models, of both data sets, and the rest of each result, stacked as one vector of independent variables
     old, prior_variance = PRIOR.records["known"], PRIOR.model_variance
     accuracies = np.array([own.accuracy for own in past])
-    rest = PRIOR.rest_variance + sampling_variance(accuracies, 200)
-    variances = np.diag([prior_variance, old[1], PRIOR.set_variance, PRIOR.set_variance, *rest])
+    rest = PRIOR.rest_variance + sampling_variance(200)
+    variances = np.diag([prior_variance, old[1], PRIOR.set_variance, PRIOR.set_variance, *[rest] * 3])
     means = np.array([0.0, old[0], 0, 0, 0, 0, 0])
     design = np.column_stack([[[1, 0, 1, 0], [0, 1, 1, 0], [1, 0, 0, 1]], np.eye(3)])
     features = expect([Known("x", None, FACTS)], PRIOR).mean[0]
     total = design @ variances @ design.T
-    found = means + variances @ design.T @ np.linalg.inv(total) @ (log_odds(accuracies) - features - design @ means)
+    found = means + variances @ design.T @ np.linalg.inv(total) @ (to_angle(accuracies) - features - design @ means)
     left = variances - variances @ design.T @ np.linalg.inv(total) @ design @ variances
     assert records["new"] == pytest.approx((found[0], left[0, 0]))
     assert records["known"] == pytest.approx((found[1], left[1, 1]))

@@ -94,9 +94,9 @@ def test_a_final_run_that_is_killed_goes_on(store):
         with pytest.raises(KilledError):
             run(short_params(store), store, sure, watch=kill_after(limit))
     found = run(short_params(store), store, sure)[0]
-    assert {(own.model, own.learning_rate) for own in found.experiments} == {(found.pick, found.recipe.learning_rate)}
-    trained = [own.step for own in found.experiments]
-    assert trained == [1, 2]  # each step once
+    first, second, *others = steps(found)  # if the first run ends badly, others follow
+    assert (first[:3], first[3], second[3]) == (second[:3], 1, 2)
+    assert max(Counter([first, second, *others]).values()) == 1
     assert found.test is not None
 
 
@@ -154,7 +154,8 @@ def test_a_confident_answer_ends_the_search(store):
     found = run(short_params(store), store, SearchBudget(regret=0.9, confidence=0.9))[0]
     assert found.stop == "confident"
     assert found.why == "the pick is within 90 points of the best with probability 90 %"
-    assert [own.model for own in found.experiments] == [found.pick] * len(found.experiments)
+    assert found.experiments[0].model == found.states[0].pick  # no experiment but its final run
+    assert found.pick in {own.model for own in found.experiments if own.step == 2}
     assert found.weights_file is not None
 
 
