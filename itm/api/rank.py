@@ -25,6 +25,7 @@ def rank(
     scores: Names = None,
     by: str | None = None,
     max_images: int | None = None,
+    race: bool = False,
     device: str | None = None,
     precision: str | None = None,
     params: str | Path | None = None,
@@ -53,6 +54,8 @@ def rank(
         The score that decides the order.
     max_images
         The maximum number of images, sampled evenly over classes; 0 is all.
+    race
+        Whether to rank only models that are not clearly behind the best one on some of the images.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
     precision
@@ -84,6 +87,7 @@ def rank(
         store,
         {
             "data": {"max_images": max_images},
+            "filters": {"race": race or None},
             "extract": {"device": device, "precision": precision},
             "score": {"names": chosen_scores, "rank_by": by or first_of(chosen_scores or ())},
         },

@@ -112,6 +112,7 @@ def select(
     variants: Names = None,
     steps: int | None = None,
     max_images: int | None = None,
+    race: bool = False,
     device: str | None = None,
     params: str | Path | None = None,
     store: str | Path | None = None,
@@ -123,7 +124,7 @@ def select(
 
     Parameters
     ----------
-    data, zoo, models, variants, max_images, device, params, store
+    data, zoo, models, variants, max_images, race, device, params, store
         As in `itm.rank`.
     budget
         A time such as ``30m`` or ``2h``, or a share of the time that fine-tuning every model at every learning rate would
@@ -153,6 +154,7 @@ def select(
     limit = read_budget(budget, regret, confidence)
     sections: dict[str, dict[str, Any]] = {
         "data": {"max_images": max_images},
+        "filters": {"race": race or None},
         "extract": {"device": device},
         "finetune": {"steps": steps, "protocols": (protocol,)},
     }
