@@ -58,7 +58,7 @@ def rank(
         The maximum number of images, sampled evenly over classes; 0 is all.
     filters
         Limits that leave models out before any work, as in the section `filters` of params.yaml, such as
-        ``{"max_params": "30M", "max_latency": "5ms"}``.
+        ``{"max_params": "30M", "race": True}``.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
     precision

@@ -97,7 +97,7 @@ class ScoreFacts:
 class Ranking:
     """The content of ranking.json: the ranking of each data set, the descriptions of the scores, and the provenance.
 
-    `excluded` are the models that `filters` of the parameters left out before any work.
+    `excluded` are the models that `filters` of the parameters left out before any work, or dropped in a race.
     """
 
     data_sets: tuple[DataRanking, ...]

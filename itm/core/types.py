@@ -21,11 +21,20 @@ class TargetSpec:
 
 
 @dataclass(frozen=True)
+class Subset:
+    """So many images of a data set, sampled with a seed. `itm.data.subset` says which."""
+
+    images: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class DataRef:
     """An ingested data set.
 
     `hash` is the hash of its index. `groups` is the number of groups that the user named. `rejected` is the number of rejected
-    images per reason.
+    images per reason. Embeddings are computed for the images of `subset` only, if there is one, and those of the smaller subset
+    `known` are taken from the store where they are.
     """
 
     name: str
@@ -36,6 +45,8 @@ class DataRef:
     images: int
     groups: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    subset: Subset | None = None
+    known: Subset | None = None
 
 
 @dataclass(frozen=True)
@@ -202,11 +213,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A model that was left out before any work, the reason, and the key of `filters` that it exceeds."""
+    """A model that was left out, the reason, and the key of `filters` that it exceeds.
+
+    `data` names the data set that the race left it out of. Other limits leave a model out of all.
+    """
 
     model: str
     reason: str
     limit: str
+    data: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from itm.core.errors import StoreError
 from itm.core.keys import content_key
+from itm.core.types import Subset
 
 EXTRACTOR = 2  # raise it when a change of this package changes embeddings
 PACKAGES = ("pillow", "timm", "torch", "torchvision")
@@ -39,10 +40,11 @@ class Identity:
     weights_key: str | None = None
     block: int | None = None
     library: Mapping[str, Any] | None = None  # of a model that is not of timm: its name there, version and configuration
+    subset: Subset | None = None
 
     @property
     def key(self) -> str:
-        later = {"weights_key", "block", "library"}  # keys of embeddings from before they existed stay valid
+        later = {"weights_key", "block", "library", "subset"}  # keys of embeddings from before they existed stay valid
         return content_key({name: value for name, value in asdict(self).items() if name not in later or value is not None})
 
     @classmethod

@@ -42,7 +42,7 @@ SCHEMA = {
 
 def rank_data(data: DataRef, outcomes: Iterable[Outcome], params: ScoreParams, reason: str | None = None) -> DataRanking:
     """Rank the models of one data set by the score that `params` or the task kind names."""
-    kind, rank_by = get_kind(data.target.kind), _score_to_rank_by(params, data.target.kind)
+    kind, rank_by = get_kind(data.target.kind), score_to_rank_by(params, data.target.kind)
     sampling = registry.get(rank_by).sampling
     share = splitting(params).test_over_train
     outcomes = list(outcomes)
@@ -85,7 +85,7 @@ def scores_for(params: ScoreParams, kind: str) -> tuple[str, ...]:
     return tuple(name for name in registry.expand(params.names) if kind in registry.get(name).info.kinds)
 
 
-def _score_to_rank_by(params: ScoreParams, kind: str) -> str:
+def score_to_rank_by(params: ScoreParams, kind: str) -> str:
     """Return the score that `params.rank_by` names; `auto` is the first of the kind's own choices that is computed."""
     names = scores_for(params, kind)
     if params.rank_by == AUTO:

@@ -15,7 +15,7 @@ from itm.kinds import get_kind
 from itm.report.captions import bars_caption, cost_caption
 from itm.report.confirmation import caption, cells, headings, of_data, verdict
 from itm.report.details import held_out, scored_splits
-from itm.report.exclusions import group_exclusions
+from itm.report.exclusions import group_dropped, group_exclusions
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.report.next_step import next_command
 from itm.report.page_tables import Table, details_table, ranking_table
@@ -88,6 +88,7 @@ def render(ranking: Ranking, confirmed: Sequence[Confirmed] = ()) -> str:
         scored=scored_splits(ranking),
         held_out=held_out(ranking),
         excluded=group_exclusions(ranking),
+        dropped=group_dropped(ranking),
     )
 
 

@@ -82,7 +82,8 @@ def run(
         clock_began = time.monotonic() - for_scores
         try:
             question = ask(data, ranked, planned, own, store, budget)
-            question = replace(question, excluded=(*ranking.excluded, *question.excluded))
+            excluded = tuple(one for one in ranking.excluded if one.data in ("", data.name))
+            question = replace(question, excluded=(*excluded, *question.excluded))
         except (DataError, ModelError) as error:
             log.error("%s: %s", data.name, error)
             problems.append(f"{data.name}: {error}")
