@@ -63,7 +63,7 @@ class DataRanking:
 
     `metric` is the main metric of the task kind. `score_metric` names the metric that the score ranked by is a mean of, if it
     is one. `groups` counts the groups that the user named, `rejected` the rejected images by reason. `recipe` is Python code
-    that builds the first model with timm.
+    that builds the first model with timm. `not_applicable` are wanted scores that are not defined for the task kind.
     """
 
     data: str
@@ -79,6 +79,7 @@ class DataRanking:
     rejected: dict[str, int] = field(default_factory=dict)
     reason: str | None = None
     recipe: str = ""
+    not_applicable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,11 @@ class Classification(TaskKind):
             found.append(f"{' and '.join(doubtful)} is read as a class; leave the label empty if it is missing")
         return found
 
+    def absent(self, targets: np.ndarray, spec: TargetSpec) -> list[str]:
+        return [
+            name for name, rows in zip(spec.names, np.bincount(targets, minlength=len(spec.names)), strict=True) if not rows
+        ]
+
     def strata(self, targets: np.ndarray) -> np.ndarray:
         return targets
 

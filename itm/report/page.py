@@ -14,7 +14,7 @@ from itm.core.rankings import DataRanking, Ranking
 from itm.kinds import get_kind
 from itm.report.captions import bars_caption, cost_caption
 from itm.report.confirmation import caption, cells, headings, of_data, verdict
-from itm.report.details import held_out, scored_splits
+from itm.report.details import by_target, held_out, scored_splits
 from itm.report.exclusions import group_exclusions
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.report.next_step import next_command
@@ -68,6 +68,7 @@ class Panel:
     targets: str
     ranking: Table
     details: Table | None
+    by_target: tuple[tuple[str, ...], list[tuple[str, ...]]] | None
     pictures: tuple[Picture, ...]
     failures: tuple[FailureGroup, ...]
     finetuned: Finetuned | None
@@ -136,6 +137,7 @@ def _panel(data: DataRanking, ranking: Ranking, number: int, confirmed: Confirme
         get_kind(data.target.kind).describe(data.target),
         ranking_table(shown, ranking),
         details_table(shown),
+        by_target(data),
         _pictures(data, number),
         tuple(group_failures(data)),
         _finetuned(confirmed) if confirmed else None,

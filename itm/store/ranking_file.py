@@ -37,6 +37,9 @@ def _text(result: Ranking) -> str:
     values = {"version": VERSION} | asdict(result)
     if not result.excluded:  # files from before there were filters stay equal
         del values["excluded"]
+    for data in values["data_sets"]:
+        if not data["not_applicable"]:  # as above, from before there were task kinds with other scores
+            del data["not_applicable"]
     return to_json(values)
 
 

@@ -145,8 +145,8 @@ def test_what_is_no_index_names_the_fix(petals, take, content, words):
     ("table", "words"),
     [
         (
-            pl.DataFrame({"path": ["a"], "label": [["x", "y"]]}),
-            r"the column 'label' has the type List\(String\); it must hold text",
+            pl.DataFrame({"path": ["a"], "label": [[0.5, 1.5]]}),
+            r"the column 'label' has the type List\(Float64\); it must hold text",
         ),
         (pl.DataFrame({"path": [b"a"], "label": ["x"]}), "the column 'path' has the type Binary"),
         (pl.DataFrame({"path": [{"bytes": "a"}], "label": ["x"]}), "the column 'path' has the type Struct"),
