@@ -80,7 +80,7 @@ def test_several_columns_of_numbers_keep_their_order_and_units(read) -> None:
 
 def test_a_column_whose_name_has_a_comma_is_one_column(index: Path, read) -> None:
     pl.read_csv(index / "index.csv").rename({"age": "age, years"}).write_csv(index / "other.csv")
-    assert read("csv:other.csv?task=regression&target=age, years").target.facts == {"lowest": 0.0, "highest": 6.0}
+    assert read("csv:other.csv?task=regression&target=age, years").target.facts["highest"] == 6.0
 
 
 def test_splits_have_equal_shares_of_every_label(read) -> None:
