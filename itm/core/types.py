@@ -158,7 +158,8 @@ class ScoreValue:
 class Run:
     """One finished fine-tuning run. The state that is best on the validation images is tested on the test images.
 
-    Accuracies are shares of images between 0 and 1, losses mean cross-entropies in nats. Of `steps` steps, the state after
+    Accuracies are values of `metric`, shares of images between 0 and 1 for classification. Losses are those of the task kind,
+    mean cross-entropies in nats for classification. Of `steps` steps, the state after
     `best_step` is kept. `image_size` is the longer side of the input in pixels.
     """
 
@@ -185,6 +186,7 @@ class Run:
     seconds: float
     device: str
     cached: bool = False
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ class RungRuns:
         }
         steps = (trained.steps, trained.best_step)
         values = run_values(name.learning_rate, params.weight_decay, steps, trained.images_per_second, evaluations)
-        if params.keep_weights:
+        if params.keep_weights and pair.data.target.kind == "classification":  # export writes classifiers only
             path = weights_path(pair.model, pair.data.name, pair.data.hash, pair.store)
             keep(path, weights_facts(name.seed, pair.data.target, pair.counts["test"], values), trained.state)
         return values

@@ -103,11 +103,11 @@ class TaskKind(ABC):
         """Return a new linear head from embeddings [n, width] to outputs [n, outputs]."""
 
     @abstractmethod
-    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":
         """Return the mean training loss of outputs [n, outputs] for encoded targets."""
 
     @abstractmethod
-    def predictions(self, output: "torch.Tensor") -> "torch.Tensor":
+    def predictions(self, output: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":
         """Return predictions, comparable with encoded targets by the metrics, of outputs [n, outputs]."""
 
     @abstractmethod

@@ -93,13 +93,13 @@ class Classification(TaskKind):
 
         return nn.Linear(width, len(spec.names))
 
-    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":  # noqa: ARG002
         """Return the mean cross-entropy in nats."""
         from torch.nn import functional
 
         return functional.cross_entropy(output, target)
 
-    def predictions(self, output: "torch.Tensor") -> "torch.Tensor":
+    def predictions(self, output: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":  # noqa: ARG002
         return output.argmax(dim=-1)
 
     def problem(self, targets: np.ndarray) -> str:

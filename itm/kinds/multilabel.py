@@ -124,13 +124,13 @@ class MultiLabel(TaskKind):
 
         return nn.Linear(width, len(spec.names))
 
-    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":  # noqa: ARG002
         """Return the mean binary cross-entropy per label in nats."""
         from torch.nn import functional
 
         return functional.binary_cross_entropy_with_logits(output, target.to(output.dtype))
 
-    def predictions(self, output: "torch.Tensor") -> "torch.Tensor":
+    def predictions(self, output: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":  # noqa: ARG002
         return output.sigmoid()
 
     def problem(self, targets: np.ndarray) -> str:

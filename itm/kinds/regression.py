@@ -60,11 +60,10 @@ class Regression(TaskKind):
     def specify(self, texts: Iterable[str]) -> TargetSpec:
         texts = list(texts)
         names = tuple(json.loads(texts[0])) if texts and texts[0].startswith("{") else ()
-        numbers = _numbers(texts)
-        found = {
-            _fact(end, name): value for name, own in zip(names or ("",), numbers.T, strict=True) for end, value in _ends(own)
-        }
-        return TargetSpec(self.name, names, found if texts else {})
+        if not texts:
+            return TargetSpec(self.name)
+        each = zip(names or ("",), map(_facts, _numbers(texts).T), strict=True)
+        return TargetSpec(self.name, names, {_fact(what, name): value for name, own in each for what, value in own.items()})
 
     def encode(self, texts: Sequence[str], spec: TargetSpec) -> np.ndarray:
         numbers = _numbers(texts)
@@ -104,13 +103,36 @@ class Regression(TaskKind):
 
         return nn.Linear(width, max(1, len(spec.names)))
 
-    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":
+        """Return the mean Huber loss of standardised targets (Huber 1964), quadratic up to one standard deviation."""
         from torch.nn import functional
 
-        return functional.mse_loss(output if target.ndim > 1 else output[..., 0], target.to(output.dtype))
+        mean, deviation = self._scale(output, spec)
+        standardised = (target.to(mean).reshape(output.shape) - mean) / deviation
+        return functional.huber_loss(output, standardised.to(output.dtype))
 
-    def predictions(self, output: "torch.Tensor") -> "torch.Tensor":
-        return output if output.shape[-1] > 1 else output[..., 0]
+    def predictions(self, output: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":
+        """Return the numbers of standardised outputs in the unit of the targets, cut at the range of the targets.
+
+        Otherwise one image unlike all others could decide R².
+        """
+        mean, deviation = self._scale(output, spec)
+        low, high = self._of_each(output, spec, ENDS)
+        numbers = (output * deviation + mean).clamp(low, high)
+        return numbers if numbers.shape[-1] > 1 else numbers[..., 0]
+
+    def _scale(self, output: "torch.Tensor", spec: TargetSpec) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Return mean and standard deviation of each target."""
+        return self._of_each(output, spec, ("mean", "deviation"))
+
+    def _of_each(self, output: "torch.Tensor", spec: TargetSpec, facts: tuple[str, str]) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Return two facts of each target, at least in single precision."""
+        import torch
+
+        values = [[spec.facts[_fact(what, name)] for name in spec.names or ("",)] for what in facts]
+        precise = torch.promote_types(output.dtype, torch.float32)
+        one, other = torch.tensor(values, dtype=precise, device=output.device)
+        return one, other
 
     def problem(self, targets: np.ndarray) -> str:
         if targets.dtype.kind not in "fiu" or not np.isfinite(targets).all():
@@ -170,10 +192,10 @@ def _numbers(texts: Sequence[str]) -> np.ndarray:
     return np.array(rows, dtype=np.float64).reshape(len(texts), -1 if texts else 1)
 
 
-def _ends(numbers: np.ndarray) -> list[tuple[str, float]]:
-    return (
-        [(end, float(value)) for end, value in zip(ENDS, (numbers.min(), numbers.max()), strict=True)] if len(numbers) else []
-    )
+def _facts(numbers: np.ndarray) -> dict[str, float]:
+    """Return the facts of one target: its range, and the scale by which fine-tuning standardises it."""
+    values = (numbers.min(), numbers.max(), numbers.mean(), numbers.std())
+    return dict(zip((*ENDS, "mean", "deviation"), map(float, values), strict=True))
 
 
 def _fact(what: str, name: str) -> str:

@@ -129,12 +129,12 @@ def test_a_head_learns_labels_by_binary_cross_entropy() -> None:
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        loss = KIND.loss(head(features), target)
+        loss = KIND.loss(head(features), target, spec)
         loss.backward()
         return loss
 
     optimiser.step(closure)
-    predicted = KIND.predictions(head(features)).detach().numpy()
+    predicted = KIND.predictions(head(features), spec).detach().numpy()
     assert average_precision(predicted, target.numpy()) > 0.99
     assert micro_f1(predicted, target.numpy()) > 0.95
 

@@ -12,7 +12,8 @@ from itm.kinds import get_kind
 from itm.kinds.metrics import mean_absolute_error, r2, spearman
 
 KIND = get_kind("regression")
-SPEC = TargetSpec("regression", facts={"lowest": 3.25, "highest": 6.5})
+SPEC = TargetSpec("regression", facts={"lowest": 3.25, "highest": 6.5, "mean": 4.5, "deviation": 1.5})
+WIDE = TargetSpec("regression", facts={"lowest": -20.0, "highest": 20.0, "mean": 3.0, "deviation": 2.0})
 
 
 @pytest.mark.parametrize(("text", "canonical"), [("3", "3.0"), (" 3.250 ", "3.25"), ("-1e-3", "-0.001"), ("0.1", "0.1")])
@@ -39,7 +40,8 @@ def test_a_decimal_comma_gets_a_hint() -> None:
 
 def test_the_range_is_the_specification() -> None:
     spec = KIND.specify(["6.5", "3.25", "4.0"])
-    assert spec == SPEC
+    assert spec.facts == pytest.approx({"lowest": 3.25, "highest": 6.5, "mean": 55 / 12, "deviation": np.std([6.5, 3.25, 4])})
+    assert (spec.kind, spec.names) == ("regression", ())
     assert KIND.describe(spec) == "numbers from 3.25 to 6.5"
     assert KIND.describe(KIND.specify([])) == "no targets"
     np.testing.assert_array_equal(KIND.encode(["6.5", "4.0"], spec), [6.5, 4.0])
@@ -95,12 +97,12 @@ def test_a_head_learns_a_linear_target() -> None:
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        loss = KIND.loss(head(features), torch.from_numpy(target))
+        loss = KIND.loss(head(features), torch.from_numpy(target), WIDE)
         loss.backward()
         return loss
 
     optimiser.step(closure)
-    predicted = KIND.predictions(head(features)).detach().numpy()
+    predicted = KIND.predictions(head(features), WIDE).detach().numpy()
     assert r2(predicted, target) > 0.999
 
 
@@ -172,3 +174,10 @@ def test_a_target_that_is_equal_in_all_rows_is_named() -> None:
     targets = np.stack([np.arange(9.0), np.full(9, 2.0)], axis=1)
     assert KIND.check(targets, spec, [None] * 9) == ["every image has the same 'b'; leave out targets that do not differ"]
     assert KIND.problem(targets) == "target 1, counted from 0, is the same in every row; a score needs targets that differ."
+
+
+def test_the_loss_is_hubers_of_standardised_targets_and_predictions_have_their_unit() -> None:
+    spec = KIND.specify(['{"a": 0.0, "b": 100.0}', '{"a": 2.0, "b": 300.0}'])  # means 1 and 200, deviations 1 and 100
+    output, target = torch.tensor([[0.5, -1.0], [3.0, 0.0]]), torch.tensor([[1.0, 200.0], [1.0, 200.0]])
+    assert KIND.loss(output, target, spec).item() == pytest.approx((0.125 + 0.5 + 2.5 + 0) / 4)
+    assert KIND.predictions(output, spec).tolist() == [[1.5, 100.0], [2.0, 200.0]]  # 4 is beyond the targets

@@ -66,7 +66,7 @@ class Classes(Targets):
 
 class Labels(Targets):
     def encode(self, sample: Sample) -> np.ndarray:
-        return sample.targets.astype(np.float32)
+        return np.asarray(sample.targets, dtype=np.float32)
 
     def differentiate(self, output: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of binary cross-entropy, (p - t) / B T."""
@@ -79,7 +79,8 @@ class Labels(Targets):
 class Numbers(Targets):
     def encode(self, sample: Sample) -> np.ndarray:
         mean, spread = _moments(sample)
-        return ((sample.targets - mean) / spread).reshape(len(sample.targets), -1).astype(np.float32)
+        standardised = (sample.targets - mean) / spread
+        return np.asarray(standardised.reshape(len(standardised), -1), dtype=np.float32)
 
     def differentiate(self, output: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of half the squared error, (y - t) / B T."""
@@ -90,7 +91,7 @@ class Numbers(Targets):
 
     def decode(self, predicted: np.ndarray, sample: Sample) -> np.ndarray:
         mean, spread = _moments(sample)
-        return predicted.reshape(len(predicted), *sample.targets.shape[1:]) * spread + mean
+        return np.asarray(predicted.reshape(len(predicted), *sample.targets.shape[1:]) * spread + mean)
 
 
 TARGETS: dict[str, Targets] = {"classification": Classes(), "multilabel": Labels(), "regression": Numbers()}
@@ -105,7 +106,8 @@ class OwnCentres(Centres):
 
     def _of(self, labels: Tensor) -> Tensor:
         beside = torch.cat([labels, torch.ones_like(labels[..., :1])], dim=-1)
-        return beside / torch.linalg.vector_norm(beside, dim=-1, keepdim=True)
+        unit: Tensor = beside / torch.linalg.vector_norm(beside, dim=-1, keepdim=True)
+        return unit
 
 
 def _mean_error(predicted: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
