@@ -96,7 +96,10 @@ def _targets(labels: Any, task: str) -> Sequence[str]:
         return _column(labels, "labels")
     if task == "multilabel" and _are_names(labels):
         return [json.dumps(sorted(own)) for own in labels]
-    table = _as_numpy(labels)
+    try:
+        table = _as_numpy(labels)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"labels cannot be read as an array ({error}); give one value, list or row per image.") from error
     if table.ndim != 2:
         return kind.texts({kind.target_column: list(_column(labels, "labels"))})
     names = [str(name) for name in getattr(labels, "columns", range(table.shape[1]))]

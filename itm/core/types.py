@@ -7,6 +7,7 @@ from typing import Any, Literal
 from itm.core.errors import printable
 
 Resume = Literal["always", "only-missing", "only-cache"]
+Points = tuple[tuple[float, float], ...]  # pairs of target and prediction
 SplitName = Literal["train", "val", "test"]
 Protocol = Literal["full", "head", "lora", "norm", "last_block"]
 
@@ -138,7 +139,7 @@ class ScoreValue:
     """The value of one score on one (model, data) pair.
 
     The confidence interval is computed from `fold_values`, one value per fold. `details` are diagnostics of the score. `metric`
-    is the name of the metric that the value is the mean of, if it is one.
+    is the name of the metric that the value is the mean of, if it is one. `points` are held-out predictions, by target.
     """
 
     data: str
@@ -152,6 +153,7 @@ class ScoreValue:
     cached: bool = False
     details: dict[str, float] = field(default_factory=dict)
     metric: str | None = None
+    points: dict[str, Points] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

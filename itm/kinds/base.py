@@ -14,7 +14,7 @@ import numpy as np
 
 from itm.core.errors import DataError
 from itm.core.labels import as_whole_numbers
-from itm.core.types import TargetSpec
+from itm.core.types import Points, TargetSpec
 from itm.kinds.metrics import Metric
 
 if TYPE_CHECKING:
@@ -137,10 +137,21 @@ class TaskKind(ABC):
         """
         return {}
 
-    def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:  # noqa: ARG002
+    def points(self, predicted: np.ndarray, actual: np.ndarray) -> dict[str, Points]:  # noqa: ARG002
+        """Return some pairs of target and prediction for a figure, by the number of the target; only numbers have a figure."""
+        return {}
+
+    def note(
+        self,
+        measured: Mapping[str, float],  # noqa: ARG002
+        metric: str | None,  # noqa: ARG002
+        standard_error: float,  # noqa: ARG002
+        names: Sequence[str] = (),  # noqa: ARG002
+    ) -> str:
         """Return a sentence that completes the score of the first model of a ranking, or nothing.
 
-        `measured` has the metrics of the model. `metric` is the one that the ranking is by, if it is by a metric.
+        `measured` has the metrics of the model. `metric` is the one that the ranking is by, if it is by a metric. `names` are
+        those of the targets.
         """
         return ""
 

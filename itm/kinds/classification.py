@@ -121,7 +121,13 @@ class Classification(TaskKind):
         """Number the classes that have rows from 0, in their present order."""
         return np.asarray(np.unique(targets, return_inverse=True)[1])
 
-    def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:
+    def note(
+        self,
+        measured: Mapping[str, float],
+        metric: str | None,
+        standard_error: float,
+        names: Sequence[str] = (),  # noqa: ARG002
+    ) -> str:
         """Return both accuracies, unless the ranking is by accuracy and they hardly differ."""
         if not {"accuracy", "balanced_accuracy"} <= measured.keys():
             return ""

@@ -148,7 +148,13 @@ class MultiLabel(TaskKind):
         values = average_precisions(predicted, actual).tolist()
         return {f"{AVERAGE_PRECISION.name}/{number}": value for number, value in enumerate(values)}
 
-    def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:  # noqa: ARG002
+    def note(
+        self,
+        measured: Mapping[str, float],
+        metric: str | None,  # noqa: ARG002
+        standard_error: float,  # noqa: ARG002
+        names: Sequence[str] = (),  # noqa: ARG002
+    ) -> str:
         if MICRO_F1.name not in measured:
             return ""
         found = f"The first has a {MICRO_F1.label} of {format_fixed(measured[MICRO_F1.name], 3)} at a probability of 0.5"

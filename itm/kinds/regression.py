@@ -10,7 +10,7 @@ import numpy as np
 from itm.core.errors import DataError
 from itm.core.labels import clean, is_missing
 from itm.core.text import compact, format_fixed, join_names
-from itm.core.types import TargetSpec
+from itm.core.types import Points, TargetSpec
 from itm.kinds.base import TaskKind, joined
 from itm.kinds.metrics import MAE, R2, SPEARMAN, Metric
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_BINS = 10
 LEAST_PER_BIN = 5
 MOST_NAMES = 4  # in a message
+MOST_POINTS = 200  # of a figure
 ENDS = ("lowest", "highest")  # facts of a target
 _COMMA = re.compile(r"[+-]?\d+,\d+")
 _UNIT = re.compile(r"(?P<name>.*\S)\s*(?:\[(?P<unit>[^\[\]]+)\]|\((?P<of>[^()]+)\))")  # such as "height [mm]"
@@ -150,13 +151,27 @@ class Regression(TaskKind):
         pairs = list(enumerate(zip(predicted.T, actual.T, strict=True)))
         return {f"{metric.name}/{number}": metric.value(*pair) for metric in (R2, MAE) for number, pair in pairs}
 
-    def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:  # noqa: ARG002
+    def points(self, predicted: np.ndarray, actual: np.ndarray) -> dict[str, Points]:
+        """Return `MOST_POINTS` rows at most, evenly spread over the rows."""
+        chosen = np.unique(np.linspace(0, len(actual) - 1, MOST_POINTS).astype(np.int64))
+        columns = (np.asarray(values)[chosen].reshape(len(chosen), -1).T.tolist() for values in (actual, predicted))
+        pairs = enumerate(zip(*columns, strict=True))
+        return {str(number): tuple(zip(true, found, strict=True)) for number, (true, found) in pairs}
+
+    def note(
+        self,
+        measured: Mapping[str, float],
+        metric: str | None,  # noqa: ARG002
+        standard_error: float,  # noqa: ARG002
+        names: Sequence[str] = (),
+    ) -> str:
         if "spearman" not in measured:
             return ""
         correlation = f"a Spearman correlation of {format_fixed(measured['spearman'], 3)}"
         errors = {key.partition("/")[2]: compact(value) for key, value in measured.items() if key.startswith(f"{MAE.name}/")}
         if "mae" in measured:
-            return f"The first has a mean absolute error of {compact(measured['mae'])} and {correlation}."
+            error = with_unit(compact(measured["mae"]), names[0]) if names else compact(measured["mae"])
+            return f"The first has a mean absolute error of {error} and {correlation}."
         each = join_names([with_unit(value, name) for name, value in errors.items()], MOST_NAMES)
         return f"The first has {correlation}, and mean absolute errors of {each}."
 

@@ -13,7 +13,7 @@ from itm.core.errors import ParamsError
 from itm.core.params import Params
 from itm.core.rankings import DataRanking, MetricFacts, RankedModel, Ranking, ScoreFacts
 from itm.core.sections import ScoreParams
-from itm.core.types import DataRef, Exclusion, Failure, Outcome, TargetSpec
+from itm.core.types import DataRef, Exclusion, Failure, Outcome, Points, TargetSpec
 from itm.features import identity
 from itm.kinds import METRICS, get_kind
 from itm.prediction.expected import predicted
@@ -70,6 +70,7 @@ def rank_data(data: DataRef, outcomes: Iterable[Outcome], params: ScoreParams, r
         groups=data.groups,
         rejected=data.rejected,
         reason=reason,
+        points=_points(placed, outcomes, rank_by, data.target),
         not_applicable=tuple(
             name for name in registry.expand(params.names) if name not in scores_for(params, data.target.kind)
         ),
@@ -170,6 +171,14 @@ def _schema(details: Iterable[str]) -> dict[str, Any]:
     columns = list(SCHEMA.items())
     place = list(SCHEMA).index("metric") + 1
     return dict([*columns[:place], *((name, pl.Float64) for name in details), *columns[place:]])
+
+
+def _points(placed: Sequence[RankedModel], outcomes: Iterable[Outcome], rank_by: str, target: TargetSpec) -> dict[str, Points]:
+    """Return the held-out predictions of the first model, by the name of the target; a single one can have none."""
+    first = placed[0].model if placed else ""
+    scores = (score for outcome in outcomes if outcome.model == first for score in outcome.scores if score.score == rank_by)
+    found = next((score.points for score in scores), {})
+    return {target.names[int(number)] if target.names else "": own for number, own in found.items()}
 
 
 def _with_names(outcome: Outcome, target: TargetSpec | None) -> Outcome:

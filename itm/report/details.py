@@ -78,7 +78,9 @@ def note(ranking: DataRanking) -> str:
     found = [estimate for _, estimate in detailed(ranking)]
     if not found:
         return ""
-    return get_kind(ranking.target.kind).note(found[0].details, ranking.score_metric, found[0].standard_error)
+    return get_kind(ranking.target.kind).note(
+        found[0].details, ranking.score_metric, found[0].standard_error, ranking.target.names
+    )
 
 
 def not_applicable(ranking: DataRanking) -> str:

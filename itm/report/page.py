@@ -19,6 +19,7 @@ from itm.report.exclusions import group_exclusions
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.report.next_step import next_command
 from itm.report.page_tables import Table, details_table, ranking_table
+from itm.report.target_figures import points_caption, predicted_against_true
 from itm.report.wording import (
     Answer,
     FailureGroup,
@@ -154,9 +155,12 @@ def _finetuned(confirmed: Confirmed) -> Finetuned:
 def _pictures(data: DataRanking, number: int) -> tuple[Picture, ...]:
     if not any(row.estimate for row in data.rows):
         return ()
-    bars = score_bars(data)
+    bars, points = score_bars(data), predicted_against_true(data)
     label = f"{data.rank_by} of every model on {data.data}"
-    pictures = (Picture(inline(bars, f"data-{number}-scores-", label), bars_caption(data, bars)),)
+    pictures: tuple[Picture, ...] = (Picture(inline(bars, f"data-{number}-scores-", label), bars_caption(data, bars)),)
+    if points:
+        label = f"Predictions against targets on {data.data}"
+        pictures = (*pictures, Picture(inline(points, f"data-{number}-points-", label), points_caption(data)))
     if not any(row.facts for row in data.rows):  # own embeddings have no known cost
         return pictures
     costs = score_against_cost(data)

@@ -121,7 +121,8 @@ def _measured(
         details["control"] = float(np.mean(values(control, metric)))
     fold_values = values(predicted, metric)
     details = {name: value for name, value in details.items() if np.isfinite(value)}  # not every metric is always defined
-    return Evaluation(float(np.mean(fold_values)), tuple(fold_values), details, metric.name)
+    points = kind.points(np.concatenate(predicted), np.concatenate(actual))
+    return Evaluation(float(np.mean(fold_values)), tuple(fold_values), details, metric.name, points)
 
 
 def _by_target(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:

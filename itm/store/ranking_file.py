@@ -38,8 +38,9 @@ def _text(result: Ranking) -> str:
     if not result.excluded:  # files from before there were filters stay equal
         del values["excluded"]
     for data in values["data_sets"]:
-        if not data["not_applicable"]:  # as above, from before there were task kinds with other scores
-            del data["not_applicable"]
+        for name in ("not_applicable", "points"):  # as above, from before there were task kinds with other scores
+            if not data[name]:
+                del data[name]
     return to_json(values)
 
 
