@@ -7,6 +7,7 @@ from typing import Any, Literal
 from itm.core.errors import printable
 
 Resume = Literal["always", "only-missing", "only-cache"]
+Points = tuple[tuple[float, float], ...]  # pairs of target and prediction
 SplitName = Literal["train", "val", "test"]
 Protocol = Literal["full", "head", "lora", "norm", "last_block"]
 
@@ -149,7 +150,7 @@ class ScoreValue:
     """The value of one score on one (model, data) pair.
 
     The confidence interval is computed from `fold_values`, one value per fold. `details` are diagnostics of the score. `metric`
-    is the name of the metric that the value is the mean of, if it is one.
+    is the name of the metric that the value is the mean of, if it is one. `points` are held-out predictions, by target.
     """
 
     data: str
@@ -163,13 +164,15 @@ class ScoreValue:
     cached: bool = False
     details: dict[str, float] = field(default_factory=dict)
     metric: str | None = None
+    points: dict[str, Points] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Run:
     """One finished fine-tuning run. The state that is best on the validation images is tested on the test images.
 
-    Accuracies are shares of images between 0 and 1, losses mean cross-entropies in nats. Of `steps` steps, the state after
+    Accuracies are values of `metric`, shares of images between 0 and 1 for classification. Losses are those of the task kind,
+    mean cross-entropies in nats for classification. Of `steps` steps, the state after
     `best_step` is kept. `image_size` is the longer side of the input in pixels.
     """
 
@@ -196,6 +199,7 @@ class Run:
     seconds: float
     device: str
     cached: bool = False
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)

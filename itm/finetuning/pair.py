@@ -21,6 +21,7 @@ from itm.finetuning.images import SPLITS, Images, read_images
 from itm.finetuning.starts import Start, read_start, write_start
 from itm.finetuning.steps import Progress, learning_rates
 from itm.finetuning.training import Training
+from itm.kinds import get_kind
 from itm.store.layout import Store
 from itm.store.mirror import local_store
 from itm.zoo import load
@@ -36,7 +37,7 @@ class Pair:
     Raises
     ------
     DataError
-        If the task is not classification.
+        If the targets are not those of images.
     """
 
     def __init__(
@@ -48,8 +49,8 @@ class Pair:
         store: Store,
         held: ExitStack,
     ) -> None:
-        if data.target.kind != "classification":
-            raise DataError(f"{data.name}: fine-tuning supports classification, and this is {data.target.kind}.")
+        if get_kind(data.target.kind).level != "image":
+            raise DataError(f"{data.name}: fine-tuning supports targets of images, and this is {data.target.kind}.")
         self.model, self.data, self.params, self.resume = model, data, params, extract.resume
         self.store, self.held, self.target = local_store(store), held, device(extract.device)
         self.title = f"{model.name} on {data.name}"

@@ -169,7 +169,7 @@ class RungRuns:
 
     def _keep(self, facts: FinetunedWeights, state: State) -> None:
         pair = self.pair
-        if pair.params.keep_weights:
+        if pair.params.keep_weights and pair.data.target.kind == "classification":  # export writes classifiers only
             keep(weights_path(pair.model, pair.data.name, pair.data.hash, pair.store), facts, state)
 
     def _key(self, name: RunName) -> str:

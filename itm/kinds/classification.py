@@ -74,6 +74,11 @@ class Classification(TaskKind):
             found.append(f"{' and '.join(doubtful)} is read as a class; leave the label empty if it is missing")
         return found
 
+    def absent(self, targets: np.ndarray, spec: TargetSpec) -> list[str]:
+        return [
+            name for name, rows in zip(spec.names, np.bincount(targets, minlength=len(spec.names)), strict=True) if not rows
+        ]
+
     def strata(self, targets: np.ndarray) -> np.ndarray:
         return targets
 
@@ -88,13 +93,13 @@ class Classification(TaskKind):
 
         return nn.Linear(width, len(spec.names))
 
-    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":  # noqa: ARG002
         """Return the mean cross-entropy in nats."""
         from torch.nn import functional
 
         return functional.cross_entropy(output, target)
 
-    def predictions(self, output: "torch.Tensor") -> "torch.Tensor":
+    def predictions(self, output: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":  # noqa: ARG002
         return output.argmax(dim=-1)
 
     def problem(self, targets: np.ndarray) -> str:
@@ -116,7 +121,13 @@ class Classification(TaskKind):
         """Number the classes that have rows from 0, in their present order."""
         return np.asarray(np.unique(targets, return_inverse=True)[1])
 
-    def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:
+    def note(
+        self,
+        measured: Mapping[str, float],
+        metric: str | None,
+        standard_error: float,
+        names: Sequence[str] = (),  # noqa: ARG002
+    ) -> str:
         """Return both accuracies, unless the ranking is by accuracy and they hardly differ."""
         if not {"accuracy", "balanced_accuracy"} <= measured.keys():
             return ""

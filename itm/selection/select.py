@@ -138,7 +138,7 @@ def ask(data: DataRef, ranked: DataRanking, planned: Plan, params: Params, store
         If no model could be ranked.
     """
     if data.target.kind != "classification":
-        raise DataError(f"fine-tuning supports classification, and this is {data.target.kind}; `itm rank` ranks models for it.")
+        raise DataError(f"`itm select` supports classification, and this is {data.target.kind}; use `itm rank` with --confirm.")
     usable = read_usable(data)
     images = {split: len(usable.filter(split=split)) for split in SPLITS}
     if missing := [split for split, count in images.items() if not count]:

@@ -48,7 +48,7 @@ def test_a_text_that_is_no_source_is_refused(take, source, words):
 
 SOURCES = ("folder:petals", "csv:petals.csv", "parquet:petals.parquet", "digits:", "synthetic:shapes")
 COLUMNS = "task, path, target, split, group, root"
-KNOWN = {"csv": COLUMNS, "parquet": COLUMNS, "synthetic": "difficulty, images, size, seed"}
+KNOWN = {"csv": COLUMNS, "parquet": COLUMNS, "digits": "target", "synthetic": "difficulty, images, size, seed"}
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -185,7 +185,7 @@ def test_regression_has_no_selection(module_store):
         (data,) = plan.data_sets
         return replace(plan, data_sets=(replace(data, target=TargetSpec("regression")),)), ranking
 
-    with pytest.raises(DataError, match="fine-tuning supports classification, and this is regression"):
+    with pytest.raises(DataError, match="`itm select` supports classification, and this is regression"):
         run(short_params(module_store), module_store, ENOUGH, rank=rank)
 
 
