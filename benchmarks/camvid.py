@@ -6,10 +6,13 @@ the class of each pixel, and 11 where it is void. OUTPUT gets
     multilabel.parquet    the classes with more than 1 % of the pixels of an image, as a list
     regression.parquet    the share of road, sky, building and tree, in percent of the pixels that are not void
 
-Both have the split of CamVid and absolute paths. No image is copied.
+Both have absolute paths; no image is copied. The images are frames of a few films, and neighbours look alike. So every `BLOCK`
+frames in a row of one film are a group, which neither splits nor folds divide: without groups, average precision is 0.15 too
+high. The split of CamVid is left out. Its validation images are a part of one film, in which the shares hardly vary.
 """
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,7 @@ VOID = len(CLASSES)
 LEAST = 0.01  # of the pixels
 SHARES = ("road", "sky", "building", "tree")
 SPLITS = ("train", "val", "test")
+BLOCK = 20  # frames of a film
 
 
 def shares(mask: Path) -> np.ndarray:
@@ -48,13 +52,16 @@ def tables(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the index of the classes that are present, and that of the shares."""
     known: list[dict[str, object]] = []
     found: list[np.ndarray] = []
-    for split in SPLITS:
-        for mask in sorted((folder / split / "masks").glob("*.png")):
-            image = next((folder / split / "images").glob(f"{mask.stem}.*"), None)
-            if image is None:
-                raise SystemExit(f"{folder / split / 'images'}: has no image {mask.stem}, but there is {mask}.")
-            known.append({"path": image.resolve().as_posix(), "split": split})
-            found.append(shares(mask))
+    masks = sorted((mask for split in SPLITS for mask in (folder / split / "masks").glob("*.png")), key=lambda mask: mask.name)
+    films: Counter[str] = Counter()
+    for mask in masks:
+        images, film = mask.parents[1] / "images", mask.stem.partition("_")[0]
+        image = next(images.glob(f"{mask.stem}.*"), None)
+        if image is None:
+            raise SystemExit(f"{images}: has no image {mask.stem}, but there is {mask}.")
+        known.append({"path": image.resolve().as_posix(), "group": f"{film} {films[film] // BLOCK}"})
+        films[film] += 1
+        found.append(shares(mask))
     if not found:
         raise SystemExit(f"{folder}: has no masks in {', '.join(f'{split}/masks' for split in SPLITS)}.")
     index, share = pl.DataFrame(known), np.stack(found)
