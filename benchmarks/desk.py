@@ -1,9 +1,10 @@
 """Measure the desk benchmark of `itm evaluate`. It takes hours on two cores. An interrupted run resumes.
 
     python benchmarks/desk.py prepare FOLDER WORK       # the zoo and the parameters, as files in WORK
-    itm finetune --params WORK/params.yaml              # ground truth, the slow part
-    itm rank --params WORK/params.yaml --allow-failures # all scores of all pairs
-    python benchmarks/desk.py collect WORK data/desk    # the committed tables
+    python -m benchmarks.desk_curves record WORK --committed data/desk  # ground truth, the slow part
+    python -m benchmarks.desk_curves collect WORK data/desk             # learning curves and accuracies
+    itm rank --params WORK/params.yaml --allow-failures                 # all scores of all pairs
+    python benchmarks/desk.py collect WORK data/desk                    # scores, and facts of the models
 
 FOLDER contains sets/, zoo.json, factories.py and checkpoints/. Only the tables are committed, not the images and weights.
 """
@@ -22,11 +23,14 @@ from real_zoo import entry
 from itm.core.params import Params
 from itm.core.types import Features
 from itm.core.yaml_records import read_yaml
-from itm.scores import evaluate
+from itm.ranking.pooled import combined
+from itm.scores import evaluate, expand, weights_of
 from itm.store.feature_file import read_description, read_embeddings
 from itm.store.files import read_table, write_atomically, write_table
 from itm.store.layout import Store
 
+COLUMNS = ("data", "model", "score", "value", "status", "reason")  # of scores.parquet
+NO_REASON = pl.lit(None, pl.String)
 MAX_SIZE = 48  # pixels per side, as in the mini pool; with 224, fine-tuning would take weeks on two cores
 MINI_ZOO = Path("data/zoo/zoo.yaml")
 EMBEDDED_SETS = ("digits", "synthetic:shapes", "synthetic:textures")
@@ -76,35 +80,44 @@ def prepare(folder: Path, work: Path) -> None:
 
 
 def collect(work: Path, output: Path) -> None:
-    """Write accuracies.csv, scores.parquet and models.csv from the results in the store."""
+    """Write scores.parquet and models.csv from the results in the store. Pairs that are not there keep what is committed."""
     params = read_yaml(work / "params.yaml", Params)
     store = Store(params.store)
-    runs = read_table(store.finetuned).filter(status="ok")
-    features = [own for own in _features(store, params) if own.data in set(runs["data"])]
-    columns = (
-        "data",
-        "model",
-        "protocol",
-        "seed",
-        "learning_rate",
-        "best_step",
-        "val_accuracy",
-        "test_accuracy",
-        "test_loss",
-        "seconds",
+    found = (
+        read_table(store.scores).filter(pl.col("fold").is_null(), pl.col("score").is_not_null(), status="ok").select(COLUMNS)
     )
-    counts = ("image_size", "train_images", "val_images", "test_images", "weights", "data_hash")
-    rounded = [pl.col(name).round(5) for name in ("val_accuracy", "test_accuracy", "test_loss")]
-    accuracies = runs.select(columns + counts).with_columns(rounded).sort("data", "model", "protocol", "seed")
-    scores = (
-        read_table(store.scores).filter(pl.col("fold").is_null()).select("data", "model", "score", "value", "status", "reason")
-    )
-    table = pl.concat([scores, _shuffled_scores(features)]).sort("data", "model", "score")
+    pairs = set(found.select("data", "model").iter_rows())
+    features = [own for own in _features(store, params) if (own.data, own.model) in pairs]
+    scores = _merged(pl.concat([found, _shuffled_scores(features)]), output / "scores.parquet", ["data", "model"])
+    models = _merged(_models(features), output / "models.csv", ["model"])
     output.mkdir(parents=True, exist_ok=True)
-    write_atomically(output / "accuracies.csv", accuracies.write_csv)
-    write_atomically(output / "models.csv", _models(features).write_csv)
-    write_table(output / "scores.parquet", table)
-    print(f"{len(accuracies)} runs, {len(table)} scores, {len(features)} pairs: {output}")
+    write_table(output / "scores.parquet", _with_combined(scores).sort("data", "model", "score"))
+    write_atomically(output / "models.csv", models.sort("pool", "model").write_csv)
+    print(f"{len(scores)} scores, {len(models)} models: {output}")
+
+
+def _merged(new: pl.DataFrame, path: Path, key: list[str]) -> pl.DataFrame:
+    """Return new rows, and those of a committed table whose key they do not have."""
+    if not path.exists():
+        return new
+    before = pl.read_csv(path, infer_schema_length=None) if path.suffix == ".csv" else read_table(path)
+    return pl.concat([new, before.join(new, on=key, how="anti").select(new.columns)], how="vertical_relaxed")
+
+
+def _with_combined(scores: pl.DataFrame) -> pl.DataFrame:
+    """Return scores with the combined ones computed again: they depend on all models of a data set."""
+    names = [name for name in expand(["*"]) if weights_of(name)]
+    parts = [scores.filter(~pl.col("score").is_in(names))]
+    for name in names:
+        for (data,), own in parts[0].filter(pl.col("score").is_in(weights_of(name))).group_by("data"):
+            terms = own.pivot("score", index="model", values="value").drop_nulls().sort("model")
+            numbers = {term: terms[term].to_numpy()[:, None] for term in weights_of(name)}
+            values = combined(numbers, weights_of(name))[:, 0]
+            row = pl.DataFrame({"model": terms["model"], "value": values}).with_columns(
+                pl.lit(data).alias("data"), pl.lit(name).alias("score"), pl.lit("ok").alias("status"), reason=NO_REASON
+            )
+            parts.append(row.select(COLUMNS))
+    return pl.concat(parts)
 
 
 def _features(store: Store, params: Params) -> list[Features]:
@@ -124,7 +137,7 @@ def _shuffled_scores(features: list[Features]) -> pl.DataFrame:
         pl.lit("itm_shuffled").alias("score"),
         "value",
         pl.lit("ok").alias("status"),
-        pl.lit(None, pl.String).alias("reason"),
+        reason=NO_REASON,
     )
 
 
@@ -149,7 +162,7 @@ def _models(features: list[Features]) -> pl.DataFrame:
             "input_size": facts.input_size,
             "weights": own.weights,
         }
-    return pl.DataFrame(list(rows.values())).sort("pool", "model")
+    return pl.DataFrame(list(rows.values()))
 
 
 def main() -> None:

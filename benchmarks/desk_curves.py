@@ -21,6 +21,7 @@ from typing import Any
 import polars as pl
 import torch
 
+from benchmarks.desk_accuracies import write_accuracies
 from itm.core.errors import ItmError, ModelError
 from itm.core.keys import content_key
 from itm.core.params import Params
@@ -187,7 +188,7 @@ def committed_runs(path: Path) -> Known:
 
 
 def collect(work: Path, output: Path) -> None:
-    """Add the runs of a folder to curves.parquet, which has one row per mark."""
+    """Add the runs of a folder to curves.parquet, which has one row per mark, and write the accuracies that follow from it."""
     store, path = Store(read_yaml(work / "params.yaml", Params).store), output / "curves.parquet"
     runs = dict(committed_runs(path))
     for record in map(read_json, sorted((store.root / "curves").rglob("*.json"))):
@@ -199,7 +200,8 @@ def collect(work: Path, output: Path) -> None:
     order = ("data", "model", "protocol", "learning_rate", "seed", "step", "key")
     table = pl.DataFrame(rows, infer_schema_length=None).sort(order)
     write_table(path, table.select("key", *sorted(set(table.columns) - {"key", *MARK}), *MARK))
-    print(f"{len(table)} marks of {table.n_unique(['data', 'model'])} pairs: {path}")
+    ends = write_accuracies(table, output)
+    print(f"{len(table)} marks of {table.n_unique(['data', 'model'])} pairs, {ends} accuracies: {path}")
 
 
 def main() -> None:

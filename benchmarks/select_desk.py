@@ -11,7 +11,7 @@ import polars as pl
 from itm.prediction.fit import Curves, Measured
 from itm.prediction.observations import Observation
 from itm.prediction.prior import FEATURES, PROBES, Known, feature_values
-from itm.prediction.scale import log_odds
+from itm.prediction.scale import to_angle
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
 RATES = 3
@@ -105,7 +105,7 @@ class Desk:
         first, second = np.full(shape, np.nan), np.full(shape, np.nan)
         for row, pair in enumerate(self.pairs):
             for rate, seed in pair.marks:
-                values = [float(log_odds(pair.accuracy(rate, seed, share))) for share in SHARES]
+                values = [float(to_angle(pair.accuracy(rate, seed, share))) for share in SHARES]
                 (first if seed == 0 else second)[row, rate] = values
         return Curves(self.rates, SHARES, first, second, np.array([pair.images for pair in self.pairs]))
 
@@ -113,7 +113,7 @@ class Desk:
 def _measured(finals: Sequence[Final]) -> Measured:
     return Measured(
         feature_values([own.known for own in finals]),
-        log_odds(np.array([own.accuracy for own in finals])),
+        to_angle(np.array([own.accuracy for own in finals])),
         np.array([own.data for own in finals]),
         np.array([own.known.weights for own in finals]),
     )

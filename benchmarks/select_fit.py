@@ -2,7 +2,7 @@
 
     python -m benchmarks.select_fit [data/desk [itm/prediction/parameters.json]]
 
-All data sets are used: what is reported of the quality comes from `benchmarks/select.py`, which leaves one out of each fit.
+All data sets are used: what is reported of the quality comes from `benchmarks/selecting.py`, which leaves one out of each fit.
 """
 
 import argparse

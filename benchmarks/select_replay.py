@@ -66,7 +66,11 @@ def search(pairs: Sequence[Pair], belief: Belief, curves: CurveModel, rates: tup
         observed.append(by_name[found[0].model].observation(found[0].rate, found[0].seed, found[0].share, rates))
     final = policy.final(observed)
     bill.train(final)
-    return delivered(by_name, final.model, final.rate, bill.seconds, policy.standing(observed))
+    observed.append(by_name[final.model].observation(final.rate, final.seed, 1.0, rates))
+    numbers = {rate: number for number, rate in enumerate(rates)}
+    trained = [(own.model, numbers[own.learning_rate], own.seed) for own in observed if own.share == 1]
+    best = policy.final(observed, among=trained)
+    return delivered(by_name, best.model, best.rate, bill.seconds, policy.standing(observed))
 
 
 def best_of_grid(pairs: dict[str, Pair], models: Sequence[str], bill: Bill) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Tables of `benchmarks/select.py`: regret against cost, differences to the search, and the quality of predictions."""
+"""Tables of `benchmarks/selecting.py`: regret against cost, differences to the search, and the quality of predictions."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from benchmarks.select_replay import Delivered
 from benchmarks.select_tables import paired_interval
 from itm.agreement import weighted_tau, worst_case
 from itm.prediction.prior import PROBES
-from itm.prediction.scale import from_log_odds, log_odds
+from itm.prediction.scale import from_angle, to_angle
 
 COSTS = (0.05, 0.15, 0.30)  # shares of the cost of the full grid
 LEVELS = {0.5: 0.6745, 0.8: 1.2816, 0.95: 1.96}  # coverage of intervals, and its quantile of the normal distribution
@@ -38,11 +38,11 @@ def quality(pairs: tuple[Pair, ...], delivered: Delivered) -> Quality:
     truth, expected, low, high = (
         np.array(values) for values in zip(*((truths[own.model], own.accuracy, own.low, own.high) for own in rows), strict=True)
     )
-    centre, half = (log_odds(low) + log_odds(high)) / 2, (log_odds(high) - log_odds(low)) / 2
+    centre, half = (to_angle(low) + to_angle(high)) / 2, (to_angle(high) - to_angle(low)) / 2
     inside = {}
     for level, quantile in LEVELS.items():
         reach = half * quantile / LEVELS[0.95]
-        inside[level] = (truth >= from_log_odds(centre - reach)) & (truth <= from_log_odds(centre + reach))
+        inside[level] = (truth >= from_angle(centre - reach)) & (truth <= from_angle(centre + reach))
     return Quality(expected - truth, inside, weighted_tau(truth, worst_case(truth, expected).ranks))
 
 

@@ -11,8 +11,8 @@ from flows.states import attempt, opaque, tracking_problem
 from itm.core.params import Params
 from itm.core.rankings import Ranking
 from itm.run import pipeline
-from itm.run.engine import execute
 from itm.run.plan import Plan
+from itm.run.race import compute
 from itm.run.speeds import with_speeds
 from itm.run.work import counts
 from itm.store.layout import Store
@@ -43,7 +43,7 @@ def run(params: Params, store: Store) -> tuple[Ranking, str]:
 def ranked(params: Params, store: Store) -> tuple[Plan, Ranking]:
     """Rank every model on every data set in tasks of the flow that is running. Return the plan and the ranking."""
     began, planned = time.monotonic(), ingest(params, store)
-    outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
+    planned, outcomes = compute(planned, PrefectExecutor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
     outcomes = with_speeds(planned, outcomes, params, store, began)
     return planned, rank(opaque(planned), opaque(outcomes), params, store)

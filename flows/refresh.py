@@ -30,7 +30,7 @@ from itm.refresh.history import next_number, read_history, standing, write_refre
 from itm.refresh.lock import refresh_lock
 from itm.refresh.page import other_order, write_changes
 from itm.refresh.records import DataChange, Refresh
-from itm.run.engine import execute
+from itm.run.race import compute
 from itm.run.speeds import with_speeds
 from itm.run.work import counts, work
 from itm.store.layout import Store
@@ -94,7 +94,7 @@ def _refresh(number: int, params: Params, store: Store) -> tuple[Refresh, tuple[
     with _timed("plan", steps):
         planned = ingest(params, store)
     with _timed("compute", steps):
-        outcomes = execute(planned, PrefectExecutor(params.runner), store, params)
+        planned, outcomes = compute(planned, PrefectExecutor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
     with _timed("speed", steps):
         outcomes = with_speeds(planned, outcomes, params, store, began)

@@ -46,6 +46,9 @@ def score_entry(name: str) -> Entry:
         if "regression" in get(name).info.kinds:
             numbers = features[:, 0] + rng.normal(size=rows)
             entry[f"numbers_{shape}"] = float(f"{evaluate(name, features, numbers, kind='regression').value:.10g}")
+        if "multilabel" in get(name).info.kinds:
+            several = features[:, :3] + rng.normal(size=(rows, 3)) > [0.0, 0.5, 1.0]
+            entry[f"labels_{shape}"] = float(f"{evaluate(name, features, several, kind='multilabel').value:.10g}")
     return entry
 
 

@@ -1,5 +1,6 @@
 """The measurement of the code's structure finds cycles, imports against the layers and long files."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,10 @@ def test_every_package_has_a_layer():
 def test_a_name_that_begins_alike_is_another_package():
     assert list(upward_imports({"itm.core.x": {"itm.core_data.y"}}, [["itm.core_data"], ["itm.core"]]))
     assert not list(upward_imports({"itm.core_data.x": {"itm.core.y"}}, [["itm.core_data"], ["itm.core"]]))
+
+
+def test_no_benchmark_hides_a_module_of_python():
+    """A script finds the files next to it before those of Python, so one with such a name breaks all of them."""
+    names = {path.stem for path in (ROOT / "benchmarks").iterdir()}
+    assert "structure" in names
+    assert not names & sys.stdlib_module_names

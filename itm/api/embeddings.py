@@ -1,5 +1,6 @@
 """`itm.rank_embeddings`: rank embeddings of one's own, without any model."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,12 +42,13 @@ def rank_embeddings(
     embeddings
         The embeddings [images, width] of each model, by its name: an array of NumPy, a tensor, or a table of numbers.
     labels
-        The labels [images] in the same order: text or whole numbers, or numbers of a regression.
+        The labels [images] in the same order: text or whole numbers, numbers of a regression, or a list of labels per image for
+        ``multilabel``. A table [images, targets] has several numbers per image, or 0 and 1 for each label.
     groups
         The group [images] of each image, such as its patient. Images of one group are never in different folds. An image whose
         group is missing (None, NaN or an empty text) is a group of its own.
     task
-        ``classification`` or ``regression``.
+        ``classification``, ``multilabel`` or ``regression``.
     scores
         Names or wildcards of scores to compute. The first name decides the order, unless `by` names another.
     by
@@ -76,7 +78,7 @@ def rank_embeddings(
     wanted = {"names": chosen, "rank_by": by or (first_of(chosen) if scores else "auto"), "splits": ALL}
     params = parse(wanted, ScoreParams, "rank_embeddings")
     get_kind(task)
-    texts = _column(labels, "labels")
+    texts = _targets(labels, task)
     group_names = None if groups is None else [None if is_missing(name) else name for name in _column(groups, "groups")]
     if group_names is not None and len(group_names) != len(texts):
         raise DataError(f"there are {len(group_names)} groups for {len(texts)} labels; one group per label is needed.")
@@ -85,6 +87,30 @@ def rank_embeddings(
     if all(isinstance(array, Exception) for array in arrays.values()):
         raise DataError("; ".join(map(str, arrays.values())))
     return ModelRanking(rank_arrays(arrays, data, targets, _number(group_names), params, device))
+
+
+def _targets(labels: Any, task: str) -> Sequence[str]:
+    """Return the text of the target of each image."""
+    kind = get_kind(task)
+    if 2 not in kind.axes:
+        return _column(labels, "labels")
+    if task == "multilabel" and _are_names(labels):
+        return [json.dumps(sorted(own)) for own in labels]
+    try:
+        table = _as_numpy(labels)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"labels cannot be read as an array ({error}); give one value, list or row per image.") from error
+    if table.ndim != 2:
+        return kind.texts({kind.target_column: list(_column(labels, "labels"))})
+    names = [str(name) for name in getattr(labels, "columns", range(table.shape[1]))]
+    return kind.texts({name: list(map(str, column)) for name, column in zip(names, table.T.tolist(), strict=True)})
+
+
+def _are_names(labels: Any) -> bool:
+    """Return whether labels are a collection of names for each image."""
+    if not isinstance(labels, Sequence) or not all(isinstance(own, list | tuple | set | frozenset) for own in labels):
+        return False
+    return all(isinstance(name, str) for own in labels for name in own)
 
 
 def _number(groups: Sequence[str | None] | None) -> np.ndarray | None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class FinetunedModel:
     """A fine-tuned model, averaged over seeds.
 
-    `test` is its accuracy on the test images and `val` that on the validation images, each with its 95 % interval.
+    `test` is its accuracy on the test images and `val` that on the validation images, each with its 95 % interval. For other
+    tasks than classification, it is the main metric: average precision, or R².
     """
 
     model: str
@@ -159,8 +160,8 @@ def _rows(pair: Outcome) -> Iterator[FinetunedModel]:
         yield FinetunedModel(
             model=pair.model,
             protocol=protocol,
-            test=accuracy([run.test_accuracy for run in own], first.test_images),
-            val=accuracy([run.val_accuracy for run in own], first.val_images),
+            test=accuracy([run.test_accuracy for run in own], first.test_images, first.metric),
+            val=accuracy([run.val_accuracy for run in own], first.val_images, first.metric),
             learning_rate=first.learning_rate,
             seeds=len(own),
             seconds=sum(run.seconds for run in own),

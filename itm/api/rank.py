@@ -1,6 +1,8 @@
 """`itm.rank`: rank pre-trained models for a data set."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from itm.api.model_ranking import ModelRanking
 from itm.api.request import Names, names, read_request
@@ -25,6 +27,7 @@ def rank(
     scores: Names = None,
     by: str | None = None,
     max_images: int | None = None,
+    filters: Mapping[str, Any] | None = None,
     device: str | None = None,
     precision: str | None = None,
     params: str | Path | None = None,
@@ -53,6 +56,9 @@ def rank(
         The score that decides the order.
     max_images
         The maximum number of images, sampled evenly over classes; 0 is all.
+    filters
+        Limits that leave models out before any work, as in the section `filters` of params.yaml, such as
+        ``{"max_params": "30M", "race": True}``.
     device
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
     precision
@@ -85,6 +91,7 @@ def rank(
         {
             "data": {"max_images": max_images},
             "extract": {"device": device, "precision": precision},
+            "filters": dict(filters or {}),
             "score": {"names": chosen_scores, "rank_by": by or first_of(chosen_scores or ())},
         },
     )

@@ -1,7 +1,7 @@
 """`itm.select`: the best model for a data set under a budget, with the accuracy to expect."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -65,7 +65,7 @@ class ModelSelection:
         return self.store.reports / "selection.html"
 
     def load(self) -> "LoadedModel":
-        """Return the pick, ready to predict: fine-tuned if the search trained it to its end.
+        """Return the pick, ready to predict: fine-tuned as far as the search came in its final run.
 
         Raises
         ------
@@ -112,6 +112,7 @@ def select(
     variants: Names = None,
     steps: int | None = None,
     max_images: int | None = None,
+    filters: Mapping[str, Any] | None = None,
     device: str | None = None,
     params: str | Path | None = None,
     store: str | Path | None = None,
@@ -123,7 +124,7 @@ def select(
 
     Parameters
     ----------
-    data, zoo, models, variants, max_images, device, params, store
+    data, zoo, models, variants, max_images, filters, device, params, store
         As in `itm.rank`.
     budget
         A time such as ``30m`` or ``2h``, or a share of the time that fine-tuning every model at every learning rate would
@@ -154,6 +155,7 @@ def select(
     sections: dict[str, dict[str, Any]] = {
         "data": {"max_images": max_images},
         "extract": {"device": device},
+        "filters": dict(filters or {}),
         "finetune": {"steps": steps, "protocols": (protocol,)},
     }
     chosen, own = read_request(data, zoo, models, variants, params, store, sections)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from itm.cli.options import ParamsFile, read_params, report_errors
+from itm.cli.options import Code, ParamsFile, read_params, report_errors
 
 
 def export(
@@ -15,6 +15,7 @@ def export(
     ranking: Annotated[
         str | None, typer.Option(help="Name printed by `itm rank`, or its beginning, if several rankings have the data set.")
     ] = None,
+    code: Code = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Also write model.onnx.")] = False,
     params: ParamsFile = None,
 ) -> None:
@@ -34,7 +35,7 @@ def export(
         from itm.export.choice import choose
         from itm.export.folder import export as write
 
-        choice = choose(data, store, ranking, model, chosen.zoo.code)
+        choice = choose(data, store, ranking, model, (*chosen.zoo.code, *(code or ())))
         problem = write(choice, to, onnx=onnx)
         what = (
             f"classifier of {len(choice.labels)} classes"

@@ -83,6 +83,9 @@ Licences = Annotated[
         "--licence", help="Allowed licence of the weights: permissive, unknown, or one such as apache-2.0. Can be repeated."
     ),
 ]
+Race = Annotated[
+    bool, typer.Option("--race", help="Rank only models that are not clearly behind the best one on some of the images.")
+]
 Scores = Annotated[list[str] | None, typer.Option("--score", help="Score to compute. Can be repeated.")]
 
 NAMES = {
@@ -150,10 +153,11 @@ def filter_values(
     max_latency: str | None,
     max_memory: str | None,
     licences: list[str] | None,
+    race: bool,
 ) -> dict[str, Any]:
     """Return changes of the section `filters`. None keeps a value."""
     limits = {"max_params": max_params, "max_gmacs": max_gmacs, "max_latency": max_latency, "max_memory": max_memory}
-    return limits | {"licences": tuple(licences) if licences else None}
+    return limits | {"licences": tuple(licences) if licences else None, "race": race or None}
 
 
 def zoo_file(zoo: str | Path | None) -> Path | None:

@@ -36,7 +36,7 @@ class Confirmed:
     `leader` has the best validation accuracy and `other` the next best. `lead` is their difference, and up to `noise` of it may
     be chance. `tied` are the models that validation cannot tell from the leader, itself included. `test_favours` is a model
     whose test accuracy is higher than that of the leader by more than chance. The comparison is decided, and `pick` is the
-    leader, if neither exists or if no other model finished.
+    leader, if neither exists or if no other model finished. `metric` is what tables call the metric that stands for accuracy.
     """
 
     data: str
@@ -50,7 +50,7 @@ class Confirmed:
     noise: float | None = None
     tied: tuple[str, ...] = ()
     test_favours: str | None = None
-    measure: str = "accuracy"  # what is measured after fine-tuning
+    metric: str = "accuracy"
 
     @property
     def pick(self) -> str | None:

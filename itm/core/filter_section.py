@@ -21,6 +21,8 @@ class FilterParams(Record):
     `max_latency` is the time of one image on the device of the run, in milliseconds or such as "5ms". `max_memory` is what a
     step of full fine-tuning takes there, in bytes or such as "8GB". `licences` are allowed licences of the weights:
     "permissive", "unknown", or identifiers such as "apache-2.0".
+
+    With `race`, models that are clearly behind on a part of the images are left out as well (`itm.run.race`).
     """
 
     max_params: Annotated[PositiveInt | None, _text_by(parse_count)] = None
@@ -28,6 +30,7 @@ class FilterParams(Record):
     max_latency: Annotated[PositiveFloat | None, _text_by(parse_milliseconds)] = None
     max_memory: Annotated[PositiveInt | None, _text_by(parse_bytes)] = None
     licences: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    race: bool = False
 
     @property
     def needs_speed(self) -> bool:
@@ -41,4 +44,4 @@ class FilterParams(Record):
 
     def as_set(self) -> dict[str, Any]:
         """Return the limits that are set, as plain values."""
-        return {name: value for name, value in self.model_dump(mode="json").items() if value not in (None, [])}
+        return {name: value for name, value in self.model_dump(mode="json").items() if value not in (None, [], False)}

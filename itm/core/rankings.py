@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from itm.core.types import Exclusion, Facts, Failure, Speed, TargetSpec
+from itm.core.types import Exclusion, Facts, Failure, Points, Speed, TargetSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class DataRanking:
 
     `metric` is the main metric of the task kind. `score_metric` names the metric that the score ranked by is a mean of, if it
     is one. `groups` counts the groups that the user named, `rejected` the rejected images by reason. `recipe` is Python code
-    that builds the first model with timm.
+    that builds the first model with timm. `not_applicable` are wanted scores that are not defined for the task kind.
+    `points` are held-out predictions of the first model, by target.
     """
 
     data: str
@@ -79,6 +80,8 @@ class DataRanking:
     rejected: dict[str, int] = field(default_factory=dict)
     reason: str | None = None
     recipe: str = ""
+    not_applicable: tuple[str, ...] = ()
+    points: dict[str, Points] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class ScoreFacts:
 class Ranking:
     """The content of ranking.json: the ranking of each data set, the descriptions of the scores, and the provenance.
 
-    `excluded` are the models that `filters` of the parameters left out before any work.
+    `excluded` are the models that `filters` of the parameters left out before any work, or dropped in a race.
     """
 
     data_sets: tuple[DataRanking, ...]

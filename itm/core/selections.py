@@ -121,7 +121,8 @@ class Selection:
 
     `pick` is the recommended model, None if there is none. `spent` are the seconds of all searches with these inputs, and
     `grid_seconds` is the estimated time of the full grid: every model at every learning rate. `weights_file` has the trained
-    weights of the pick, `test` their accuracy on `test_images` test images. `stop` and `why` say how the search ended.
+    weights of the pick, `test` their accuracy on `test_images` test images; None while the run is not finished. `stop` and
+    `why` say how the search ended.
     """
 
     data: str

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from itm.core.errors import printable
 
 Resume = Literal["always", "only-missing", "only-cache"]
+Points = tuple[tuple[float, float], ...]  # pairs of target and prediction
 SplitName = Literal["train", "val", "test"]
 Protocol = Literal["full", "head", "lora", "norm", "last_block"]
 
@@ -21,11 +22,20 @@ class TargetSpec:
 
 
 @dataclass(frozen=True)
+class Subset:
+    """So many images of a data set, sampled with a seed. `itm.data.subset` says which."""
+
+    images: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class DataRef:
     """An ingested data set.
 
     `hash` is the hash of its index. `groups` is the number of groups that the user named. `rejected` is the number of rejected
-    images per reason.
+    images per reason. Embeddings are computed for the images of `subset` only, if there is one, and those of the smaller subset
+    `known` are taken from the store where they are.
     """
 
     name: str
@@ -36,6 +46,8 @@ class DataRef:
     images: int
     groups: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    subset: Subset | None = None
+    known: Subset | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +125,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The feature file of one (model, data) pair. `facts` is None for embeddings that the user has computed.
-
-    `images` is the number of images that the rows are patches of, or None if every row is an image.
-    """
+    """The feature file of one (model, data) pair. `facts` is None for own embeddings, and `images` unless rows are patches."""
 
     path: Path
     key: str
@@ -142,7 +151,7 @@ class ScoreValue:
     """The value of one score on one (model, data) pair.
 
     The confidence interval is computed from `fold_values`, one value per fold. `details` are diagnostics of the score. `metric`
-    is the name of the metric that the value is the mean of, if it is one.
+    is the name of the metric that the value is the mean of, if it is one. `points` are held-out predictions, by target.
     """
 
     data: str
@@ -156,15 +165,16 @@ class ScoreValue:
     cached: bool = False
     details: dict[str, float] = field(default_factory=dict)
     metric: str | None = None
+    points: dict[str, Points] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Run:
     """One finished fine-tuning run. The state that is best on the validation images is tested on the test images.
 
-    Accuracies are shares of images between 0 and 1, losses mean cross-entropies in nats. For segmentation, accuracies are mean
-    IoUs of pixels, and `test_pixel_accuracy` is the share of pixels that are right. Of `steps` steps, the state after
-    `best_step` is kept. `image_size` is the longer side of the input in pixels.
+    Accuracies are values of `metric`, shares between 0 and 1 for classification, and losses are those of the task kind, such as
+    mean cross-entropies in nats. For segmentation, `test_pixel_accuracy` is the share of pixels that are right. Of `steps` steps,
+    the state after `best_step` is kept. `image_size` is the longer side of the input in pixels.
     """
 
     data: str
@@ -191,6 +201,7 @@ class Run:
     device: str
     cached: bool = False
     test_pixel_accuracy: float | None = None
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +219,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A model that was left out before any work, the reason, and the key of `filters` that it exceeds."""
+    """A model that was left out, the reason, and the key of `filters` that it exceeds.
+
+    `data` names the data set that the race left it out of. Other limits leave a model out of all.
+    """
 
     model: str
     reason: str
     limit: str
+    data: str = ""
 
 
 @dataclass(frozen=True, slots=True)

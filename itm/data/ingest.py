@@ -155,9 +155,10 @@ def _log_result(source: NamedSource, data: DataRef, rows: Sequence[Row], listed:
 
 
 def _log_absent(data: DataRef, rows: Sequence[Row]) -> None:
-    """Log the classes that val or test of the source lack."""
+    """Log the classes or labels that val or test of the source lack."""
     kind = get_kind(data.target.kind)
     for split in ("val", "test"):
-        present = {name for row in rows if row.ok and row.split == split for name in kind.names_in(row.target)}
-        if present and (absent := [repr(name) for name in data.target.names if name not in present]):
-            log.warning("%s: the split %s has no image of %s", data.name, split, join_names(absent, MOST_NAMES))
+        present = [row.target for row in rows if row.ok and row.split == split]
+        if present and (absent := kind.absent(kind.encode(present, data.target), data.target)):
+            names = join_names(list(map(repr, absent)), MOST_NAMES)
+            log.warning("%s: the split %s has no image of %s", data.name, split, names)

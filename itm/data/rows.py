@@ -45,7 +45,7 @@ class Row:
     target: str  # text that the source gives; after reading, the canonical form of the task kind
     split: SplitName | None = None
     group: str | None = None  # such as a patient, an object or a video; an image without one is its own group
-    stratum: int = 0  # of the target
+    strata: tuple[int, ...] = (0,)  # of the target: one, or any number for a task kind whose targets can be in several
     id: str | None = None  # SHA-256 of the bytes
     width: int | None = None
     height: int | None = None

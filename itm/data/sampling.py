@@ -1,7 +1,10 @@
-"""Sample a number of usable images evenly over the strata, and open no more images than needed."""
+"""Sample a number of usable images evenly over the strata, and open no more images than needed.
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+A target in several strata counts for the rarest of them, and one in none for a stratum of its own.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from itm.core.errors import DataError
@@ -24,18 +27,20 @@ def sample(source: NamedSource, listing: Listing, limit: int, seed: int, check: 
     """
     parts: dict[str, list[Row]] = defaultdict(list)
     rows = [row for row in listing.rows if row.ok]
+    sizes_of_strata = Counter(stratum for row in rows for stratum in row.strata)
+    rarest = {own: min(own, key=lambda one: (sizes_of_strata[one], one), default=-1) for own in {row.strata for row in rows}}
     for row in rows:
         parts[row.split or ""].append(row)
     sizes = {split: float(len(rows)) for split, rows in sorted(parts.items(), reverse=True)}
     limits = largest_remainder(limit, sizes)
-    strata = len({row.stratum for row in rows})
-    trained = {row.stratum for row in rows if row.split == "train"}
+    strata = len(set(rarest.values()))
+    trained = {rarest[row.strata] for row in rows if row.split == "train"}
     if limit < 2 * strata or limits.get("train", strata) < len(trained):
         what = "classes" if source.source.kind == "classification" else "strata"
         raise DataError(
             f"{source.text}: max_images is {limit}, too few for {strata} {what}; raise it to at least {_enough(strata, sizes)}."
         )
-    sampled = [row for split in sizes for row in _sample_part(parts[split], limits[split], seed, check)]
+    sampled = [row for split in sizes for row in _sample_part(parts[split], limits[split], rarest, seed, check)]
     return [*(row for row in listing.rows if not row.ok), *sampled]
 
 
@@ -44,10 +49,12 @@ def _enough(strata: int, sizes: dict[str, float]) -> int:
     return max(2 * strata, int(strata / share) + 1)
 
 
-def _sample_part(rows: Sequence[Row], limit: int, seed: int, check: Check) -> list[Row]:
+def _sample_part(
+    rows: Sequence[Row], limit: int, stratum_of: Mapping[tuple[int, ...], int], seed: int, check: Check
+) -> list[Row]:
     waiting: dict[int, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (shuffled(seed, row.relative), row.place), reverse=True):
-        waiting[row.stratum].append(row)  # images are taken from the end
+        waiting[stratum_of[row.strata]].append(row)  # images are taken from the end
     usable: dict[int, set[str]] = {stratum: set() for stratum in sorted(waiting)}
     checked: list[Row] = []
     while chosen := _next(usable, waiting, limit):
@@ -55,7 +62,7 @@ def _sample_part(rows: Sequence[Row], limit: int, seed: int, check: Check) -> li
         checked += seen
         for row in seen:
             if row.ok and row.id is not None:
-                usable[row.stratum].add(row.id)  # a duplicate does not count
+                usable[stratum_of[row.strata]].add(row.id)  # a duplicate does not count
     return checked
 
 

@@ -7,8 +7,11 @@ from dataclasses import replace
 from math import floor
 from typing import TypeVar
 
+import numpy as np
+
 from itm.core.types import SplitName
 from itm.data.rows import Row
+from itm.kinds import stratification
 
 Name = TypeVar("Name", bound=str)
 _SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
@@ -19,7 +22,8 @@ def assign_splits(rows: Iterable[Row], shares: Mapping[SplitName, float], seed: 
     """Assign a split to every usable image, without dividing a group.
 
     The groups of a stratum are ordered by a seeded hash of their name, and each split gets its share of them. An image without
-    a group is a group of its own, named by its id. A group belongs to the stratum of most of its images.
+    a group is a group of its own, named by its id. A group belongs to the stratum of most of its images. Targets that can be in
+    several strata are stratified iteratively instead.
     """
     groups: dict[tuple[str, bool], Row | list[Row]] = {}  # a list only for several rows: most images have no group
     placed: list[Row] = []
@@ -33,6 +37,8 @@ def assign_splits(rows: Iterable[Row], shares: Mapping[SplitName, float], seed: 
             before.append(row)
         elif before is not row:
             groups[key] = [before, row]
+    if any(len(row.strata) != 1 for members in groups.values() for row in _as_list(members)):
+        return sorted([*placed, *_stratified_iteratively(groups, shares, seed)], key=lambda row: row.place)
     strata: dict[int, list[tuple[str, bool]]] = defaultdict(list)
     for key, members in groups.items():
         strata[_stratum(members)].append(key)
@@ -41,16 +47,33 @@ def assign_splits(rows: Iterable[Row], shares: Mapping[SplitName, float], seed: 
         counts = split_counts(len(keys), shares)
         names = [split for split in _SPLITS for _ in range(counts[split])]
         for key, split in zip(keys, names, strict=True):
-            members = groups.pop(key)
-            placed += [replace(row, split=split) for row in (members if isinstance(members, list) else [members])]
+            placed += [replace(row, split=split) for row in _as_list(groups.pop(key))]
     return sorted(placed, key=lambda row: row.place)
+
+
+def _stratified_iteratively(
+    groups: Mapping[tuple[str, bool], Row | list[Row]], shares: Mapping[SplitName, float], seed: int
+) -> list[Row]:
+    keys = sorted(groups, key=lambda key: shuffled(seed, key[0]))
+    members = [_as_list(groups[key]) for key in keys]
+    rows = [(number, stratum) for number, own in enumerate(members) for row in own for stratum in row.strata]
+    counts = np.zeros((len(keys), 1 + max(stratum for _, stratum in rows)), dtype=np.int64)
+    np.add.at(counts, tuple(np.array(rows).T), 1)
+    names = [split for split in _SPLITS if shares.get(split, 0.0) > 0]
+    sizes = np.array(list(map(len, members)))
+    parts = stratification.deal(counts, sizes, [shares[split] for split in names], np.arange(len(keys)))
+    return [replace(row, split=names[part]) for part, own in zip(parts.tolist(), members, strict=True) for row in own]
+
+
+def _as_list(members: Row | list[Row]) -> list[Row]:
+    return members if isinstance(members, list) else [members]
 
 
 def _stratum(members: Row | list[Row]) -> int:
     """Return the most frequent stratum; of several, the lowest."""
     if isinstance(members, Row):
-        return members.stratum
-    counts = Counter(row.stratum for row in members)
+        return members.strata[0]
+    counts = Counter(row.strata[0] for row in members)
     return min(counts, key=lambda stratum: (-counts[stratum], stratum))
 
 

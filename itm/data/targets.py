@@ -5,6 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from itm.core.errors import DataError
 from itm.core.labels import is_missing
 from itm.core.text import join_names
@@ -36,7 +38,7 @@ def read_targets(source: NamedSource, listing: Listing, kind: TaskKind) -> tuple
             source.name,
             join_names(merged, MOST_NAMES),
         )
-    strata: Iterator[int] = iter(kind.strata(kind.encode(targets, spec)).tolist() if targets else ())
+    strata = iter(_strata(kind, kind.encode(targets, spec)) if targets else ())
     return replace(listing, rows=tuple(_with_target(row, readings[row.target], strata) for row in listing.rows)), spec
 
 
@@ -47,10 +49,21 @@ def _read(kind: TaskKind, text: str) -> str | DataError:
         return error
 
 
-def _with_target(row: Row, reading: str | DataError, strata: Iterator[int]) -> Row:
-    """Return a row with its target, and with the next of the strata if it has one."""
+def _strata(kind: TaskKind, targets: np.ndarray) -> list[tuple[int, ...]]:
+    """Return the strata of each row; rows with equal ones share a tuple, since there may be a million."""
+    found = kind.strata(targets)
+    if found.ndim == 1:
+        single = {stratum: (stratum,) for stratum in np.unique(found).tolist()}
+        return [single[stratum] for stratum in found.tolist()]
+    same: dict[tuple[int, ...], tuple[int, ...]] = {}
+    rows = (tuple(np.flatnonzero(row).tolist()) for row in found)
+    return [same.setdefault(strata, strata) for strata in rows]
+
+
+def _with_target(row: Row, reading: str | DataError, strata: Iterator[tuple[int, ...]]) -> Row:
+    """Return a row with its target, and with the next strata if it has one."""
     if isinstance(reading, str):
-        return replace(row, target=reading, stratum=next(strata))
+        return replace(row, target=reading, strata=next(strata))
     return _without_target(row, reading) if row.ok else row
 
 

@@ -56,8 +56,11 @@ def _facts(choice: Choice, config: dict[str, Any], licence: str) -> dict[str, st
         value = f"{format_fixed(row.estimate.value, places)} {interval(row.estimate, places)}"
         found[f"score {data.rank_by}, 95 % interval"] = value
     if run:
-        tested = percent_interval(accuracy([run.test_accuracy], run.test_images))
-        found["fine-tuned accuracy, 95 % interval"] = f"{tested} % on {pluralize(run.test_images, 'test image')}"
+        if run.test_accuracy is not None:
+            tested = percent_interval(accuracy([run.test_accuracy], run.test_images))
+            found["fine-tuned accuracy, 95 % interval"] = f"{tested} % on {pluralize(run.test_images, 'test image')}"
+        else:
+            found["not finished"] = f"trained for {100 * run.trained:.0f} % of the steps, and not tested"
         found["fine-tuning"] = f"seed {run.seed}, learning rate {run.learning_rate:g}, the best run on the validation images"
     channels, height, width = config["input_size"]
     found["input"] = f"{width} x {height} pixels, {pluralize(channels, 'channel')}"

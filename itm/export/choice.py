@@ -134,6 +134,9 @@ def _log_finetuning(choice: Choice, whole: Ranking, store: Store, chosen: bool) 
             name,
             choice.data.data,
         )
+    if choice.finetuned and not choice.finetuned.is_finished:
+        share = 100 * choice.finetuned.trained
+        log.warning("%s was fine-tuned for %.0f %% of the steps only; a search with a larger budget finishes it", name, share)
     if confirmed and not chosen and confirmed.pick and confirmed.pick != name:
         better = confirmed.pick
         log.warning("%s is recommended, but %s is better after fine-tuning; add --model %s to export it", name, better, better)

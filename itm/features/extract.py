@@ -16,11 +16,13 @@ from itm.core.types import DataRef, Facts, Features, ModelRef, Resume, SplitName
 from itm.data.index import read_usable
 from itm.data.pack import with_images_here
 from itm.data.pixels import Open
+from itm.data.subset import take
 from itm.features.devices import device, leased
 from itm.features.extractors import Extractor, extractor_for, forward_passes
 from itm.features.forward import forward
 from itm.features.identity import Identity
 from itm.features.image_reader import ImageReader
+from itm.features.known_rows import KnownRows, write_part
 from itm.features.model_facts import stored_facts
 from itm.features.patches import Rows, patch_rows
 from itm.kinds import get_kind
@@ -56,9 +58,9 @@ def extract_together(
 ) -> list[Features | Exception]:
     """Return the feature file of each model on the rows of `data` in `splits`, or the error of a model.
 
-    `params.resume` says when it is computed. All models see the same images, so they are read once. All pages of a stored file
-    are checked first. A damaged file is computed again. Images that have to be decoded are decoded for all models of the run:
-    `run_configs` has the preprocessing of each.
+    If `data` has a subset, only its rows count. `params.resume` says when a file is computed. All models see the same images,
+    so they are read once. All pages of a stored file are checked first. A damaged file is computed again. Images that have to
+    be decoded are decoded for all models of the run: `run_configs` has the preprocessing of each.
 
     Raises
     ------
@@ -68,9 +70,10 @@ def extract_together(
         If the files would not fit on the disk.
     """
     store = local_store(store)
-    rows = read_usable(data, store).filter(pl.col("split").is_in(list(splits)))
-    if rows.is_empty():
+    usable = read_usable(data, store).filter(pl.col("split").is_in(list(splits)))
+    if usable.is_empty():
         raise DataError(f"{data.name} has no image in {' or '.join(splits)}; change score.splits or the data's splits.")
+    rows = take(usable, data, data.subset) if data.subset else usable
     target = device(params.device)
     found: dict[str, Features | Exception] = {}
     missing: dict[str, tuple[Extractor, Identity]] = {}
@@ -81,6 +84,10 @@ def extract_together(
             if cached := cached_features(identity, data, params.resume, store, check_pages):
                 publish(store, cached.path)  # an earlier run without a shared place may have written it
                 found[model.name] = cached
+            elif whole := _whole(identity, data, params.resume, store):
+                path = store.features(data.name, model.name, identity.key)
+                found[model.name] = write_part(whole, rows, data, identity, path)
+                publish(store, path)
             elif params.resume == "only-cache":
                 reason = "has no stored features and resume is 'only-cache'; use 'only-missing'"
                 raise StoreError(f"{model.name} on {data.name} {reason}.")
@@ -88,14 +95,33 @@ def extract_together(
                 missing[model.name] = extractor, identity
         except Exception as error:  # custom code can raise anything
             found[model.name] = error
-    if missing:
-        found |= _computed(missing, rows, data, target, params, store, run_configs)
+    known = {name: own for name, (_, identity) in missing.items() if (own := _known(identity, data, store))}
+    partly, wholly = ({name: missing[name] for name in missing if (name in known) == is_known} for is_known in (True, False))
+    if partly:
+        rows_known = KnownRows.of(rows, usable, data)
+        found |= _computed(partly, rows_known, known, data, target, params, store, run_configs)
+    if wholly:
+        found |= _computed(wholly, KnownRows.none(rows), {}, data, target, params, store, run_configs)
     return [found[model.name] for model in models]
+
+
+def _whole(identity: Identity, data: DataRef, resume: Resume, store: Store) -> Features | None:
+    """Return the features of all images, of which those of a subset are a part, or None if they are not stored."""
+    return cached_features(replace(identity, subset=None), data, resume, store, check_pages) if data.subset else None
+
+
+def _known(identity: Identity, data: DataRef, store: Store) -> Path | None:
+    """Return the feature file of the subset of `data` whose embeddings may be stored, or None if it is missing."""
+    if data.known is None:
+        return None
+    features = cached_features(replace(identity, subset=data.known), data, "only-missing", store, check_pages)
+    return features.path if features else None
 
 
 def _computed(
     missing: dict[str, tuple[Extractor, Identity]],
-    usable: pl.DataFrame,
+    known_rows: KnownRows,
+    known: dict[str, Path],
     data: DataRef,
     target: torch.device,
     params: ExtractParams,
@@ -114,8 +140,9 @@ def _computed(
     found |= errors
     if not passes:
         return found
-    images, open_image = with_images_here(usable, data, store)
-    rows = _rows(images, data, open_image)
+    images, open_image = with_images_here(known_rows.missing, data, store)
+    computed = _rows(images, data, open_image)
+    rows = _rows(known_rows.rows, data, open_image) if known else computed
     columns = sum(facts[one.model.name].width + _classes(one.module) for own in passes for one in own.extractors)
     size = 2 * 4 * len(rows) * columns  # large ones are written twice
     paths = {name: store.features(data.name, name, identity.key) for name, (_, identity) in missing.items()}
@@ -125,7 +152,7 @@ def _computed(
     reader = ImageReader(data.name, images, open_image, folder, limit if isinstance(limit, int) else None, size, run_configs)
     with leased(target) as leased_target:
         try:
-            outputs, seconds = forward(passes, reader, rows, leased_target, params, path.parent)
+            outputs, seconds = forward(passes, reader, computed, leased_target, params, path.parent)
         finally:
             with suppress(RuntimeError):  # of a device that an error left unusable
                 for own in passes:
@@ -146,11 +173,14 @@ def _computed(
             kind=data.target.kind,
             rows=len(rows),
             facts=facts[name],
-            images_per_second=round(len(images) * len(outputs) / seconds, 1),
+            # known images included: `seconds` is its inverse
+            images_per_second=round(len(known_rows.rows) * len(outputs) / seconds, 1),
             cached=False,
             images=None if rows.chosen is None else len(images),
         )
         try:
+            if name in known:
+                output = known_rows.complete(output, known[name])
             write_features(features, ids, groups, rows.targets, splits_of_rows, output, asdict(identity))
             publish(store, features.path)
             found[name] = features

@@ -64,6 +64,7 @@ class Extractor:
             device=device.type,
             packages=identities.package_versions(),
             extractor=identities.EXTRACTOR,
+            subset=data.subset,
         )
 
     @cached_property

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from itm.core.errors import StoreError
 from itm.core.keys import content_key
+from itm.core.types import Subset
 
 EXTRACTOR = 2  # raise it when a change of this package changes embeddings
 PACKAGES = ("pillow", "timm", "torch", "torchvision")
@@ -40,10 +41,11 @@ class Identity:
     block: int | None = None
     patches: Mapping[str, int] | None = None  # how patches are chosen and labelled, where rows are patches
     library: Mapping[str, Any] | None = None  # of a model that is not of timm: its name there, version and configuration
+    subset: Subset | None = None
 
     @property
     def key(self) -> str:
-        later = {"weights_key", "block", "library", "patches"}  # keys of embeddings from before they existed stay valid
+        later = {"weights_key", "block", "library", "patches", "subset"}  # keys from before they existed stay valid
         return content_key({name: value for name, value in asdict(self).items() if name not in later or value is not None})
 
     @classmethod

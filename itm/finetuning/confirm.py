@@ -78,20 +78,20 @@ def _candidate(row: RankedModel, pair: Outcome) -> Candidate:
         weights=row.weights,
         seeds=len(full),
         learning_rate=full[0].learning_rate,
-        val=accuracy([run.val_accuracy for run in full], full[0].val_images),
+        val=accuracy([run.val_accuracy for run in full], full[0].val_images, full[0].metric),
         test=_test(full),
         head_test=_test(head) if head else None,
     )
 
 
 def _test(runs: list[Run]) -> Accuracy:
-    return accuracy([run.test_accuracy for run in runs], runs[0].test_images)
+    return accuracy([run.test_accuracy for run in runs], runs[0].test_images, runs[0].metric)
 
 
 def _confirmed(data: DataRanking, candidates: list[Candidate]) -> Confirmed:
     first = min(candidates, key=lambda row: row.rank)
-    measure = get_kind(data.target.kind).finetuned_measure
-    found = Confirmed(data.data, data.hash, data.rank_by, tuple(candidates), first.model, measure=measure)
+    measure = get_kind(data.target.kind).finetuned_metric.label
+    found = Confirmed(data.data, data.hash, data.rank_by, tuple(candidates), first.model, metric=measure)
     done = sorted(((row.val, row.test, row) for row in candidates if row.val and row.test), key=lambda one: -one[0].value)
     if not done:
         return found

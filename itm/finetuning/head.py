@@ -13,7 +13,7 @@ from itm.finetuning.pixels import evaluate_pixels
 from itm.kinds import get_kind
 
 Tensor = torch.Tensor
-Embedded = dict[SplitName, tuple[Tensor, Tensor]]  # embeddings [n, d] and encoded targets [n] of each split
+Embedded = dict[SplitName, tuple[Tensor, Tensor]]  # embeddings [n, d] and encoded targets of each split
 
 HEAD = 3  # raise it when a change here changes heads
 LEARNING_RATES = (3e-3, 1e-2)
@@ -67,14 +67,14 @@ def train_head(embedded: Embedded, target: TargetSpec, seed: int) -> Head:
 
 
 def evaluate(outputs: Tensor, targets: Tensor, target: TargetSpec) -> Evaluation:
-    """Return the main metric and the loss of outputs [n, outputs] for encoded targets [n], or of maps for masks."""
+    """Return the main metric and the loss of outputs [n, outputs] for encoded targets, or of maps for masks."""
     if outputs.ndim == 4:
         overlap, right, loss = evaluate_pixels(outputs, targets, target)
         return Evaluation(overlap, loss, right)
     kind = get_kind(target.kind)
-    predicted = kind.predictions(outputs)
+    predicted = kind.predictions(outputs, target)
     value = kind.main_metric.value(predicted.cpu().numpy(), targets.cpu().numpy())
-    return Evaluation(value, float(kind.loss(outputs.double(), targets)))
+    return Evaluation(value, float(kind.loss(outputs.double(), targets, target)))
 
 
 def _trained(
@@ -103,7 +103,7 @@ def _trained(
         rows, order = order[:BATCH].to(x.device), order[BATCH:]
         batch, found = x[rows], targets[rows]
         output = (batch @ weights.transpose(1, 2) + biases[:, None]).requires_grad_()
-        (error,) = torch.autograd.grad(torch.stack([kind.loss(lane, found) for lane in output]).sum(), output)
+        (error,) = torch.autograd.grad(torch.stack([kind.loss(lane, found, target) for lane in output]).sum(), output)
         torch.matmul(error.transpose(1, 2), batch, out=gradients[0])
         torch.sum(error, dim=1, out=gradients[1])
         optimiser.step()

@@ -31,7 +31,7 @@ EVALUATION_BATCH = {"cpu": 16, "cuda": 256}  # images per batch
 
 @dataclass(frozen=True)
 class Part:
-    """The images [n, channels, height, width] of a split as bytes, with their labels [n], or masks [n, height, width]."""
+    """The images [n, channels, height, width] of a split as bytes, with their encoded targets, or masks [n, height, width]."""
 
     images: Tensor
     labels: Tensor

@@ -21,13 +21,11 @@ from itm.finetuning.images import SPLITS, Images, read_images
 from itm.finetuning.starts import Start, read_start, write_start
 from itm.finetuning.steps import Progress, learning_rates
 from itm.finetuning.training import Training
-from itm.kinds.classification import Classification
 from itm.kinds.segmentation import Segmentation
 from itm.store.layout import Store
 from itm.store.mirror import local_store
 
 log = logging.getLogger(__name__)
-KINDS = (Classification.name, Segmentation.name)  # that can be fine-tuned
 
 
 class Pair:
@@ -38,7 +36,7 @@ class Pair:
     Raises
     ------
     DataError
-        If fine-tuning does not support the task, or not by these protocols.
+        If fine-tuning does not support the task by these protocols.
     """
 
     def __init__(
@@ -50,8 +48,6 @@ class Pair:
         store: Store,
         held: ExitStack,
     ) -> None:
-        if data.target.kind not in KINDS:
-            raise DataError(f"{data.name}: fine-tuning supports {' and '.join(KINDS)}, and this is {data.target.kind}.")
         if data.target.kind == Segmentation.name and not {*params.protocols} <= {"full", "head"}:
             raise DataError(f"{data.name}: for segmentation, the protocols are full and head.")
         self.model, self.data, self.params, self.resume = model, data, params, extract.resume

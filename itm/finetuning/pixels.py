@@ -66,7 +66,7 @@ def evaluate_pixels(outputs: Tensor, masks: Tensor, target: TargetSpec) -> tuple
         counts = torch.bincount(actual * classes + predicted, minlength=classes**2).view(classes, classes).cpu().double()
         both, right = both + counts.diag(), right + int(counts.diag().sum())
         either = either + counts.sum(dim=0) + counts.sum(dim=1) - counts.diag()
-        loss += float(get_kind(target.kind).loss(own, mask)) * int(valid.sum())
+        loss += float(get_kind(target.kind).loss(own, mask, target)) * int(valid.sum())
         seen += int(valid.sum())
     overlap = both[either > 0] / either[either > 0]
     return float(overlap.mean()), right / seen, loss / seen

@@ -16,7 +16,7 @@ from itm.finetuning.steps import OutOfTimeError
 from itm.finetuning.training import State
 from itm.finetuning.trajectory import Mark, Position, Trajectory
 from itm.finetuning.values import Values, run_values
-from itm.finetuning.weights import keep, weights_facts, weights_path
+from itm.finetuning.weights import FinetunedWeights, keep, unfinished_facts, weights_facts, weights_path
 from itm.store.files import delete
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,10 @@ class RungRuns:
             self._known[name] = found
         return self._known.get(name)
 
-    def advance(self, name: RunName, to: int) -> RunRecord:
+    def advance(self, name: RunName, to: int, keep_state: bool = False) -> RunRecord:
         """Train a run until step `to`, or until it is over, and evaluate it there, unless this is known.
+
+        With `keep_state`, the best state so far is kept for export even if the run is not over.
 
         Raises
         ------
@@ -63,7 +65,10 @@ class RungRuns:
         pair.progress.skip(before)
 
         def save() -> RunRecord:
-            return self._save(name, run, found, began)
+            record = self._save(name, run, found, began)
+            if keep_state and not record.rung.over:
+                self._keep_unfinished(name, run, found[-1] if found else None)
+            return record
 
         try:
             with pair.progress.run(step - before):
@@ -154,10 +159,18 @@ class RungRuns:
         }
         steps = (trained.steps, trained.best_step)
         values = run_values(name.learning_rate, params.weight_decay, steps, trained.images_per_second, evaluations)
-        if params.keep_weights and pair.training.kind.level == "image":  # a folder of weights has one output per image
-            path = weights_path(pair.model, pair.data.name, pair.data.hash, pair.store)
-            keep(path, weights_facts(name.seed, pair.data.target, pair.counts["test"], values), trained.state)
+        self._keep(weights_facts(name.seed, pair.data.target, pair.counts["test"], values), trained.state)
         return values
+
+    def _keep_unfinished(self, name: RunName, run: Trajectory, present: Mark | None) -> None:
+        if best := run.result(present):
+            about = name.seed, self.pair.data.target, self.pair.counts["test"], name.learning_rate
+            self._keep(unfinished_facts(*about, best.val, run.position.step / self.pair.params.steps), best.state)
+
+    def _keep(self, facts: FinetunedWeights, state: State) -> None:
+        pair = self.pair
+        if pair.params.keep_weights and pair.data.target.kind == "classification":  # export writes classifiers only
+            keep(weights_path(pair.model, pair.data.name, pair.data.hash, pair.store), facts, state)
 
     def _key(self, name: RunName) -> str:
         return name.key(self.pair.identity, self.pair.params)

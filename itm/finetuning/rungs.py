@@ -24,12 +24,16 @@ __all__ = ["Rung", "Wanted", "forget_states", "stored_rungs", "train_rungs"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A run that is to be trained until `step` of `params.finetune.steps`, and evaluated there."""
+    """A run that is to be trained until `step` of `params.finetune.steps`, and evaluated there.
+
+    With `keep`, its best state so far can be exported even if the run is not finished.
+    """
 
     protocol: Protocol
     learning_rate: float
     seed: int
     step: int
+    keep: bool = False
 
     def __post_init__(self) -> None:
         if self.protocol not in RATE_FACTORS:
@@ -71,7 +75,7 @@ def train_rungs(
 def _trained(pair: Pair, wanted: Sequence[Wanted], deadline: Deadline | None) -> tuple[Rung, ...]:
     pair.progress = Progress(pair.title, sum(min(one.step, pair.params.steps) for one in wanted), deadline)
     runs = RungRuns(pair, in_rungs=True)
-    return tuple(runs.advance(one.name, one.step).rung for one in wanted)
+    return tuple(runs.advance(one.name, one.step, one.keep).rung for one in wanted)
 
 
 def stored_rungs(

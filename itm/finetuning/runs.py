@@ -24,6 +24,7 @@ from itm.finetuning.run_records import RunName, RunRecord
 from itm.finetuning.rung_runs import RungRuns
 from itm.finetuning.steps import Deadline, Progress, total_steps
 from itm.finetuning.values import Values, run_values
+from itm.kinds import get_kind
 from itm.store.layout import Store
 from itm.store.records import RecordStore
 
@@ -46,7 +47,7 @@ def finetune(
     Raises
     ------
     DataError
-        If the task is not classification or segmentation, a split has no images, or an image changed since it was ingested.
+        If the task has no such protocol, a split has no images, or an image changed since it was ingested.
     ModelError
         If the model cannot be built, runs out of memory, is not ready at the deadline, or no learning rate keeps the loss
         finite.
@@ -113,6 +114,7 @@ class _Runs:
             test_images=pair.counts["test"],
             device=pair.target.type,
             cached=cached,
+            metric=get_kind(pair.data.target.kind).finetuned_metric.name,
             **stored,
         )
 

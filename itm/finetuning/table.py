@@ -9,6 +9,7 @@ import polars as pl
 
 from itm.core.rankings import DataRanking
 from itm.core.types import Outcome, Protocol, Run
+from itm.kinds import METRICS
 from itm.store.files import exists, read_table, write_table
 from itm.store.layout import Store
 
@@ -31,7 +32,8 @@ def line(pair: Outcome) -> str:
     for protocol in dict.fromkeys(run.protocol for run in pair.runs):
         own = [run for run in pair.runs if run.protocol == protocol]
         accuracies = " ".join(f"{100 * run.test_accuracy:.1f}" for run in own)
-        parts.append(f"{protocol} {accuracies} % at {own[0].learning_rate:g}")
+        named = "" if own[0].metric == "accuracy" else f"{METRICS[own[0].metric].label} "
+        parts.append(f"{protocol} {named}{accuracies} % at {own[0].learning_rate:g}")
     seconds = sum(run.seconds for run in pair.runs)
     cached = all(run.cached for run in pair.runs)
     return f"{name}: {', '.join(parts)} ({'cached' if cached else f'{seconds:.0f} s'})"
@@ -81,6 +83,7 @@ def means(runs: pl.DataFrame) -> pl.DataFrame:
             pl.col("test_accuracy").mean(),
             pl.col("test_accuracy").alias("test_each"),
             pl.col("test_images").first(),
+            (pl.col("metric").first() if "metric" in runs.columns else pl.lit("accuracy").first()).alias("metric"),
             pl.col("learning_rate").first(),
             pl.col("seconds").sum(),
         )

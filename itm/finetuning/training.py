@@ -223,7 +223,7 @@ class Training:
         generator = torch.Generator().manual_seed(number_of(seed, "crops", number))
         images, labels = self.images.cropped(self._rows(number, seed), params.crop, params.mirror, generator)
         with self._autocast():
-            loss = self.kind.loss(self.model(images), labels)
+            loss = self.kind.loss(self.model(images), labels, self.target)
         optimiser.zero_grad()
         loss.backward()
         length = nn.utils.clip_grad_norm_(self.trained, CLIP)

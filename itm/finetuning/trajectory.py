@@ -119,13 +119,18 @@ class Trajectory:
         self.advance(self.steps)
         return self.result()
 
-    def result(self) -> Trained | None:
-        """Return the best state so far on validation; None if there is none, or the loss is not finite."""
-        own, best = self.position, self.best_mark
-        if not own.finite or best is None or self.best is None:
+    def result(self, present: Mark | None = None) -> Trained | None:
+        """Return the best state so far on validation; None if there is none, or the loss is not finite.
+
+        Before the first evaluation of the run this is the `present` state, if its evaluation is given.
+        """
+        own, best, state = self.position, self.best_mark, self.best
+        if best is None and present is not None:
+            best, state = present, self.training.changing()
+        if not own.finite or best is None or state is None:
             return None
         speed = own.step * self.training.batch_size / own.seconds if own.seconds else 0.0
-        return Trained(best.step, own.step, Evaluation(best.accuracy, best.loss), self.training.merged(self.best), speed)
+        return Trained(best.step, own.step, Evaluation(best.accuracy, best.loss), self.training.merged(state), speed)
 
     def _take_step(self) -> None:
         training, own = self.training, self.position

@@ -23,7 +23,7 @@ def print_means(means: pl.DataFrame, failed: Iterable[Outcome], console: Console
     for row in means.sort("data", "protocol", "test_accuracy", descending=[False, False, True]).iter_rows(named=True):
         data = "" if row["data"] == before else row["data"]
         before = row["data"]
-        test = percent_interval(accuracy(row["test_each"], row["test_images"]))
+        test = percent_interval(accuracy(row["test_each"], row["test_images"], row["metric"]))
         more = (f"{row['learning_rate']:.2g}", str(row["seeds"]), f"{row['seconds']:.0f}")
         lines.add_row(*map(Text, (data, row["model"], row["protocol"], percent(row["val_accuracy"]), test, *more)))
     if len(means):

@@ -1,4 +1,7 @@
-"""The weights of fine-tuned models. Of each model on each data set, those of the run that is best on validation are kept."""
+"""The weights of fine-tuned models. Of each model on each data set, those of the run that is best on validation are kept.
+
+A search that runs out of time keeps the best state of a run that is not finished, until there is a finished one.
+"""
 
 import json
 import logging
@@ -13,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from itm.core.errors import StoreError, cause
 from itm.core.keys import content_key
 from itm.core.types import ModelRef, TargetSpec
+from itm.finetuning.head import Evaluation
 from itm.finetuning.values import Values
 from itm.store.files import check_space, exists, write_atomically
 from itm.store.layout import Store
@@ -26,16 +30,20 @@ FACTS = "itm"  # the name of the facts among the metadata of the file
 
 @dataclass(frozen=True)
 class FinetunedWeights:
-    """The facts of a kept run. `names` are the classes in the order of the outputs."""
+    """The facts of a kept run. `names` are the classes in the order of the outputs.
+
+    `trained` is the share of the steps of the run that were done. A run that is not finished is not tested.
+    """
 
     seed: int
     names: tuple[str, ...]
     learning_rate: float
     val_accuracy: float
     val_loss: float
-    test_accuracy: float
-    test_loss: float
+    test_accuracy: float | None
+    test_loss: float | None
     test_images: int
+    trained: float = 1.0
 
     @property
     def key(self) -> str:
@@ -43,15 +51,28 @@ class FinetunedWeights:
         return content_key(asdict(self))
 
     @property
-    def quality(self) -> tuple[float, float]:
-        """Return what runs are compared by: accuracy, then loss, both on the validation images."""
-        return self.val_accuracy, -self.val_loss
+    def is_finished(self) -> bool:
+        """Return whether the run was trained to its end."""
+        return self.test_accuracy is not None
+
+    @property
+    def quality(self) -> tuple[bool, float, float]:
+        """Return what runs are compared by: finished or not, then accuracy and loss on the validation images."""
+        return self.is_finished, self.val_accuracy, -self.val_loss
 
 
 def weights_facts(seed: int, target: TargetSpec, test_images: int, values: Values) -> FinetunedWeights:
     """Return the facts of a run from its stored values."""
     own = {name: values[name] for name in ("learning_rate", "val_accuracy", "val_loss", "test_accuracy", "test_loss")}
     return FinetunedWeights(seed, target.names, test_images=test_images, **own)
+
+
+def unfinished_facts(
+    seed: int, target: TargetSpec, test_images: int, learning_rate: float, val: Evaluation, trained: float
+) -> FinetunedWeights:
+    """Return the facts of a run of which a share `trained` of the steps is done."""
+    known = {"learning_rate": learning_rate, "val_accuracy": val.accuracy, "val_loss": val.loss, "trained": trained}
+    return FinetunedWeights(seed, target.names, test_accuracy=None, test_loss=None, test_images=test_images, **known)
 
 
 def weights_path(model: ModelRef, data: str, data_hash: str, store: Store) -> Path:

@@ -4,10 +4,11 @@ from itm.core.errors import ParamsError, did_you_mean
 from itm.kinds.base import TaskKind
 from itm.kinds.classification import Classification
 from itm.kinds.metrics import Metric
+from itm.kinds.multilabel import MultiLabel
 from itm.kinds.regression import Regression
 from itm.kinds.segmentation import Segmentation
 
-KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(), Regression(), Segmentation())}
+KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(), MultiLabel(), Regression(), Segmentation())}
 METRICS: dict[str, Metric] = {metric.name: metric for kind in KINDS.values() for metric in kind.metrics}
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -74,8 +74,10 @@ class Classification(TaskKind):
             found.append(f"{' and '.join(doubtful)} is read as a class; leave the label empty if it is missing")
         return found
 
-    def names_in(self, text: str) -> Collection[str]:
-        return (text,)
+    def absent(self, targets: np.ndarray, spec: TargetSpec) -> list[str]:
+        return [
+            name for name, rows in zip(spec.names, np.bincount(targets, minlength=len(spec.names)), strict=True) if not rows
+        ]
 
     def strata(self, targets: np.ndarray) -> np.ndarray:
         return targets
@@ -91,13 +93,13 @@ class Classification(TaskKind):
 
         return nn.Linear(width, len(spec.names))
 
-    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":  # noqa: ARG002
         """Return the mean cross-entropy in nats."""
         from torch.nn import functional
 
         return functional.cross_entropy(output, target)
 
-    def predictions(self, output: "torch.Tensor") -> "torch.Tensor":
+    def predictions(self, output: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":  # noqa: ARG002
         return output.argmax(dim=-1)
 
     def problem(self, targets: np.ndarray) -> str:
@@ -119,7 +121,13 @@ class Classification(TaskKind):
         """Number the classes that have rows from 0, in their present order."""
         return np.asarray(np.unique(targets, return_inverse=True)[1])
 
-    def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:
+    def note(
+        self,
+        measured: Mapping[str, float],
+        metric: str | None,
+        standard_error: float,
+        names: Sequence[str] = (),  # noqa: ARG002
+    ) -> str:
         """Return both accuracies, unless the ranking is by accuracy and they hardly differ."""
         if not {"accuracy", "balanced_accuracy"} <= measured.keys():
             return ""

@@ -1,6 +1,6 @@
 """Semantic segmentation: every image has a mask with the class of each pixel, and scores work on its patches."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -30,8 +30,12 @@ class Segmentation(Classification):
     metrics: ClassVar[tuple[Metric, ...]] = (PATCH_ACCURACY, MEAN_IOU)
     target_column: ClassVar[str] = "mask"
     baseline_label: ClassVar[str] = "Always predicting the most frequent class of all patches"
-    finetuned_measure: ClassVar[str] = "mean IoU"
     held_out_meaning: ClassVar[str] = "The share of patches whose class a small classifier predicts correctly"
+
+    @property
+    def finetuned_metric(self) -> Metric:
+        """Return the mean IoU, here of pixels."""
+        return MEAN_IOU
 
     def read(self, text: str) -> str:
         return MaskTarget.read(text).text
@@ -57,10 +61,10 @@ class Segmentation(Classification):
             return [f"these classes have nearly the same name: {names}; give them one value in the masks if they are one class"]
         return []
 
-    def names_in(self, text: str) -> Collection[str]:
-        return [name for _, name, _ in MaskTarget.read(text).classes]
+    def absent(self, targets: np.ndarray, spec: TargetSpec) -> list[str]:  # noqa: ARG002
+        return []  # a mask has more classes than the one that it is encoded by
 
-    def loss(self, output: "torch.Tensor", target: "torch.Tensor") -> "torch.Tensor":
+    def loss(self, output: "torch.Tensor", target: "torch.Tensor", spec: TargetSpec) -> "torch.Tensor":  # noqa: ARG002
         """Return the mean cross-entropy in nats of patches, or of the pixels of masks that are not ignored.
 
         For masks [n, height, width], outputs [n, classes, rows, columns] are enlarged to their size.
@@ -72,7 +76,13 @@ class Segmentation(Classification):
         total = functional.cross_entropy(output, target.long(), ignore_index=IGNORED, reduction="sum")
         return total / (target != IGNORED).sum().clamp_min(1)
 
-    def note(self, measured: Mapping[str, float], metric: str | None, standard_error: float) -> str:  # noqa: ARG002
+    def note(
+        self,
+        measured: Mapping[str, float],
+        metric: str | None,  # noqa: ARG002
+        standard_error: float,  # noqa: ARG002
+        names: Sequence[str] = (),  # noqa: ARG002
+    ) -> str:
         if not {PATCH_ACCURACY.name, MEAN_IOU.name} <= measured.keys():
             return ""
         accuracy, overlap = (format_fixed(measured[one.name], 3) for one in self.metrics)

@@ -1,6 +1,6 @@
 """What a validation result in the middle of fine-tuning says of the accuracy at the end.
 
-In log-odds, the result y of a run with learning rate r after a share s of its steps is
+The angle y of the result of a run with learning rate r after a share s of its steps is
 
     y = offset(r, s) + follows(r, s) x + shows(r, s) (z - x) + noise,
 
@@ -9,7 +9,8 @@ low, a run is still near its head, which the prior knows: it follows the prior a
 end and at the best rate it shows all of it.
 
 Noise has two parts. Sampling: the images are few, and all results of a model are on the same ones. The course of training: its
-deviation noise(r, s) is fitted, and it is shared by results that are close: rates, shares, seeds, and models of one data set.
+covariance over learning rates and shares is fitted, since a slow start means little at a good rate and nearly all at one that
+is too high. Seeds, and models of one data set, share a part of it.
 """
 
 from collections.abc import Sequence
@@ -45,58 +46,62 @@ class Results:
 def results(observed: Sequence[Observation], models: Sequence[str]) -> Results:
     """Return observations as arrays. All are of `models`."""
     number = {name: index for index, name in enumerate(models)}
-    accuracies = np.array([own.accuracy for own in observed])
     return Results(
         model=np.array([number[own.model] for own in observed], dtype=np.int64),
         seed=np.array([own.seed for own in observed], dtype=np.int64),
         log_rate=np.log10([own.learning_rate for own in observed]),
         log_share=np.log2([own.share for own in observed]),
-        sampling=sampling_variance(accuracies, np.array([own.images for own in observed])),
+        sampling=sampling_variance(np.array([own.images for own in observed])),
     )
 
 
 class CurveModel:
-    """The fitted relation of validation results to final accuracies; between measured rates and shares it is interpolated."""
+    """The fitted relation of validation results to final accuracies.
+
+    Everything is fitted at cells, pairs of a learning rate and a share. A result between them is a weighted mean of the
+    cells around it, and so is its noise.
+    """
 
     def __init__(self, parameters: CurveParameters) -> None:
         self.parameters = parameters
         self._rates = np.log10(parameters.rates)
         self._shares = np.log2(parameters.shares)
+        deviations = np.ravel(parameters.noise)
+        self._covariance = np.asarray(parameters.alike) * deviations[:, None] * deviations[None, :]  # of the cells
 
     def relation(self, of: Results, prior_mean: Array) -> tuple[Array, Array]:
         """Return the expected results [o] where final accuracies are `prior_mean` [m], and what they show [o] of surprises."""
-        follows = self._interpolated(self.parameters.follows, of)
-        expected = self._interpolated(self.parameters.offsets, of) + follows * prior_mean[of.model]
-        return expected, self._interpolated(self.parameters.shows, of)
+        own, weights = self.parameters, self._weights(of)
+        expected = weights @ np.ravel(own.offsets) + weights @ np.ravel(own.follows) * prior_mean[of.model]
+        return expected, weights @ np.ravel(own.shows)
 
     def noise(self, one: Results, other: Results) -> Array:
         """Return the covariance [o, p] of the noise of two groups of results. A result has all of its variance with itself."""
         own, rows, columns = self.parameters, (slice(None), None), (None, slice(None))
-        course = self._interpolated(own.noise, one)[rows] * self._interpolated(own.noise, other)[columns]
-        decades = np.abs(one.log_rate[rows] - other.log_rate[columns])
-        halvings = np.abs(one.log_share[rows] - other.log_share[columns])
-        seeds = np.where(one.seed[rows] == other.seed[columns], 1.0, own.shared_by_seeds)
-        models = one.model[rows] == other.model[columns]
-        alike = own.shared_by_rates**decades * own.shared_by_shares**halvings * seeds
+        course = self._weights(one) @ self._covariance @ self._weights(other).T
+        models, seeds = one.model[rows] == other.model[columns], one.seed[rows] == other.seed[columns]
+        shared = np.where(seeds, 1.0, own.shared_by_seeds) * np.where(models, 1.0, own.shared_by_models)
         sampled = np.sqrt(one.sampling[rows] * other.sampling[columns])
-        same = models & (decades == 0) & (halvings == 0) & (seeds == 1.0)
+        same = models & seeds & (one.log_rate[rows] == other.log_rate[columns])
+        same &= one.log_share[rows] == other.log_share[columns]
         of_images = np.where(same, 1.0, np.where(models, SAME_IMAGES, HARD_IMAGES))
-        return np.asarray(course * alike * np.where(models, 1.0, own.shared_by_models) + sampled * of_images)
+        return np.asarray(course * shared + sampled * of_images)
 
     def variance(self, of: Results) -> Array:
         """Return the variances [o] of the noise of results."""
-        found: Array = self._interpolated(self.parameters.noise, of) ** 2 + of.sampling
+        weights = self._weights(of)
+        found: Array = np.sum(weights @ self._covariance * weights, axis=1) + of.sampling
         return found
 
-    def _interpolated(self, table: Sequence[Sequence[float]], at: Results) -> Array:
-        """Return the values of a table [rates, shares] at results [o], linear in both logarithms, and constant outside."""
-        values = np.asarray(table, dtype=np.float64)
+    def _weights(self, at: Results) -> Array:
+        """Return the weights [o, cells] of the cells around results: linear in both logarithms, and constant outside."""
         low, upper = _position(self._rates, at.log_rate)
         left, right = _position(self._shares, at.log_share)
-        above = values[low, left] * (1 - right) + values[low, left + 1] * right
-        below = values[low + 1, left] * (1 - right) + values[low + 1, left + 1] * right
-        found: Array = above * (1 - upper) + below * upper
-        return found
+        found, rows = np.zeros((len(at.model), len(self._rates), len(self._shares))), np.arange(len(at.model))
+        for rate, of_rate in ((low, 1 - upper), (low + 1, upper)):
+            for share, of_share in ((left, 1 - right), (left + 1, right)):
+                found[rows, rate, share] += of_rate * of_share
+        return found.reshape(len(at.model), len(self._rates) * len(self._shares))
 
 
 def _position(grid: Array, at: Array) -> tuple[Array, Array]:

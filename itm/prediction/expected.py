@@ -7,7 +7,7 @@ import numpy as np
 from itm.core.rankings import PredictedAccuracy, RankedModel
 from itm.prediction.parameters import PriorParameters
 from itm.prediction.prior import PROBES, Belief, Known, expect
-from itm.prediction.scale import accuracy_interval, from_log_odds
+from itm.prediction.scale import accuracy_interval, from_angle
 
 LEVEL = 0.95  # of the intervals that are reported
 
@@ -33,6 +33,6 @@ def predicted(rows: Sequence[RankedModel], parameters: PriorParameters) -> list[
     ends = accuracy_interval(found.mean, np.sqrt(np.diag(found.covariance)), LEVEL)
     values = [
         PredictedAccuracy(float(value), float(low), float(high))
-        for value, low, high in zip(from_log_odds(found.mean), *ends, strict=True)
+        for value, low, high in zip(from_angle(found.mean), *ends, strict=True)
     ]
     return [own if all(name in row.scores for name in PROBES) else None for row, own in zip(rows, values, strict=True)]

@@ -8,22 +8,23 @@ from scipy import linalg, optimize
 from itm.prediction.curve_model import HARD_IMAGES, SAME_IMAGES
 from itm.prediction.parameters import CurveParameters, PriorParameters
 from itm.prediction.prior import FEATURES, standardised
-from itm.prediction.scale import from_log_odds, sampling_variance
+from itm.prediction.scale import sampling_variance
 
 Array = np.ndarray
 
 SLOPE_PRECISION = 1.0  # of the prior of slopes, N(0, 1): they are per standard deviation of a feature
-SHOWN_PRECISION = 4.0  # the same of what a cell shows of a surprise and follows of the prior, around 1/2 and 1
-LEAST_NOISE = 0.05  # log-odds
+SHOWN_PRECISION = 0.25  # the same of what a cell shows of a surprise and follows of the prior, around 1/2 and 1
+LEAST_NOISE = 0.0125  # of an angle
 FURTHEST = 2.5  # standard deviations at which residuals are cut off
 MEDIAN_TO_DEVIATION = 1.4826  # of the absolute values of a normal variable
-LEAST_VARIANCE = 1e-4
+LEAST_VARIANCE = 1e-5
+LEAST_EIGENVALUE = 0.02  # of a matrix of correlations
 BOUNDS = (0.0, 0.98)  # of shares
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Fine-tuned pairs: features [p, f], final log-odds [p], names of data sets and hashes of weights [p]."""
+    """Fine-tuned pairs: features [p, f], final angles [p], names of data sets and hashes of weights [p]."""
 
     features: Array
     final: Array
@@ -33,7 +34,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Curves:
-    """Validation results in log-odds [p, rates, shares] of the first seed, with the images [p] that they are measured on.
+    """Angles of validation results [p, rates, shares] of the first seed, with the images [p] that they are measured on.
 
     `second` has those of the second seed; what was not trained is NaN.
     """
@@ -64,7 +65,7 @@ def fit_prior(measured: Measured) -> PriorParameters:
         value = 0.5 * left @ whitened + np.log(np.diag(factor[0])).sum() + 0.5 * np.linalg.slogdet(normal)[1]
         return slopes, whitened, float(value + 0.5 * slopes @ precision @ slopes)
 
-    start = np.log(np.array([0.1, 0.03, 0.15]))
+    start = np.log(np.array([0.006, 0.002, 0.01]))
     found = optimize.minimize(
         lambda logs: fitted(np.exp(logs))[2], start, method="Nelder-Mead", options={"xatol": 0.05, "fatol": 0.02}
     )
@@ -97,7 +98,7 @@ def _records(weights: Array, shares: Array, variance: float, rest: float) -> dic
 
 
 def prior_means(measured: Measured, parameters: PriorParameters) -> Array:
-    """Return the expected final log-odds [p] from features alone, without the record of the model."""
+    """Return the expected final angles [p] from features alone, without the record of the model."""
     values = standardised(measured.features, parameters.centres, parameters.scales)
     means: Array = parameters.intercept + values @ np.asarray(parameters.slopes)
     return means
@@ -119,7 +120,7 @@ def fit_curves(measured: Measured, curves: Curves, prior: PriorParameters) -> Cu
             relations[:, rate, share] = relation
             predicted = relation[0] + relation[1] * expected + relation[2] * surprise
             left[:, rate, share], again[:, rate, share] = seen - predicted, curves.second[:, rate, share] - predicted
-    sampling = sampling_variance(from_log_odds(curves.results), curves.images[:, None, None])
+    sampling = np.broadcast_to(sampling_variance(curves.images)[:, None, None], curves.results.shape)
     # runs that collapse have long tails, which `Posterior` takes care of: they do not make the noise of the others larger
     reach = FURTHEST * MEDIAN_TO_DEVIATION * np.nanmedian(np.abs(left), axis=0)
     left, again = np.clip(left, -reach, reach), np.clip(again, -reach, reach)
@@ -136,8 +137,7 @@ def fit_curves(measured: Measured, curves: Curves, prior: PriorParameters) -> Cu
         follows=_rows(relations[1]),
         shows=_rows(relations[2]),
         noise=_rows(noise * np.sqrt(wider)),
-        shared_by_rates=_share(left[:, :-1] * left[:, 1:] - common[:, :-1], noise[:-1] * noise[1:]),
-        shared_by_shares=_share(left[:, :, :-1] * left[:, :, 1:] - common[:, :, :-1], noise[:, :-1] * noise[:, 1:]),
+        alike=_rows(_alike(left.reshape(len(left), -1), common.reshape(len(left), -1), noise.ravel())),
         shared_by_seeds=_share((left * again - common)[:, :, -1], (noise**2)[:, -1]),
         shared_by_models=min(1 - (1 - shared) / wider, BOUNDS[1]),
     )
@@ -150,6 +150,20 @@ def _relation(seen: Array, expected: Array, surprise: Array) -> Array:
     precision = np.diag([0.0, SHOWN_PRECISION, SHOWN_PRECISION])
     correction = np.linalg.solve(design.T @ design + precision, design.T @ (seen - design @ usual))
     return np.asarray(usual + correction)
+
+
+def _alike(left: Array, common: Array, noise: Array) -> Array:
+    """Return the correlations [cells, cells] of noise, from what is left [p, cells] of results beside their relation.
+
+    `common` are the variances that two results of a pair share because of their images.
+    """
+    products = left[:, :, None] * left[:, None, :] - np.sqrt(common[:, :, None] * common[:, None, :])
+    found = np.clip(np.nanmean(products, axis=0) / (noise[:, None] * noise[None, :]), -BOUNDS[1], BOUNDS[1])
+    np.fill_diagonal(found, 1.0)
+    values, vectors = np.linalg.eigh(found)  # of pairs with gaps, and less sampling, it need not be positive definite
+    whole = (vectors * np.maximum(values, LEAST_EIGENVALUE)) @ vectors.T
+    scale = np.sqrt(np.diag(whole))
+    return np.asarray(whole / (scale[:, None] * scale[None, :]))
 
 
 def _share(products: Array, scale: Array) -> float:
@@ -169,7 +183,7 @@ def _shared_by_models(left: Array, noise: Array, sampling: Array, data: Array) -
         mean = (total**2 - squares) / np.maximum(count * (count - 1), 1)
         common = HARD_IMAGES * np.nanmean(sampling[data == name], axis=0)
         products.append(np.where(count > 1, mean - common, np.nan))
-    return _share(np.array(products), noise**2)
+    return _share(np.array(products) / noise**2, np.ones_like(noise))
 
 
 def _rows(table: Array) -> tuple[tuple[float, ...], ...]:

@@ -20,7 +20,7 @@ class _Record(BaseModel):
 
 
 class PriorParameters(_Record):
-    """Final accuracy, in log-odds, as a linear function of standardised features.
+    """The angle of the final accuracy as a linear function of standardised features.
 
     A feature is standardised by `centres` and `scales`. `set_variance` is what the models of a data set have in common,
     `model_variance` what a model has in common on all data sets, and `rest_variance` what is left. `records` has, by the hash
@@ -41,9 +41,9 @@ class PriorParameters(_Record):
 class CurveParameters(_Record):
     """What a validation result says of the final accuracy, for each learning rate (rows) and share of the steps (columns).
 
-    A result is `offsets` + `follows` x prior mean + `shows` x (final - prior mean) + noise of deviation `noise`, all in
-    log-odds. Noise is alike by `shared_by_rates` per decade between two learning rates, by `shared_by_shares` per halving
-    between two shares, by `shared_by_seeds` between two seeds, and by `shared_by_models` between two models of a data set.
+    A result is `offsets` + `follows` x prior mean + `shows` x (final - prior mean) + noise of deviation `noise`, all as
+    angles. `alike` has the correlation of the noise of two cells, numbered row by row. It is lower by the factor
+    `shared_by_seeds` between two seeds, and by `shared_by_models` between two models of a data set.
     """
 
     rates: tuple[float, ...]
@@ -52,8 +52,7 @@ class CurveParameters(_Record):
     follows: tuple[tuple[float, ...], ...]
     shows: tuple[tuple[float, ...], ...]
     noise: tuple[tuple[float, ...], ...]
-    shared_by_rates: float
-    shared_by_shares: float
+    alike: tuple[tuple[float, ...], ...]
     shared_by_seeds: float
     shared_by_models: float
 

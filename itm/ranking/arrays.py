@@ -52,7 +52,7 @@ def rank_arrays(
     arrays: Arrays, data: DataRef, targets: np.ndarray, groups: np.ndarray | None, params: ScoreParams, device: str = "cpu"
 ) -> Ranking:
     """Rank arrays [n, d] by their scores for the targets [n]. An error in place of an array is a failed row."""
-    params = params.model_copy(update={"names": scores_for(params, data.target.kind)})
+    wanted, params = params, params.model_copy(update={"names": scores_for(params, data.target.kind)})
     ids = [f"{row:09d}" for row in range(len(targets))]  # as for files: the same rows give the same folds
     usable = {model: array for model, array in arrays.items() if isinstance(array, np.ndarray)}
     readers = [
@@ -64,7 +64,7 @@ def rank_arrays(
     for model, error in arrays.items():
         if isinstance(error, Exception):
             outcomes.append(Outcome(data.name, model, failures=(Failure(data.name, model, "embeddings", str(error)),)))
-    return ranking([rank_data(data, with_pooled(outcomes, params), params)], Params(score=params))
+    return ranking([rank_data(data, with_pooled(outcomes, params), wanted)], Params(score=params))
 
 
 def _evaluate(batch: Batch, models: int, names: Sequence[str]) -> list[dict[str, Evaluated]]:

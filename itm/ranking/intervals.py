@@ -35,22 +35,24 @@ def standard_error(sampling: Sampling, fold_values: Sequence[float], test_over_t
     return float(variance**0.5)
 
 
-def half_width(sampling: Sampling, fold_values: Sequence[float], test_over_train: float) -> float:
-    """Return half the width of the 95 % interval of a score."""
-    return _quantile(len(fold_values) - 1) * standard_error(sampling, fold_values, test_over_train)
+def half_width(
+    sampling: Sampling, fold_values: Sequence[float], test_over_train: float, confidence: float = CONFIDENCE
+) -> float:
+    """Return half the width of the interval of a score."""
+    return _quantile(len(fold_values) - 1, confidence) * standard_error(sampling, fold_values, test_over_train)
 
 
 @cache
-def _quantile(degrees_of_freedom: int) -> float:
+def _quantile(degrees_of_freedom: int, confidence: float) -> float:
     """Return half the width of an interval in standard errors. Cached: SciPy is slow, and a large zoo asks often."""
-    return float(stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2))
+    return float(stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
 def estimate(score: ScoreValue, test_over_train: float) -> Estimate:
     """Return a score's value with its interval, cut at the bounds of the score and of its metric."""
     kind = registry.get(score.score)
     error = standard_error(kind.sampling, score.fold_values, test_over_train)
-    half = _quantile(len(score.fold_values) - 1) * error
+    half = _quantile(len(score.fold_values) - 1, CONFIDENCE) * error
     bounds = METRICS[score.metric] if score.metric else kind.info
     low, high = max(score.value - half, bounds.lowest), min(score.value + half, bounds.highest)
     return Estimate(score.value, low, high, score.fold_values, error, score.details)

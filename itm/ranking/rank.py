@@ -13,7 +13,7 @@ from itm.core.errors import ParamsError
 from itm.core.params import Params
 from itm.core.rankings import DataRanking, MetricFacts, RankedModel, Ranking, ScoreFacts
 from itm.core.sections import ScoreParams
-from itm.core.types import DataRef, Exclusion, Failure, Outcome
+from itm.core.types import DataRef, Exclusion, Failure, Outcome, Points, TargetSpec
 from itm.features import identity
 from itm.kinds import METRICS, get_kind
 from itm.prediction.expected import predicted
@@ -42,11 +42,11 @@ SCHEMA = {
 
 def rank_data(data: DataRef, outcomes: Iterable[Outcome], params: ScoreParams, reason: str | None = None) -> DataRanking:
     """Rank the models of one data set by the score that `params` or the task kind names."""
-    kind, rank_by = get_kind(data.target.kind), _score_to_rank_by(params, data.target.kind)
+    kind, rank_by = get_kind(data.target.kind), score_to_rank_by(params, data.target.kind)
     sampling = registry.get(rank_by).sampling
     share = splitting(params).test_over_train
     outcomes = list(outcomes)
-    rows = [_row(outcome, rank_by, share) for outcome in outcomes]
+    rows = [_row(outcome, rank_by, share, data.target) for outcome in outcomes]
     ranked = sorted(((row.estimate, row) for row in rows if row.estimate), key=lambda pair: (-pair[0].value, pair[1].model))
     failed = sorted((row for row in rows if not row.estimate), key=lambda row: row.model)
     placed: list[RankedModel] = []
@@ -70,6 +70,10 @@ def rank_data(data: DataRef, outcomes: Iterable[Outcome], params: ScoreParams, r
         groups=data.groups,
         rejected=data.rejected,
         reason=reason,
+        points=_points(placed, outcomes, rank_by, data.target),
+        not_applicable=tuple(
+            name for name in registry.expand(params.names) if name not in scores_for(params, data.target.kind)
+        ),
     )
 
 
@@ -85,7 +89,7 @@ def scores_for(params: ScoreParams, kind: str) -> tuple[str, ...]:
     return tuple(name for name in registry.expand(params.names) if kind in registry.get(name).info.kinds)
 
 
-def _score_to_rank_by(params: ScoreParams, kind: str) -> str:
+def score_to_rank_by(params: ScoreParams, kind: str) -> str:
     """Return the score that `params.rank_by` names; `auto` is the first of the kind's own choices that is computed."""
     names = scores_for(params, kind)
     if params.rank_by == AUTO:
@@ -134,8 +138,9 @@ def scores_table(data_sets: Iterable[DataRef], outcomes: Iterable[Outcome], para
     The row of a value has its standard error, the name of the metric that it is the mean of, and the details of the score, each
     in a column of its own.
     """
-    hashes = {data.name: data.hash for data in data_sets}
-    outcomes = list(outcomes)
+    data_sets = list(data_sets)
+    hashes, targets = {data.name: data.hash for data in data_sets}, {data.name: data.target for data in data_sets}
+    outcomes = [_with_names(outcome, targets.get(outcome.data)) for outcome in outcomes]
     details = _detail_names(outcomes)
     schema = _schema(details)
     share = splitting(params).test_over_train
@@ -168,7 +173,31 @@ def _schema(details: Iterable[str]) -> dict[str, Any]:
     return dict([*columns[:place], *((name, pl.Float64) for name in details), *columns[place:]])
 
 
-def _row(outcome: Outcome, rank_by: str, test_over_train: float) -> RankedModel:
+def _points(placed: Sequence[RankedModel], outcomes: Iterable[Outcome], rank_by: str, target: TargetSpec) -> dict[str, Points]:
+    """Return the held-out predictions of the first model, by the name of the target; a single one can have none."""
+    first = placed[0].model if placed else ""
+    scores = (score for outcome in outcomes if outcome.model == first for score in outcome.scores if score.score == rank_by)
+    found = next((score.points for score in scores), {})
+    return {target.names[int(number)] if target.names else "": own for number, own in found.items()}
+
+
+def _with_names(outcome: Outcome, target: TargetSpec | None) -> Outcome:
+    """Return an outcome in whose details the targets have their names instead of numbers."""
+    if target is None or not target.names:
+        return outcome
+    scores = (
+        replace(score, details={_named(key, target): value for key, value in score.details.items()}) for score in outcome.scores
+    )
+    return replace(outcome, scores=tuple(scores))
+
+
+def _named(detail: str, target: TargetSpec) -> str:
+    metric, slash, number = detail.partition("/")
+    return f"{metric}/{target.names[int(number)]}" if slash else detail
+
+
+def _row(outcome: Outcome, rank_by: str, test_over_train: float, target: TargetSpec) -> RankedModel:
+    outcome = _with_names(outcome, target)
     estimates = {score.score: estimate(score, test_over_train) for score in outcome.scores}
     chosen = estimates.get(rank_by)
     features = outcome.features

@@ -197,18 +197,22 @@ def _record(features: Features, name: str, stored: dict[str, Any], cached: bool)
         cached=cached,
         details=stored["details"],
         metric=stored["metric"],
+        points={target: tuple(map(tuple, own)) for target, own in stored.get("points", {}).items()},
     )
 
 
 def plain(result: Evaluation, seconds: float) -> dict[str, Any]:
     """Return a result in plain values, rounded to the digits that do not depend on threads."""
+    points = {
+        target: tuple((_rounded(true), _rounded(predicted)) for true, predicted in own) for target, own in result.points.items()
+    }
     return {
         "value": _rounded(result.value),
         "fold_values": [_rounded(value) for value in result.fold_values],
         "details": {detail: _rounded(value) for detail, value in result.details.items()},
         "metric": result.metric,
         "seconds": round(seconds, 3),
-    }
+    } | ({"points": points} if points else {})
 
 
 def _rounded(value: float) -> float:

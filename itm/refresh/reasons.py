@@ -33,6 +33,7 @@ WORDS = {
     "factory": "code of its factory changed",
     "architecture": "architecture changed",
     "arguments": "arguments changed",
+    "subset": "only some of its images were needed in a race",
 }
 NO_WEIGHTS = "its weights are not on this machine yet"
 OTHER_VERSION = "its stored embeddings are of another version"

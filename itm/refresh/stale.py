@@ -11,9 +11,10 @@ from itm.data.index import describe_changes
 from itm.data.ingest import short_name
 from itm.refresh.reasons import Reasons, provenance
 from itm.refresh.records import Refresh
-from itm.run.plan import NEVER_READ, plan
+from itm.run.plan import NEVER_READ, Plan, plan
 from itm.run.stages import PairKey, pair_key
 from itm.store.layout import Store
+from itm.store.ranking_file import read_ranking
 
 ALL = "all data sets"
 
@@ -49,7 +50,7 @@ def find_stale(params: Params, store: Store, last: Refresh | None) -> Stale:
     """
     store = replace(store, shared=None)
     with _offline():
-        planned = plan(params, store, offline=True)
+        planned = _without_dropped(plan(params, store, offline=True), params, store)
         why = Reasons(planned, params, store, last)
         reasons = {pair_key(*pair): why.of(*pair) for pair in planned.pairs if not why.is_complete(*pair)}
     unread = [failure.data for failure in planned.failed_data]
@@ -58,6 +59,14 @@ def find_stale(params: Params, store: Store, last: Refresh | None) -> Stale:
     left_out = {(one.model, data): f"{one.step}: {one.reason}" for one in planned.failed_models for data in every}
     pairs = len(planned.pairs) + len(unread) * len(planned.models)
     return Stale(pairs, _grouped(reasons), _grouped(left_out), dict(_changes(params, unread, store)))
+
+
+def _without_dropped(planned: Plan, params: Params, store: Store) -> Plan:
+    """Return a plan without the pairs that the race of the last ranking dropped."""
+    if not params.filters.race or not store.ranking.exists():
+        return planned
+    dropped = {(one.model, one.data) for one in read_ranking(store).excluded if one.data}
+    return replace(planned, pairs=tuple(pair for pair in planned.pairs if pair_key(*pair) not in dropped))
 
 
 def _grouped(reasons: Mapping[PairKey, str]) -> tuple[Cause, ...]:

@@ -41,12 +41,15 @@ def caption(confirmed: Confirmed) -> str:
     row = confirmed.finished[0]
     assert row.val
     assert row.test
-    measures = "accuracies" if confirmed.measure == "accuracy" else f"{confirmed.measure}s"
     seeds = f", and from the spread of {row.seeds} seeds" if row.seeds > 1 else ""
     return (
-        f"{measures[0].upper()}{measures[1:]} in percent after fine-tuning, with 95 % intervals from "
+        f"{_plural(confirmed.metric)} in percent after fine-tuning, with 95 % intervals from "
         f"{pluralize(row.val.images, 'validation image')} and {pluralize(row.test.images, 'test image')}{seeds}."
     )
+
+
+def _plural(metric: str) -> str:
+    return "Accuracies" if metric == "accuracy" else f"{metric[0].upper()}{metric[1:]}"
 
 
 def percent_interval(accuracy: Accuracy | None) -> str:
@@ -64,14 +67,14 @@ def _outcome(confirmed: Confirmed) -> str:
     if tied:
         below = "" if confirmed.first in tied else f" {first}, is clearly below."
         return (
-            f"Undecided for {data}: fine-tuning cannot tell {join_names(tied, 4)} apart. The validation {confirmed.measure} of "
+            f"Undecided for {data}: fine-tuning cannot tell {join_names(tied, 4)} apart. The validation {confirmed.metric} of "
             f"{leader} {above}, and up to {noise} may be chance.{below} More images give a clearer answer."
         )
     above += f", more than chance (up to {noise})."
     if confirmed.test_favours:
-        return f"Undecided for {data}: validation and test disagree. The validation {confirmed.measure} of {leader} {above}"
+        return f"Undecided for {data}: validation and test disagree. The validation {confirmed.metric} of {leader} {above}"
     what = f"confirms {first}" if leader == confirmed.first else f"picks {leader} instead of {first}"
-    return f"For {data}, fine-tuning {what}. Its validation {confirmed.measure} {above}"
+    return f"For {data}, fine-tuning {what}. Its validation {confirmed.metric} {above}"
 
 
 def _test_remark(confirmed: Confirmed) -> list[str]:

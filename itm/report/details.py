@@ -3,7 +3,7 @@
 from typing import Any, get_args
 
 from itm.core.rankings import DataRanking, Estimate, RankedModel, Ranking
-from itm.core.text import decimals, format_fixed, join_names
+from itm.core.text import compact, decimals, format_fixed, join_names
 from itm.core.types import SplitName
 from itm.kinds import get_kind
 from itm.report.wording import below_baseline, is_below_baseline, ranked
@@ -25,6 +25,22 @@ def digits(ranking: DataRanking) -> int:
 def metric_labels(ranking: DataRanking) -> dict[str, str]:
     """Return what tables call the metrics of the task kind, by name."""
     return {metric.name: metric.label for metric in get_kind(ranking.target.kind).metrics}
+
+
+def by_target(ranking: DataRanking, models: int = 5) -> tuple[tuple[str, ...], list[tuple[str, ...]]] | None:
+    """Return headings and rows of the metrics of each target or label for the first models, or None if they have none."""
+    found = [(row.model, estimate.details) for row, estimate in detailed(ranking)][:models]
+    keys = [key for key in dict.fromkeys(key for _, details in found for key in details) if "/" in key]
+    if not keys:
+        return None
+    labels, rows = metric_labels(ranking), []
+    for key in keys:
+        metric, _, name = key.partition("/")
+        values = [details.get(key) for _, details in found]
+        rows.append(
+            (name, labels[metric].removeprefix("macro "), *("-" if value is None else compact(value) for value in values))
+        )
+    return ("Target", "Metric", *(model for model, _ in found)), rows
 
 
 def controlled(ranking: DataRanking) -> bool:
@@ -62,7 +78,15 @@ def note(ranking: DataRanking) -> str:
     found = [estimate for _, estimate in detailed(ranking)]
     if not found:
         return ""
-    return get_kind(ranking.target.kind).note(found[0].details, ranking.score_metric, found[0].standard_error)
+    return get_kind(ranking.target.kind).note(
+        found[0].details, ranking.score_metric, found[0].standard_error, ranking.target.names
+    )
+
+
+def not_applicable(ranking: DataRanking) -> str:
+    """Return the scores that were asked for and are not defined for the task kind."""
+    names = ranking.not_applicable
+    return f"Not applicable to {ranking.target.kind}: {join_names(list(names), len(names))}." if names else ""
 
 
 def control(ranking: DataRanking) -> str:

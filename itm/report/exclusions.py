@@ -1,5 +1,6 @@
-"""What the filters left out, in words."""
+"""What the filters left out and what the race dropped, in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from itm.core.rankings import Ranking
@@ -14,11 +15,12 @@ TITLES = {
     "max_latency": "by latency",
     "max_memory": "by memory of fine-tuning",
 }
+RACE = "race"
 
 
 @dataclass(frozen=True)
 class ExclusionGroup:
-    """The models that one limit excluded."""
+    """The models that one limit excluded, or the race on one data set."""
 
     title: str
     models: tuple[Exclusion, ...]
@@ -30,12 +32,24 @@ def group_exclusions(ranking: Ranking) -> list[ExclusionGroup]:
     return [ExclusionGroup(title, models) for title, models in groups if models]
 
 
+def group_dropped(ranking: Ranking) -> list[ExclusionGroup]:
+    """Return the models that the race dropped, by data set."""
+    dropped = [one for one in ranking.excluded if one.limit == RACE]
+    names = dict.fromkeys(one.data for one in dropped)
+    return [ExclusionGroup(f"on {name}", tuple(one for one in dropped if one.data == name)) for name in names]
+
+
 def describe_exclusions(ranking: Ranking) -> str:
     """Return how many models were excluded by what, with a few names, or nothing if none was."""
-    if not ranking.excluded:
-        return ""
     parts = (
-        f"{len(group.models)} {group.title} ({join_names([one.model for one in group.models], FEW)})"
-        for group in group_exclusions(ranking)
+        ("excluded before the run", group_exclusions(ranking)),
+        ("dropped by the race on images", group_dropped(ranking)),
     )
-    return f"{pluralize(len(ranking.excluded), 'model')} excluded before the run: {'; '.join(parts)}."
+    return " ".join(_sentence(what, groups) for what, groups in parts if groups)
+
+
+def _sentence(what: str, groups: Sequence[ExclusionGroup]) -> str:
+    count = len({one.model for group in groups for one in group.models})
+    named = ((group, [one.model for one in group.models]) for group in groups)
+    parts = (f"{len(models)} {group.title} ({join_names(models, FEW)})" for group, models in named)
+    return f"{pluralize(count, 'model')} {what}: {'; '.join(parts)}."

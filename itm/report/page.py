@@ -15,11 +15,12 @@ from itm.core.rankings import DataRanking, Ranking
 from itm.kinds import get_kind
 from itm.report.captions import bars_caption, cost_caption
 from itm.report.confirmation import caption, cells, headings, of_data, verdict
-from itm.report.details import held_out, scored_splits
-from itm.report.exclusions import group_exclusions
+from itm.report.details import by_target, held_out, scored_splits
+from itm.report.exclusions import group_dropped, group_exclusions
 from itm.report.figures import THEME, as_svg, score_against_cost, score_bars
 from itm.report.next_step import next_command
 from itm.report.page_tables import Table, details_table, ranking_table
+from itm.report.target_figures import points_caption, predicted_against_true
 from itm.report.wording import (
     Answer,
     FailureGroup,
@@ -74,6 +75,7 @@ class Panel:
     targets: str
     ranking: Table
     details: Table | None
+    by_target: tuple[tuple[str, ...], list[tuple[str, ...]]] | None
     pictures: tuple[Picture, ...]
     failures: tuple[FailureGroup, ...]
     finetuned: Finetuned | None
@@ -99,6 +101,7 @@ def render(ranking: Ranking, confirmed: Sequence[Confirmed] = (), examples: Mapp
         scored=scored_splits(ranking),
         held_out=held_out(ranking),
         excluded=group_exclusions(ranking),
+        dropped=group_dropped(ranking),
     )
 
 
@@ -149,6 +152,7 @@ def _panel(data: DataRanking, ranking: Ranking, number: int, confirmed: Confirme
         get_kind(data.target.kind).describe(data.target),
         ranking_table(shown, ranking),
         details_table(shown),
+        by_target(data),
         _pictures(data, number),
         tuple(group_failures(data)),
         _finetuned(confirmed) if confirmed else None,
@@ -165,9 +169,12 @@ def _finetuned(confirmed: Confirmed) -> Finetuned:
 def _pictures(data: DataRanking, number: int) -> tuple[Picture, ...]:
     if not any(row.estimate for row in data.rows):
         return ()
-    bars = score_bars(data)
+    bars, points = score_bars(data), predicted_against_true(data)
     label = f"{data.rank_by} of every model on {data.data}"
-    pictures = (Picture(inline(bars, f"data-{number}-scores-", label), bars_caption(data, bars)),)
+    pictures: tuple[Picture, ...] = (Picture(inline(bars, f"data-{number}-scores-", label), bars_caption(data, bars)),)
+    if points:
+        label = f"Predictions against targets on {data.data}"
+        pictures = (*pictures, Picture(inline(points, f"data-{number}-points-", label), points_caption(data)))
     if not any(row.facts for row in data.rows):  # own embeddings have no known cost
         return pictures
     costs = score_against_cost(data)

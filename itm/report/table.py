@@ -12,7 +12,7 @@ from itm.core.rankings import DataRanking, RankedModel, Ranking
 from itm.core.text import compact, decimals, format_fixed, interval
 from itm.core.variants import split_variant
 from itm.report.confirmation import caption, cells, headings, of_data, verdict
-from itm.report.details import baseline, control_name, controlled, note, scored_splits
+from itm.report.details import baseline, control_name, controlled, not_applicable, note, scored_splits
 from itm.report.exclusions import describe_exclusions
 from itm.report.predictions import PREDICTED, PREDICTED_WIDTH, has_predictions, percent, percent_interval
 from itm.report.terminal import plain_table, print_whole
@@ -138,5 +138,9 @@ def _speed(row: RankedModel) -> tuple[float | None, float | None]:
 
 def _caption(data: DataRanking, confirmed: Confirmed | None) -> Text:
     every = max(len(data.rows), 1)
-    lines = ((str(answer(data, every, confirmed)), cheapest_tied(data)), (baseline(data), note(data)))
+    lines = (
+        (str(answer(data, every, confirmed)), cheapest_tied(data)),
+        (baseline(data), note(data)),
+        (not_applicable(data),),
+    )
     return Text("\n".join(" ".join(filter(None, line)) for line in lines if any(line)))

@@ -28,11 +28,11 @@ from itm.store.layout import Store
 log = logging.getLogger(__name__)
 
 
-def execute(plan: Plan, executor: Executor, store: Store, params: Params) -> list[Outcome]:
+def execute(plan: Plan, executor: Executor, store: Store, params: Params, budget: "Budget | None" = None) -> list[Outcome]:
     """Return the outcome of every pair of `plan`, in its order. What is stored is not computed again.
 
-    Whatever goes wrong with a pair is a failure in its outcome and stops no other pair. After an interruption, the next run
-    resumes from what is stored.
+    The limits of the parameters hold from now on, unless `budget` says what is left of them. Whatever goes wrong with a pair is
+    a failure in its outcome and stops no other pair. After an interruption, the next run resumes from what is stored.
     """
     with saved_hashes(store):
         cached = find_cached(plan, params, store)
@@ -42,7 +42,7 @@ def execute(plan: Plan, executor: Executor, store: Store, params: Params) -> lis
         pairs.append(_Pair(Job(model, data, outcome), stage))
         if stage == len(plan.stages):
             plan.stages[-1].log_result(outcome)
-    waiting, budget = _unfinished(pairs, plan), Budget(params.limits)
+    waiting, budget = _unfinished(pairs, plan), budget or Budget(params.limits)
     jobs = [[pair.job for pair in waiting if pair.stage <= number] for number in range(len(plan.stages))]
     plan = plan.through(*(stage.for_run(own, params, store) for stage, own in zip(plan.stages, jobs, strict=True)))
     with progress_bar("pairs", len(waiting), "pairs") as advance:

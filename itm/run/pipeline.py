@@ -13,10 +13,10 @@ from itm.ranking.pooled import with_pooled
 from itm.ranking.rank import failed_outcome, rank_data, ranking, scores_table
 from itm.ranking.recommend import update_recommended
 from itm.report.page import is_current, write_page
-from itm.run.engine import execute
 from itm.run.examples import write_example_masks
 from itm.run.executors import Executor, executor
 from itm.run.plan import Plan, plan
+from itm.run.race import compute
 from itm.run.speeds import with_speeds
 from itm.run.work import counts
 from itm.store.confirmed_file import read_confirmed
@@ -40,9 +40,9 @@ def run(params: Params, store: Store, runner: Executor | None = None) -> Ranking
 
 
 def rank(params: Params, store: Store, runner: Executor | None = None) -> tuple[Plan, Ranking]:
-    """Do what `run` does, and return the plan as well: the models and data sets that were found."""
+    """Do what `run` does, and return the plan as well: the models and data sets that were found, and the ranked pairs."""
     began, planned = time.monotonic(), plan(params, store)
-    outcomes = execute(planned, runner or executor(params.runner), store, params)
+    planned, outcomes = compute(planned, runner or executor(params.runner), store, params)
     log.info("%s", counts(planned, outcomes))
     return planned, conclude(planned, with_speeds(planned, outcomes, params, store, began), params, store)
 

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from itm.core.errors import ParamsError, ScoreError
+from itm.core.types import Points
 from itm.core.yaml_records import with_new_names
 from itm.kinds import TaskKind
 from itm.kinds.metrics import describe_range
@@ -64,13 +65,15 @@ class Evaluation:
     """The value of a score for one sample, and one per fold, from which the interval is computed.
 
     The `details` of a probe score are the mean over folds of every metric of the kind, the `baseline` that uses targets alone,
-    and the `control` of scores that have one; `metric` names the metric that its value is the mean of.
+    and the `control` of scores that have one; `metric` names the metric that its value is the mean of. `points` are some of the
+    predictions, for kinds that draw them.
     """
 
     value: float
     fold_values: tuple[float, ...]
     details: dict[str, float] = field(default_factory=dict)
     metric: str | None = None
+    points: dict[str, Points] = field(default_factory=dict)
 
 
 class Score(ABC, Generic[OptionsT]):

@@ -37,7 +37,8 @@ def evaluate(
     features
         Embeddings [n, d]. They may be memory-mapped; scores that can work in blocks never hold them whole.
     targets
-        Targets [n]: labels as text or whole numbers for classification, numbers for regression.
+        Targets [n]: labels as text or whole numbers for classification, numbers for regression. Several targets of a regression
+        are [n, t], and so are the 0 or 1 of each row and label for multi-label classification.
     kind
         The kind of task.
     groups

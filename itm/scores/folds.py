@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from itm.core.errors import ParamsError, ScoreError
+from itm.kinds import stratification
 from itm.kinds.base import number_by_first_appearance
 
 Kind = Literal["cross_validation", "holdout"]
@@ -55,9 +56,10 @@ class Splitting:
         return 1 / (self.folds - 1)
 
     def of(self, strata: np.ndarray, groups: np.ndarray | None = None) -> list[Fold]:
-        """Return the folds of rows with these strata [n], numbered from 0; a ScoreError says that there are too few rows.
+        """Return the folds of rows with these strata; a ScoreError says that there are too few rows.
 
-        No group [n] is in both parts of a fold; without groups every row is its own.
+        Strata are those of a task kind: numbers from 0 [n], or memberships of several [n, s]. No group [n] is in both parts of
+        a fold; without groups every row is its own.
         """
         rows = len(strata)
         numbers = np.arange(rows) if groups is None else number_by_first_appearance(groups)
@@ -100,8 +102,12 @@ def _holdout(groups: np.ndarray, folds: int, seed: int) -> Fold:
 def _cross_validation(strata: np.ndarray, groups: np.ndarray, seeds: list[int]) -> list[Fold]:
     """Return one fold per seed; their test sets are all rows, each once."""
     order = np.random.default_rng(seeds[0]).permutation(groups.max() + 1)
-    dealt = _dealt_rows if len(order) == len(groups) else _dealt_groups
-    fold = dealt(strata, groups, order, len(seeds))[groups]
+    if strata.ndim == 2:
+        shares = [1.0] * len(seeds)
+        fold = stratification.deal(stratification.counts_by_group(strata, groups), np.bincount(groups), shares, order)[groups]
+    else:
+        dealt = _dealt_rows if len(order) == len(groups) else _dealt_groups
+        fold = dealt(strata, groups, order, len(seeds))[groups]
     return [Fold(np.flatnonzero(fold != one), np.flatnonzero(fold == one), seed) for one, seed in enumerate(seeds)]
 
 

@@ -47,7 +47,7 @@ class ProbeScore(Score[ProbeOptionsT]):
 
     @abstractmethod
     def predict(self, sample: Sample, folds: Sequence[Fold]) -> Sequence[Predictions]:
-        """Return the predictions [m] for the test rows of each fold, or raise a ScoreError."""
+        """Return the predictions for the test rows of each fold, or raise a ScoreError."""
 
     def predict_together(self, samples: Sequence[Sample], folds: Sequence[Sequence[Fold]], device: str) -> Sequence[Found]:  # noqa: ARG002
         """Return what `predict` does for each sample; a score that is `together` does it in one program, on the device."""
@@ -115,9 +115,17 @@ def _measured(
     # From all rows: stratified folds make the commonest class of the training rows a rare one of the test rows.
     baseline = [kind.baseline(sample.targets, true) for true in actual]
     details = {one.name: float(np.mean(values(predicted, one))) for one in kind.metrics}
+    details |= _by_target([kind.by_target(one, true) for one, true in zip(predicted, actual, strict=True)])
     details["baseline"] = float(np.mean(values(baseline, kind.main_metric)))
     if control is not None and not isinstance(control, ScoreError):
         details["control"] = float(np.mean(values(control, metric)))
     fold_values = values(predicted, metric)
     details = {name: value for name, value in details.items() if np.isfinite(value)}  # not every metric is always defined
-    return Evaluation(float(np.mean(fold_values)), tuple(fold_values), details, metric.name)
+    points = kind.points(np.concatenate(predicted), np.concatenate(actual))
+    return Evaluation(float(np.mean(fold_values)), tuple(fold_values), details, metric.name, points)
+
+
+def _by_target(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each metric of each target over the folds in which it is defined."""
+    found = {name: [fold[name] for fold in folds if np.isfinite(fold[name])] for name in folds[0]}
+    return {name: float(np.mean(values)) for name, values in found.items() if values}

@@ -23,8 +23,8 @@ class Sample:
     """Embeddings of one model with the targets of their rows.
 
     `table` [m, d] has the embeddings as they were given, possibly memory-mapped, and `rows` [n] says which of them the sample
-    has, in which order. `targets` [n] are encoded: for classification, class numbers from 0 without a gap. `groups` [n] are
-    those of the rows, or None if every row is its own.
+    has, in which order. `targets`, [n] or [n, t], are encoded: for classification, class numbers from 0 without a gap. `groups`
+    [n] are those of the rows, or None if every row is its own.
     """
 
     table: np.ndarray
@@ -116,7 +116,7 @@ def canonical(
     features, targets = np.asarray(features), np.asarray(targets)
     if features.ndim != 2 or 0 in features.shape:
         raise ScoreError(f"features have shape {features.shape}; a table [images, width] with neither of them 0 is needed.")
-    if targets.shape != (len(features),):
+    if targets.shape[:1] != (len(features),) or targets.ndim not in task.axes:
         raise ScoreError(f"targets have shape {targets.shape}; one target for each of {len(features)} rows is needed.")
     if len(features) < LEAST_ROWS:
         raise ScoreError(f"there are {len(features)} rows; at least {LEAST_ROWS} are needed to train and to test on.")
@@ -148,10 +148,11 @@ def _by_content(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Sort rows by an exact integer hash of their embedding.
 
     Rows with equal embeddings are sorted by the sum of the hashes of all rows with the same target, since a class may have any
-    number, and then by the target itself if that is a real number. Sums of unsigned integers wrap around and do not depend on
-    the order of their terms, unlike sums of floating-point numbers.
+    number, and then by the target itself if that is a real number or has several columns. Sums of unsigned integers wrap around
+    and do not depend on the order of their terms, unlike sums of floating-point numbers.
     """
-    numbers = np.unique(targets, return_inverse=True)[1]
+    columns = targets.reshape(len(targets), -1)
+    numbers = np.unique(columns if targets.ndim > 1 else targets, axis=0, return_inverse=True)[1].reshape(-1)
     weights = np.random.default_rng(0).integers(1, 2**64, features.shape[1], dtype=np.uint64) | np.uint64(1)
     row_hash = np.empty(len(features), dtype=np.uint64)
     for start in range(0, len(features), CHUNK):
@@ -161,4 +162,4 @@ def _by_content(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
     target_hash = np.zeros(numbers.max() + 1, dtype=np.uint64)
     np.add.at(target_hash, numbers, row_hash)
     keys = (target_hash[numbers], row_hash)
-    return np.lexsort((targets, *keys) if targets.dtype.kind == "f" else keys)
+    return np.lexsort((*columns.T, *keys) if targets.dtype.kind == "f" or targets.ndim > 1 else keys)

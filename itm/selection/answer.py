@@ -144,8 +144,8 @@ def _reached(rungs: tuple[Rung, ...]) -> float | None:
     return best.test_accuracy if best else None
 
 
-def _weights(found: Found) -> tuple[str, float] | None:
-    """Return the file of the trained weights of the pick, and their test accuracy, if they are kept."""
+def _weights(found: Found) -> tuple[str, float | None] | None:
+    """Return the file of the trained weights of the pick, if they are kept, and their test accuracy, if they are tested."""
     question, pick = found.question, found.pick
     if pick is None:
         return None

@@ -11,7 +11,7 @@ from itm.report.page import Picture, inline, template
 from itm.selection.budget import budget_text
 from itm.selection.figures import FIGURES, best_rate
 from itm.selection.table import trained_steps
-from itm.selection.text import accuracy_text, answer_text, export_command, other_text, points, recipe_text
+from itm.selection.text import accuracy_text, answer_text, export_command, other_text, points, recipe_text, unfinished_text
 from itm.store.files import write_text
 from itm.store.layout import Store
 
@@ -29,6 +29,7 @@ class Panel:
     others: tuple[str, ...]
     recipe: str
     command: str
+    missing: str
     search: str
     columns: tuple[str, ...]
     rows: tuple[tuple[bool, tuple[str, ...]], ...]
@@ -58,6 +59,7 @@ def _panel(selection: Selection, number: int, ranking: str | None) -> Panel:
         others=tuple(other_text(selection, other) for other in selection.others),
         recipe=recipe_text(selection),
         command=export_command(selection, ranking),
+        missing=unfinished_text(selection),
         search=_search(selection),
         columns=COLUMNS,
         rows=tuple((row.model == selection.pick, _cells(selection, row, steps)) for row in shown),

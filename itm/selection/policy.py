@@ -11,7 +11,7 @@ from itm.prediction.expected import LEVEL
 from itm.prediction.observations import Observation
 from itm.prediction.posterior import Posterior
 from itm.prediction.prior import Belief
-from itm.prediction.scale import from_log_odds, sampling_variance, slope
+from itm.prediction.scale import from_angle, sampling_variance, slope
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)  # of the steps, after which a run is evaluated and reconsidered
 DRAWS = 4000
@@ -110,7 +110,7 @@ class Policy:
         if not options:
             return None
         posterior = self.posterior(observed)
-        gains = posterior.gains(self._possible([goal for goal, _ in options], posterior)) * slope(posterior.end_means.max())
+        gains = posterior.gains(self._possible([goal for goal, _ in options])) * slope(posterior.end_means.max())
         values = gains / np.array([self._seconds(goal, reached) for goal, _ in options])
         reserve = self.setting.reserve * self._seconds(self._best_run(posterior, failed), reached)
         for row in np.argsort(-values):
@@ -119,9 +119,11 @@ class Policy:
                 return first, float(values[row])
         return None
 
-    def final(self, observed: Sequence[Observation], failed: Collection[str] = ()) -> Experiment:
-        """Return the run whose end is the trained checkpoint of the pick: the one with the highest expected end."""
-        return self._best_run(self.posterior(observed), failed)
+    def final(
+        self, observed: Sequence[Observation], failed: Collection[str] = (), among: Collection[Run] | None = None
+    ) -> Experiment:
+        """Return the run whose end is the trained checkpoint of the pick: the one, `among` some or all, that ends highest."""
+        return self._best_run(self.posterior(observed), failed, among)
 
     def standing(self, observed: Sequence[Observation], gain: float = 0.0, failed: Collection[str] = ()) -> Standing:
         """Return the pick, and what to expect of all models."""
@@ -132,15 +134,19 @@ class Policy:
         regrets = drawn.max(axis=1) - drawn[:, self.belief.models.index(pick)]
         chances = np.bincount(drawn.argmax(axis=1), minlength=len(able)) / DRAWS
         low, high = posterior.interval(LEVEL)
-        expected = from_log_odds(posterior.mean)
+        expected = from_angle(posterior.outcome[0])
         rows = zip(self.belief.models, expected, low, high, chances, able, strict=True)
         predictions = [Prediction(name, float(a), float(b), float(c), float(d)) for name, a, b, c, d, known in rows if known]
         order = sorted(predictions, key=lambda own: -own.accuracy)
         return Standing(pick, tuple(order), float(regrets.mean()), gain, tuple(float(value) for value in regrets))
 
-    def _best_run(self, posterior: Posterior, failed: Collection[str]) -> Experiment:
+    def _best_run(self, posterior: Posterior, failed: Collection[str], among: Collection[Run] | None = None) -> Experiment:
         able = np.array([name not in failed for name in self.belief.models])
         means = np.where(able[:, None], posterior.end_means, -np.inf)
+        if among is not None:
+            known = {(model, rate) for model, rate, _ in among}
+            rates = range(len(self.setting.rates))
+            means = np.where([[(name, rate) in known for rate in rates] for name in self.belief.models], means, -np.inf)
         model, rate = np.unravel_index(int(np.argmax(means)), means.shape)
         return Experiment(self.belief.models[int(model)], int(rate), 0, 1.0)
 
@@ -172,12 +178,12 @@ class Policy:
         done = reached.get((wanted.model, wanted.rate, wanted.seed), 0.0)
         return (0.0 if started else cost.start) + max(0.0, wanted.share - done) * cost.run
 
-    def _possible(self, wanted: Sequence[Experiment], posterior: Posterior) -> Results:
+    def _possible(self, wanted: Sequence[Experiment]) -> Results:
         models = np.array([self.belief.models.index(own.model) for own in wanted])
         return Results(
             model=models,
             seed=np.array([own.seed for own in wanted]),
             log_rate=np.log10([self.setting.rates[own.rate] for own in wanted]),
             log_share=np.log2([own.share for own in wanted]),
-            sampling=sampling_variance(from_log_odds(posterior.mean[models]), self.setting.images),
+            sampling=np.full(len(models), sampling_variance(self.setting.images)),
         )

@@ -55,7 +55,7 @@ class Search:
             self._look()
             pursue(self, executor, params, store)
             while final := self._final():
-                pursue(FinalRun(partial(self.task, final), self.take), executor, params, store)
+                pursue(FinalRun(partial(self.task, final, keep=True), self.take), executor, params, store)
         except KeyboardInterrupt:
             self.stop, self.why = "interrupted", "the search was interrupted; the same command resumes"
         self._save()
@@ -137,11 +137,12 @@ class Search:
         self.journal = replace(self.journal, experiments=(*self.journal.experiments, known))
         self._look()
 
-    def task(self, experiment: Experiment, reserve: float = 0.0) -> Task:
-        """Begin an experiment, which ends so many seconds before the budget of time does."""
+    def task(self, experiment: Experiment, reserve: float = 0.0, keep: bool = False) -> Task:
+        """Begin an experiment, which ends so many seconds before the budget of time does. With `keep`, it can be exported."""
         model = self.question.models[experiment.model]
         left = self.seconds_left if self.question.budget.seconds is not None else None
-        stage = RungStage(self._wanted(experiment), None if left is None else Deadline.after(max(left - reserve, 0.0)))
+        wanted = replace(self._wanted(experiment), keep=keep)
+        stage = RungStage(wanted, None if left is None else Deadline.after(max(left - reserve, 0.0)))
         task = Task(stage, Job(model, self.question.data, Outcome(self.question.data.name, model.name)))
         self.running[task] = experiment, self.clock.spent
         return task
@@ -203,9 +204,8 @@ class Search:
         ended = self.evidence.ended
         if (final.model, final.rate, final.seed) in ended or self.stop in (None, "interrupted"):
             return final
-        trained = {model: (rate, seed) for model, rate, seed in ended if model not in self.failures}
-        best = next((own.model for own in self.standing.predictions if own.model in trained), None)
-        return Experiment(best, *trained[best], 1.0) if best else final
+        trained = [run for run in ended if run[0] not in self.failures]
+        return self._policy.final(self.evidence.observations(), self.failures, trained) if trained else final
 
     def _look(self) -> None:
         """Update the answer, the journal and whoever watches."""

@@ -16,6 +16,7 @@ from itm.finetuning.protocols import RATE_FACTORS
 from itm.finetuning.steps import learning_rates
 from itm.prediction.curve_model import CurveModel
 from itm.prediction.expected import belief
+from itm.prediction.history import with_history
 from itm.prediction.parameters import read_parameters
 from itm.prediction.prior import PROBES
 from itm.run import pipeline
@@ -28,6 +29,7 @@ from itm.selection.costs import estimate_costs
 from itm.selection.evidence import finetuning_params, validation_baseline
 from itm.selection.journal import JournalFile
 from itm.selection.page import write_selection_page
+from itm.selection.past import past_results
 from itm.selection.question import Question
 from itm.selection.search import Search, Watch
 from itm.store.layout import Store
@@ -80,7 +82,8 @@ def run(
         clock_began = time.monotonic() - for_scores
         try:
             question = ask(data, ranked, planned, own, store, budget)
-            question = replace(question, excluded=(*ranking.excluded, *question.excluded))
+            excluded = tuple(one for one in ranking.excluded if one.data in ("", data.name))
+            question = replace(question, excluded=(*excluded, *question.excluded))
         except (DataError, ModelError) as error:
             log.error("%s: %s", data.name, error)
             problems.append(f"{data.name}: {error}")
@@ -135,7 +138,7 @@ def ask(data: DataRef, ranked: DataRanking, planned: Plan, params: Params, store
         If no model could be ranked.
     """
     if data.target.kind != "classification":
-        raise DataError(f"fine-tuning supports classification, and this is {data.target.kind}; `itm rank` ranks models for it.")
+        raise DataError(f"`itm select` supports classification, and this is {data.target.kind}; use `itm rank` with --confirm.")
     usable = read_usable(data)
     images = {split: len(usable.filter(split=split)) for split in SPLITS}
     if missing := [split for split, count in images.items() if not count]:
@@ -161,7 +164,7 @@ def ask(data: DataRef, ranked: DataRanking, planned: Plan, params: Params, store
         rates=learning_rates(params.finetune, images["train"], len(data.target.names), protocol),
         images=images,
         baseline=validation_baseline(dict(targets.iter_rows())),
-        belief=belief(rows, fitted.prior),
+        belief=belief(rows, with_history(fitted.prior, past_results(store, protocol, without=data.hash))),
         curves=CurveModel(fitted.curves),
         estimated=estimate_costs(rows, models, images, params),
         budget=budget,

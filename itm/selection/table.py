@@ -6,7 +6,7 @@ from rich.text import Text
 from itm.core.selections import Selection
 from itm.core.text import compact
 from itm.report.terminal import plain_table, print_whole
-from itm.selection.text import accuracy_text, answer_text, export_command, other_text, points, recipe_text
+from itm.selection.text import accuracy_text, answer_text, export_command, other_text, points, recipe_text, unfinished_text
 
 MOST_ROWS = 15
 HEADINGS = ("model", "predicted accuracy, 95 %", "P(best)", "trained", "test", "GMACs", "ms")
@@ -45,6 +45,8 @@ def print_selection(selection: Selection, console: Console, ranking: str | None 
         console.print(Text(f"recipe: {recipe}"), soft_wrap=True)
     if command := export_command(selection, ranking):
         console.print(Text(f"checkpoint: {command}"), soft_wrap=True)
+    if missing := unfinished_text(selection):
+        console.print(Text(f"checkpoint: {missing}"), soft_wrap=True)
 
 
 def trained_steps(selection: Selection) -> dict[str, int]:

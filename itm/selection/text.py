@@ -72,10 +72,16 @@ def recipe_text(selection: Selection) -> str:
 
 
 def export_command(selection: Selection, ranking: str | None) -> str:
-    """Return the command that exports the trained checkpoint, or how to train it if it is not there."""
-    if selection.pick is None:
+    """Return the command that exports the trained checkpoint, or nothing if there is none."""
+    if selection.pick is None or selection.weights_file is None:
         return ""
     where = f" --ranking {ranking}" if ranking else ""
-    if selection.weights_file is None:
-        return "The checkpoint of the pick is not trained to its end; the same command with a larger budget does that."
     return f"itm export {selection.data}{where} --to {selection.pick.split('@')[0].split('/')[-1]}"
+
+
+def unfinished_text(selection: Selection) -> str:
+    """Return what is missing if the pick is not trained to its end, or nothing."""
+    if selection.pick is None or (selection.weights_file and selection.test is not None):
+        return ""
+    what = "only part of its steps is trained" if selection.weights_file else "the pick is not trained yet"
+    return f"{what}; the same command with a larger budget trains it to its end"

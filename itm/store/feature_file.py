@@ -61,15 +61,15 @@ def write_features(
     arrays = {
         "id": _texts(ids),
         "group": _texts(groups),
-        "target": pa.array(targets),
+        "target": pa.array(targets) if targets.ndim == 1 else _matrix(targets),
         "split": _texts(splits),
     }
     for name, values in columns.items():
-        flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
-        arrays[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+        arrays[name] = _matrix(values.astype(np.float32, copy=False))
     described["checksum"] = content_key(described)  # Parquet has checksums for pages but not for metadata
     table = pa.table(arrays).replace_schema_metadata({_METADATA: json.dumps(described, sort_keys=True)})
     plain = [f"{name}.list.element" for name in columns]  # embeddings do not repeat, so a dictionary would only cost time
+    small = [name if name != "target" or targets.ndim == 1 else "target.list.element" for name in _PLAIN]
 
     def write(path: Path) -> None:
         pq.write_table(
@@ -78,7 +78,7 @@ def write_features(
             row_group_size=ROW_GROUP,
             use_dictionary=["group", "split"],
             write_statistics=["target"],
-            compression={name: "none" if name in plain else "zstd" for name in (*_PLAIN, *plain)},
+            compression={name: "none" if name in plain else "zstd" for name in (*small, *plain)},
             write_page_checksum=True,
         )
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -87,6 +87,10 @@ def write_features(
             raise StoreError(f"{path}: {len(written)} of {len(ids)} rows came back after writing; check the disk.")
 
     write_atomically(features.path, write)
+
+
+def _matrix(values: np.ndarray) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
 
 
 def _texts(values: Sequence[str | None] | pl.Series) -> pa.Array:
@@ -124,16 +128,22 @@ def check_pages(path: Path) -> None:
 
 
 def read_embeddings(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return embeddings [n, d] float32, encoded targets [n] and ids of a feature file. All page checksums are verified.
+    """Return embeddings [n, d] float32, encoded targets and ids of a feature file. All page checksums are verified.
 
     The embeddings are read-only. If they exceed `IN_MEMORY`, they are mapped from a scratch file in the folder of `path`.
     """
     with _open(path) as file:
-        targets = np.concatenate([batch.to_numpy() for batch in _batches(file, "target")])
+        targets = np.concatenate([_targets(batch) for batch in _batches(file, "target")])
         ids = [name for batch in _batches(file, "id") for name in batch.cast(pa.string()).to_pylist()]
         if not file.metadata.num_rows == len(targets) == len(ids):
             raise ValueError("its columns differ in length")
         return _read_matrix(file, "embedding", path), targets, ids
+
+
+def _targets(batch: pa.Array) -> np.ndarray:
+    if not pa.types.is_fixed_size_list(batch.type):
+        return np.asarray(batch.to_numpy())
+    return np.asarray(batch.flatten().to_numpy()).reshape(len(batch), -1)
 
 
 def read_groups(path: Path) -> np.ndarray:

@@ -37,6 +37,10 @@ def _text(result: Ranking) -> str:
     values = {"version": VERSION} | asdict(result)
     if not result.excluded:  # files from before there were filters stay equal
         del values["excluded"]
+    for data in values["data_sets"]:
+        for name in ("not_applicable", "points"):  # as above, from before there were task kinds with other scores
+            if not data[name]:
+                del data[name]
     return to_json(values)
 
 

@@ -54,6 +54,14 @@ def test_the_store_can_be_anywhere_and_recommendations_stay(here, tmp_path) -> N
 
 
 @pytest.mark.usefixtures("here")
+def test_a_filter_leaves_models_out() -> None:
+    ranking = itm.rank(SOURCE, models=[SHORT, "test_efficientnet*"], filters={"max_params": "110k"})
+    assert [row.model for row in ranking.rows] == ["test_efficientnet.textures"]
+    (excluded,) = ranking.ranking.excluded
+    assert excluded.model == SHORT
+
+
+@pytest.mark.usefixtures("here")
 def test_a_model_that_fails_is_a_row_and_the_others_are_ranked() -> None:
     ranking = itm.rank(SOURCE, models=[SHORT, "mini_resnet19*"])
     assert ranking.best.model == SHORT

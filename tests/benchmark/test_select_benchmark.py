@@ -7,16 +7,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.select import measure
 from benchmarks.select_desk import Desk, read_desk
 from benchmarks.select_replay import Bill, grid_seconds, halving, in_order
 from benchmarks.select_report import Report
-from itm.prediction.scale import from_log_odds
+from benchmarks.selecting import measure
+from itm.prediction.scale import from_angle
 from itm.selection.policy import Experiment
 
 SETS, MODELS, STEPS, IMAGES = ("digits", "shapes", "textures", "trashnet"), 11, 16, 200
 RATES = (5e-5, 5e-4, 5e-3)
-GAPS = (-0.3, 0.0, -3.0)  # of the end of a run at each rate, in log-odds
+GAPS = (-0.08, 0.0, -0.6)  # of the end of a run at each rate, as angles
 
 
 @pytest.fixture(scope="module")
@@ -26,29 +26,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     curves, scores, finals = [], [], []
     for data in SETS:
         for number in range(MODELS):
-            model, probe = f"m{number:02}", drawn.normal(0.5, 1.0)
-            final = 0.8 + probe + drawn.normal(0, 0.3)
+            model, probe = f"m{number:02}", drawn.normal(0.7, 0.2)
+            final = 0.2 + probe + drawn.normal(0, 0.08)
             known = {"data": data, "model": model, "weights": model}
             scores += [
                 {
                     "data": data,
                     "model": model,
                     "score": name,
-                    "value": float(from_log_odds(probe)),
+                    "value": float(from_angle(probe)),
                     "status": "ok",
                     "reason": None,
                 }
                 for name in ("linear_probe", "itm")
             ]
-            finals.append(known | {"protocol": "full", "test_accuracy": float(from_log_odds(final))})
+            finals.append(known | {"protocol": "full", "test_accuracy": float(from_angle(final))})
             for rate, gap in zip(RATES, GAPS, strict=True):
                 for step in range(2, STEPS + 1, 2):
                     value = float(
-                        from_log_odds(final + gap * (2 - step / STEPS) - 0.5 * (1 - step / STEPS) + drawn.normal(0, 0.1))
+                        from_angle(final + gap * (2 - step / STEPS) - 0.12 * (1 - step / STEPS) + drawn.normal(0, 0.025))
                     )
                     run = known | {"protocol": "full", "seed": 0, "learning_rate": rate, "step": step, "finite": True}
                     run |= {"val_images": IMAGES, "val_accuracy": value, "seconds": float(number + 1) * step}
-                    curves.append(run | {"test_accuracy": float(from_log_odds(final + gap)) if step == STEPS else None})
+                    curves.append(run | {"test_accuracy": float(from_angle(final + gap)) if step == STEPS else None})
     pl.DataFrame(curves).write_parquet(place / "curves.parquet")
     pl.DataFrame(scores).write_parquet(place / "scores.parquet")
     pl.DataFrame(finals).write_csv(place / "accuracies.csv")

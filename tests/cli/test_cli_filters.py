@@ -37,6 +37,12 @@ def test_excluded_models_are_printed_below_the_ranking(run: Run) -> None:
     assert "1 model excluded" in run(*RANK, "--max-params", "500k").stdout  # a current ranking is only printed
 
 
+def test_models_that_a_race_drops_are_printed_below_the_ranking(run: Run) -> None:
+    own = ("rank", "digits", "--max-images", "700", "--score", "knn", "--runner", "inline", "--race", "--zoo", "tiny")
+    done = run(*own, "-m", "mini_resnet18.supervised", "-m", "test_vit.untrained")
+    assert "1 model dropped by the race on images: 1 on digits (test_vit.untrained)." in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

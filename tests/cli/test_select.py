@@ -28,7 +28,7 @@ SHORT = {
 @pytest.mark.slow
 def test_select_prints_the_answer_and_exports_it(project, call):
     here = project(**SHORT)
-    printed = call("select", "digits", *MODELS, "--budget", "60%")
+    printed = call("select", "digits", *MODELS, "--budget", "1h")
     assert "digits: accuracy after fine-tuning (full), in points" in printed.stdout
     assert re.search(r"For digits, fine-tune (\S+): expected accuracy \d+\.\d \[\d+\.\d, \d+\.\d\] %", printed.stdout)
     assert "recipe: protocol full, learning rate 0.0" in printed.stdout

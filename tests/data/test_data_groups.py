@@ -118,14 +118,14 @@ def test_a_class_that_groups_leave_out_of_train_is_refused(index, take):
 def _rows(groups):
     """Return one row per (group, stratum)."""
     return [
-        Row(f"{number}.png", f"{number}.png", str(stratum), None, group, stratum, f"id{number}")
+        Row(f"{number}.png", f"{number}.png", str(stratum), None, group, (stratum,), f"id{number}")
         for number, (group, stratum) in enumerate(groups)
     ]
 
 
 def test_each_split_gets_its_share_of_the_groups_of_each_stratum():
     rows = _rows([(f"s{stratum}g{group}", stratum) for stratum in range(3) for group in range(10) for _ in range(4)])
-    placed = {(row.stratum, row.group, row.split) for row in assign_splits(rows, SHARES, 0)}
+    placed = {(row.strata[0], row.group, row.split) for row in assign_splits(rows, SHARES, 0)}
     assert Counter((stratum, split) for stratum, _, split in placed) == {
         (stratum, split): count for stratum in range(3) for split, count in {"train": 6, "val": 2, "test": 2}.items()
     }
@@ -149,6 +149,6 @@ def test_images_without_groups_are_split_as_before_there_were_any(take):
     assert take("digits").hash == DIGITS
     assert take("synthetic:shapes?images=60").hash == SHAPES
     assert take("synthetic:shapes?images=200", max_images=60).hash == SAMPLED
-    rows = [Row(f"{n}", f"{n}", "", None, None, n % 3, f"id{n}") for n in range(100)]
+    rows = [Row(f"{n}", f"{n}", "", None, None, (n % 3,), f"id{n}") for n in range(100)]
     splits = {row.id: row.split for row in assign_splits(rows, SHARES, 7)}
     assert content_key(sorted(splits.items())) == IDS

@@ -52,6 +52,7 @@ KNOWN = {
     "csv": COLUMNS,
     "parquet": COLUMNS,
     "folder": "task, ignore, classes, patches",
+    "digits": "target",
     "synthetic": "difficulty, images, size, seed",
 }
 

@@ -19,7 +19,7 @@ REAL = Path(__file__).parents[2].parent / "shared" / "real" / "sets"
 
 def _rows(sizes: dict[str, int]) -> list[Row]:
     return [
-        Row(f"{name}/{number}.png", f"{name}/{number}.png", name, stratum=stratum, id=f"{name}{number}")
+        Row(f"{name}/{number}.png", f"{name}/{number}.png", name, strata=(stratum,), id=f"{name}{number}")
         for stratum, (name, size) in enumerate(sizes.items())
         for number in range(size)
     ]

@@ -121,6 +121,6 @@ def test_key_has_the_weights_key_only_where_one_is_chosen(resnet, shapes):
         for model in (resnet, replace(resnet, weights_key="ema"))
     )
     facts = asdict(own)
-    del facts["weights_key"], facts["block"], facts["library"], facts["patches"]
+    del facts["weights_key"], facts["block"], facts["library"], facts["patches"], facts["subset"]
     assert own.key == content_key(facts)
     assert chosen.key == content_key(facts | {"weights_key": "ema"})

@@ -44,6 +44,16 @@ def test_a_worse_run_does_not_replace_a_better_one(tmp_path: Path):
     assert read_state(path)["head.weight"][0, 0] == 3.0
 
 
+def test_an_unfinished_run_never_replaces_a_finished_one(tmp_path: Path):
+    path = tmp_path / "kept.safetensors"
+    unfinished = replace(FACTS, val_accuracy=0.9, test_accuracy=None, test_loss=None, trained=0.5)
+    keep(path, unfinished, weights(1.0))
+    keep(path, FACTS, weights(2.0))
+    keep(path, unfinished, weights(3.0))
+    assert read_facts(path) == FACTS
+    assert read_state(path)["head.weight"][0, 0] == 2.0
+
+
 def test_damaged_weights_count_as_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     path = tmp_path / "kept.safetensors"
     path.write_bytes(b"damaged")

@@ -40,6 +40,23 @@ def test_the_flow_and_the_library_alone_write_the_same_scores(root: Path, tmp_pa
     assert Store(by_flow).scores.read_bytes() == Store(alone).scores.read_bytes()
 
 
+@pytest.mark.usefixtures("prefect_server")
+def test_the_flow_drops_in_a_race_what_the_library_drops(root: Path, tmp_path: Path) -> None:
+    from flows.rank import run
+
+    changes = {
+        "data": {"sets": ["digits"], "max_images": 700},
+        "zoo": {"models": ["mini_resnet18.supervised", "test_vit.untrained"]},
+        "score": {"names": ["knn"]},
+        "filters": {"race": True},
+        "track": {"uri": None},
+    }
+    by_flow, alone = tmp_path / "flow", tmp_path / "alone"
+    ranking, _ = run(parameters(root, by_flow, **changes), Store(by_flow))
+    assert [one.model for one in ranking.excluded] == ["test_vit.untrained"]
+    assert ranking.excluded == pipeline.run(parameters(root, alone, **changes), Store(alone), Inline()).excluded
+
+
 @pytest.mark.clusters
 @pytest.mark.servers
 @pytest.mark.usefixtures("prefect_server")

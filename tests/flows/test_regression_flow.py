@@ -58,8 +58,8 @@ def test_a_numeric_target_ranks_end_to_end(root: Path, tmp_path: Path, index: Pa
     assert [row.failures for row in ranked.rows] == [()] * 2
     assert (ranked.rejected, ranked.images, ranked.groups) == ({"no label": 1, "wrong target": 2}, 40, 20)
     scores = pl.read_parquet(store.scores)
-    assert set(scores["score"]) == {"linear_probe", "knn", "logme"}
-    held_out = scores.filter(pl.col("fold").is_null(), pl.col("score") != "logme")
+    assert set(scores["score"]) == {"linear_probe", "knn", "logme", "itm"}
+    held_out = scores.filter(pl.col("fold").is_null(), pl.col("score").is_in(["linear_probe", "knn"]))
     assert set(held_out["metric"]) == {"r2"}
     assert held_out["value"].min() > 0.5
 
@@ -69,6 +69,7 @@ def test_a_numeric_target_ranks_end_to_end(root: Path, tmp_path: Path, index: Pa
         assert "R²" in text
         assert "mean absolute error of" in text
         assert "Spearman correlation of" in text
+    assert "predictions of" in (store.reports / "index.html").read_text()
     client = MlflowClient(values["track"]["uri"])
     (experiment,) = client.search_experiments(filter_string="name != 'Default'")
     logged = [run.data.metrics.keys() for run in client.search_runs([experiment.experiment_id])]

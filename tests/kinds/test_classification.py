@@ -107,8 +107,8 @@ def test_a_head_has_an_output_per_class_and_learns_by_cross_entropy() -> None:
     output = head(rows)
     assert output.shape == (8, 3)
     expected = -output.log_softmax(dim=1)[torch.arange(8), targets].mean()
-    torch.testing.assert_close(KIND.loss(output, targets), expected)
-    assert KIND.predictions(output).tolist() == output.argmax(dim=1).tolist()
+    torch.testing.assert_close(KIND.loss(output, targets, TargetSpec()), expected)
+    assert KIND.predictions(output, TargetSpec()).tolist() == output.argmax(dim=1).tolist()
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,13 @@ def test_what_results_show_is_found(curves: CurveParameters) -> None:
     assert np.array(curves.noise) == pytest.approx(np.array(CURVES.noise), rel=0.25)
 
 
+def test_how_alike_noise_is_is_found(curves: CurveParameters) -> None:
+    found = np.array(curves.alike)
+    assert found == pytest.approx(np.array(CURVES.alike), abs=0.25)
+    assert np.linalg.eigvalsh(found).min() > 0
+    assert np.diag(found) == pytest.approx(np.ones(15))
+
+
 def test_a_rate_that_was_not_trained_everywhere_is_fitted_on_the_rest(
     drawn: tuple[Measured, Curves], prior: PriorParameters
 ) -> None:

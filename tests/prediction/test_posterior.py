@@ -7,10 +7,10 @@ from itm.prediction.curve_model import CurveModel, results
 from itm.prediction.observations import Observation
 from itm.prediction.posterior import Posterior
 from itm.prediction.prior import Belief
-from itm.prediction.scale import from_log_odds, log_odds
+from itm.prediction.scale import from_angle, to_angle
 from tests.prediction.fitted import CURVES, RATES
 
-BELIEF = Belief(("a", "b"), np.array([1.0, 1.2]), np.array([[0.2, 0.05], [0.05, 0.2]]))
+BELIEF = Belief(("a", "b"), np.array([1.0, 1.05]), np.array([[0.012, 0.003], [0.003, 0.012]]))
 CURVE_MODEL = CurveModel(CURVES)
 
 
@@ -30,10 +30,10 @@ def test_without_results_it_is_the_belief() -> None:
 
 def test_one_result_is_weighted_by_its_variance() -> None:
     own = seen("a", 0.8)
-    gain = 0.2 / (0.2 + 0.1**2 + results([own], BELIEF.models).sampling[0])
-    surprise = log_odds((0.8 * 200 + 0.5) / 201) - 1.0
+    gain = 0.012 / (0.012 + 0.025**2 + results([own], BELIEF.models).sampling[0])
+    surprise = to_angle((0.8 * 200 + 0.5) / 201) - 1.0
     assert posterior(own).mean[0] == pytest.approx(1.0 + gain * surprise)
-    assert posterior(own).covariance[0, 0] == pytest.approx(0.2 * (1 - gain))
+    assert posterior(own).covariance[0, 0] == pytest.approx(0.012 * (1 - gain))
 
 
 def test_a_good_result_of_one_model_raises_the_other_a_little() -> None:
@@ -42,12 +42,12 @@ def test_a_good_result_of_one_model_raises_the_other_a_little() -> None:
 
 
 def test_an_early_result_says_less_than_a_late_one() -> None:
-    early, late = (posterior(seen("a", 0.8, share)).deviation[0] for share in (1 / 8, 1.0))
+    early, late = (posterior(seen("a", 0.8, share)).covariance[0, 0] for share in (1 / 8, 1.0))
     assert early > late
 
 
 def test_few_images_say_less_than_many() -> None:
-    few, many = (posterior(seen("a", 0.9, images=images)).deviation[0] for images in (60, 6000))
+    few, many = (posterior(seen("a", 0.9, images=images)).covariance[0, 0] for images in (60, 6000))
     assert few > many
 
 
@@ -73,7 +73,7 @@ def test_drawn_accuracies_have_the_mean_and_the_interval() -> None:
     found = posterior(seen("b", 0.7))
     drawn, (low, high) = found.drawn(4000, seed=0), found.interval(0.8)
     assert ((drawn >= low) & (drawn <= high)).mean(axis=0) == pytest.approx([0.8, 0.8], abs=0.03)
-    assert np.median(drawn, axis=0) == pytest.approx(from_log_odds(found.mean), abs=0.01)
+    assert np.median(drawn, axis=0) == pytest.approx(from_angle(found.mean), abs=0.01)
 
 
 def test_between_measured_rates_the_relation_is_interpolated() -> None:
@@ -97,13 +97,28 @@ def test_the_gain_of_a_result_is_the_mean_rise_of_the_highest_end() -> None:
 def _drawn_result(found: Posterior, generator: np.random.Generator) -> Observation:
     final = generator.multivariate_normal(found.mean, found.covariance)[1]
     images = 10**6
-    value = (
-        -0.2 + 1.2 + 0.7 * (final - 1.2) + generator.normal(0, np.sqrt(0.2**2 + results([seen("b", 0.77)], "ab").sampling[0]))
-    )
-    return seen("b", float(from_log_odds(value)), share=0.5, images=images)
+    sampling = results([seen("b", 0.77)], "ab").sampling[0]
+    value = -0.05 + 1.05 + 0.7 * (final - 1.05) + generator.normal(0, np.sqrt(0.05**2 + sampling))
+    return seen("b", float(from_angle(value)), share=0.5, images=images)
 
 
 def test_there_is_no_gain_where_a_result_cannot_change_the_pick() -> None:
-    hopeless = Belief(("a", "b"), np.array([3.0, -3.0]), np.eye(2) * 0.01)
+    hopeless = Belief(("a", "b"), np.array([1.5, 0.1]), np.eye(2) * 0.0005)
     found = Posterior(hopeless, CURVE_MODEL, RATES, [])
     assert found.gains(results([seen("b", 0.05)], ("a", "b")))[0] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_run_that_is_better_than_expected_of_its_model_counts() -> None:
+    found = posterior(seen("a", 0.98, rate=2, images=2000))
+    mean, covariance = found.outcome
+    assert mean[0] == found.end_means[0, 2] > found.mean[0]
+    assert mean[1] == found.mean[1]
+    assert np.linalg.eigvalsh(covariance).min() > 0
+    assert covariance[0, 0] < BELIEF.covariance[0, 0]
+
+
+def test_a_rate_that_is_usually_too_high_is_no_hope_for_more_than_the_best_rate_reaches() -> None:
+    sure = Belief(("a", "b"), np.array([1.0, 0.9]), np.eye(2) * 1e-6)
+    found = Posterior(sure, CURVE_MODEL, RATES, [])
+    assert CURVE_MODEL.variance(found.ends)[2] > 0.03
+    assert found.gains(results([seen("a", 0.5, rate=2)], ("a", "b")))[0] < 1e-3

@@ -1,5 +1,7 @@
 """The gradients of the network, written out by hand, against those of autograd in float64."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,6 +10,7 @@ from itm.scores.itm import centres as _centres
 from itm.scores.itm.centres import Centres
 from itm.scores.itm.evolution import Evolution, InnerLoss
 from itm.scores.itm.network import Network
+from itm.scores.itm.targets import TARGETS, OwnCentres
 
 LANES, ROWS, WIDTH, CLASSES = 3, 40, 7, 5
 Tensor = torch.Tensor
@@ -100,3 +103,24 @@ def test_a_lane_is_a_view_of_the_whole() -> None:
         assert not found[0].any()
         assert not found[2].any()
         torch.testing.assert_close(found[1], before[1], atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize(("kind", "loss"), [("multilabel", F.binary_cross_entropy_with_logits), ("regression", F.mse_loss)])
+def test_gradients_for_labels_and_numbers_are_those_of_autograd(kind: str, loss: Callable[..., Tensor]) -> None:
+    own, centres, evolution = parameters(1, CLASSES + 1), OwnCentres(torch.empty(0)), Evolution(0.7, 3)
+    x, values = drawn(LANES, ROWS, WIDTH, seed=91), drawn(LANES, ROWS, CLASSES, seed=92)
+    targets = (values > 0.3).double() if kind == "multilabel" else values
+    gradient = [torch.full_like(parameter, torch.nan) for parameter in own]
+    Network(own, gradient, evolution, TARGETS[kind]).differentiate(x, targets, centres)
+    for lane in range(LANES):
+        weights = [p[lane].squeeze(0).clone().requires_grad_() for p in own]
+        block, bias, mapping, shift, head, last = weights
+        theta = F.normalize(torch.relu(x[lane] @ block.T + bias) @ mapping.T + shift, dim=1)
+        beside = F.normalize(torch.cat([targets[lane], torch.ones(ROWS, 1)], dim=1), dim=1)
+        evolved, kernel = theta, (theta @ theta.T).detach() / ROWS
+        for _ in range(3):
+            evolved = evolved - 0.7 * kernel @ (evolved - beside)
+        expected = loss(evolved @ head.T + last, targets[lane]) / (1 if kind == "multilabel" else 2)
+        for found, other in zip(gradient, torch.autograd.grad(expected, weights), strict=True):
+            assert other.abs().max() > 1e-6
+            torch.testing.assert_close(found[lane].view_as(other), other, atol=1e-12, rtol=0)

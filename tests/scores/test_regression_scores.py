@@ -20,10 +20,10 @@ def numbers(rows: int = 90, width: int = 8, noise: float = 0.5) -> tuple[np.ndar
     return features, 100 + features @ np.linspace(-1, 1, width) + noise * rng.normal(size=rows)
 
 
-def test_exactly_three_scores_hold() -> None:
-    assert {name for name in names() if KIND in get(name).info.kinds} == {"linear_probe", "knn", "logme"}
-    with pytest.raises(ScoreError, match="itm does not hold for regression, only for classification and segmentation"):
-        evaluate("itm", *numbers(), kind=KIND)
+def test_exactly_five_scores_hold() -> None:
+    assert {name for name in names() if KIND in get(name).info.kinds} == {"linear_probe", "knn", "logme", "itm", "itm_eta0"}
+    with pytest.raises(ScoreError, match="leep does not hold for regression, only for classification"):
+        evaluate("leep", *numbers(), kind=KIND)
 
 
 def test_knn_is_the_weighted_mean_of_the_nearest_by_cosine() -> None:

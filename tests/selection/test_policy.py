@@ -10,7 +10,7 @@ from itm.selection.policy import Cost, Experiment, Policy, Setting
 from tests.prediction.fitted import CURVES, RATES
 
 MODELS = ("good", "as good", "bad")
-BELIEF = Belief(MODELS, np.array([1.5, 1.45, -2.0]), np.eye(3) * 0.1)
+BELIEF = Belief(MODELS, np.array([1.1, 1.09, 0.3]), np.eye(3) * 0.006)
 
 
 def policy(belief: Belief = BELIEF, costs: tuple[float, ...] = (10.0, 10.0, 10.0), seeds: int = 2) -> Policy:
@@ -40,7 +40,7 @@ def test_a_model_that_cannot_win_is_not_trained() -> None:
 
 
 def test_of_two_equal_models_the_cheaper_is_trained_first() -> None:
-    equal = Belief(MODELS, np.array([1.5, 1.5, -2.0]), BELIEF.covariance)
+    equal = Belief(MODELS, np.array([1.1, 1.1, 0.3]), BELIEF.covariance)
     found = policy(equal, costs=(50.0, 5.0, 5.0)).next([])
     assert found is not None
     assert found[0].model == "as good"
@@ -87,6 +87,12 @@ def test_a_second_seed_needs_a_finished_first_one() -> None:
 def test_the_final_run_is_at_the_rate_with_the_highest_expected_end() -> None:
     observed = [seen("good", 0.5, 1.0, rate=1), seen("good", 0.95, 1.0, rate=0), seen("as good", 0.4, 1.0)]
     assert policy().final(observed) == Experiment("good", 0, 0, 1.0)
+
+
+def test_of_trained_runs_the_best_one_is_delivered() -> None:
+    observed = [seen("as good", 0.9, 1.0), seen("as good", 0.7, 1.0, rate=0), seen("good", 0.9, 1 / 4)]
+    trained = [("as good", 0, 0), ("as good", 1, 0)]
+    assert policy().final(observed, among=trained) == Experiment("as good", 1, 0, 1.0)
 
 
 def test_a_standing_says_how_sure_the_pick_is() -> None:

@@ -11,8 +11,11 @@ from short_search import MODELS, short_params
 from itm.core.errors import DataError, ParamsError
 from itm.core.selections import SearchBudget, Selection
 from itm.core.types import TargetSpec
+from itm.export.choice import choose
+from itm.export.folder import export
 from itm.finetuning.weights import read_facts
 from itm.run import pipeline
+from itm.selection.past import past_results
 from itm.selection.select import run
 from itm.store.selection_file import read_selections
 
@@ -91,10 +94,39 @@ def test_a_final_run_that_is_killed_goes_on(store):
         with pytest.raises(KilledError):
             run(short_params(store), store, sure, watch=kill_after(limit))
     found = run(short_params(store), store, sure)[0]
-    assert {(own.model, own.learning_rate) for own in found.experiments} == {(found.pick, found.recipe.learning_rate)}
-    trained = [own.step for own in found.experiments]
-    assert trained == [1, 2]  # each step once
+    first, second, *others = steps(found)  # if the first run ends badly, others follow
+    assert (first[:3], first[3], second[3]) == (second[:3], 1, 2)
+    assert max(Counter([first, second, *others]).values()) == 1
     assert found.test is not None
+
+
+def test_what_was_fine_tuned_on_another_data_set_changes_the_expectation(selected, module_store, store):
+    (own,) = {selection.data_hash for selection in read_selections(module_store)}
+    past = past_results(module_store, "full", without="")
+    assert {(one.known.model, one.accuracy) for one in past} == {
+        (row.model, row.reached) for row in selected.models if row.reached is not None
+    }
+    assert past_results(module_store, "full", without=own) == past_results(module_store, "lora", without="") == []
+    trial = replace(module_store, ranking_name="shapes"), replace(store, ranking_name="shapes")
+    with_past, alone = (
+        run(short_params(one, data={"sets": ["synthetic:shapes"]}), one, SearchBudget(share=1e-6))[0] for one in trial
+    )
+    known = past[0].known.model
+    assert with_past.of(known).accuracy != alone.of(known).accuracy
+
+
+def test_a_final_run_that_is_not_finished_can_be_exported(store, tmp_path):
+    with pytest.raises(KilledError):
+        run(short_params(store), store, SearchBudget(regret=0.99), watch=kill_after(1))
+    (killed,) = read_selections(store)
+    assert killed.test is None
+    choice = choose("digits", store)
+    assert choice.row.model == killed.pick
+    assert choice.finetuned.trained == 0.5
+    export(choice, tmp_path / "exported")
+    assert "trained for 50 % of the steps, and not tested" in (tmp_path / "exported" / "README.md").read_text()
+    run(short_params(store), store, SearchBudget(regret=0.99))
+    assert choose("digits", store).finetuned.is_finished
 
 
 def test_an_interrupt_ends_the_search_with_the_answer_so_far(store):
@@ -122,7 +154,8 @@ def test_a_confident_answer_ends_the_search(store):
     found = run(short_params(store), store, SearchBudget(regret=0.9, confidence=0.9))[0]
     assert found.stop == "confident"
     assert found.why == "the pick is within 90 points of the best with probability 90 %"
-    assert [own.model for own in found.experiments] == [found.pick] * len(found.experiments)
+    assert found.experiments[0].model == found.states[0].pick  # no experiment but its final run
+    assert found.pick in {own.model for own in found.experiments if own.step == 2}
     assert found.weights_file is not None
 
 
@@ -152,7 +185,7 @@ def test_regression_has_no_selection(module_store):
         (data,) = plan.data_sets
         return replace(plan, data_sets=(replace(data, target=TargetSpec("regression")),)), ranking
 
-    with pytest.raises(DataError, match="fine-tuning supports classification, and this is regression"):
+    with pytest.raises(DataError, match="`itm select` supports classification, and this is regression"):
         run(short_params(module_store), module_store, ENOUGH, rank=rank)
 
 

@@ -27,17 +27,20 @@ class SyntheticSet:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.family not in NUMBERS_OF_CLASSES:
-            known = ", ".join(sorted(NUMBERS_OF_CLASSES))
-            hint = did_you_mean(self.family, NUMBERS_OF_CLASSES)
-            raise DataError(f"there is no family {self.family!r}{hint} Known: {known}.")
+        if self.family not in (families := (*NUMBERS_OF_CLASSES, *OTHER_FAMILIES)):
+            known = ", ".join(sorted(families))
+            raise DataError(f"there is no family {self.family!r}{did_you_mean(self.family, families)} Known: {known}.")
         if not 0.0 <= self.difficulty <= 1.0:
             raise DataError(f"difficulty is {self.difficulty}; it must be from 0 (easy) to 1 (hard).")
         if not 8 <= self.size <= 1024:
             raise DataError(f"size is {self.size}; it must be from 8 to 1024 pixels per side.")
-        classes = NUMBERS_OF_CLASSES[self.family]
         if self.seed < 0:
             raise DataError(f"seed is {self.seed}; it must be 0 or more.")
+        if self.family in OTHER_FAMILIES:
+            if self.images < OTHER_FAMILIES[self.family]:
+                raise DataError(f"images is {self.images}; {self.family} needs at least {OTHER_FAMILIES[self.family]}.")
+            return
+        classes = NUMBERS_OF_CLASSES[self.family]
         if self.images < 2 * classes:
             raise DataError(
                 f"images is {self.images}; {self.family} needs at least two images for each of its {classes} classes."
@@ -53,7 +56,7 @@ def draw(drawn: SyntheticSet) -> Iterator[tuple[str, int, Image.Image]]:
         yield names[label], number, paint(names[label], rng, drawn)
 
 
-def _colours(rng: np.random.Generator, difficulty: float) -> tuple[np.ndarray, np.ndarray]:
+def colours(rng: np.random.Generator, difficulty: float) -> tuple[np.ndarray, np.ndarray]:
     """Return two RGB colours; their distance decreases with difficulty."""
     ground = rng.uniform(30, 225, 3)
     direction = rng.normal(size=3)
@@ -103,7 +106,7 @@ SHAPES: dict[str, list[list[tuple[float, float]]]] = {
 def _shape(name: str, rng: np.random.Generator, drawn: SyntheticSet) -> Image.Image:
     """Draw one filled figure at a random place, size and angle over random lines."""
     side = drawn.size * OVERSAMPLE
-    ground, ink = _colours(rng, drawn.difficulty)
+    ground, ink = colours(rng, drawn.difficulty)
     canvas = Image.new("RGB", (side, side), tuple(int(v) for v in ground))
     pen = ImageDraw.Draw(canvas)
     for _ in range(rng.integers(0, 1 + round(8 * drawn.difficulty))):
@@ -114,17 +117,24 @@ def _shape(name: str, rng: np.random.Generator, drawn: SyntheticSet) -> Image.Im
     centre = rng.uniform(radius * 0.8, side - radius * 0.8, 2)
     turn = rng.uniform(0, 2 * pi)
     squeeze = rng.uniform(1 - 0.3 * drawn.difficulty, 1)
+    place_shape(pen, name, ink, centre, radius, turn, squeeze)
+    return finish(np.asarray(canvas, dtype=float), rng, drawn)
+
+
+def place_shape(
+    pen: ImageDraw.ImageDraw, name: str, ink: np.ndarray, centre: np.ndarray, radius: float, turn: float, squeeze: float = 1.0
+) -> None:
+    """Draw one figure, turned clockwise by an angle in radians."""
     rotation = np.array([[cos(turn), -sin(turn)], [sin(turn), cos(turn)]])
     for part in SHAPES[name]:
         points = (np.array(part) * [1, squeeze]) @ rotation.T * radius + centre
         pen.polygon([tuple(p) for p in points], fill=tuple(int(v) for v in ink))
-    return finish(np.asarray(canvas, dtype=float), rng, drawn)
 
 
 def _texture(name: str, rng: np.random.Generator, drawn: SyntheticSet) -> Image.Image:
     """Draw one pattern over the whole image at a random angle, scale and bend."""
     side = drawn.size * OVERSAMPLE
-    ground, ink = _colours(rng, drawn.difficulty)
+    ground, ink = colours(rng, drawn.difficulty)
     turn, scale = rng.uniform(0, 2 * pi), rng.uniform(3.5, 7.5)
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j] * scale * pi
     bend = 0.8 * drawn.difficulty
@@ -171,7 +181,7 @@ STROKES = {f"glyph{i:02d}": _glyphs.uniform(-1, 1, (4 + i % 3, 2)) for i in rang
 def _stroke(name: str, rng: np.random.Generator, drawn: SyntheticSet) -> Image.Image:
     """Draw one glyph with random deviations, as in handwriting."""
     side = drawn.size * OVERSAMPLE
-    ground, ink = _colours(rng, drawn.difficulty)
+    ground, ink = colours(rng, drawn.difficulty)
     canvas = Image.new("RGB", (side, side), tuple(int(v) for v in ground))
     wobble = rng.normal(scale=0.05 + 0.17 * drawn.difficulty, size=STROKES[name].shape)
     turn = rng.normal(scale=0.1 + 0.25 * drawn.difficulty)
@@ -183,6 +193,7 @@ def _stroke(name: str, rng: np.random.Generator, drawn: SyntheticSet) -> Image.I
     return finish(np.asarray(canvas, dtype=float), rng, drawn)
 
 
+OTHER_FAMILIES = {"angle": 10, "scenes": 20}  # without classes, in `drawing_targets`, with the fewest images
 Paint = Callable[[str, np.random.Generator, SyntheticSet], Image.Image]
 FAMILIES: dict[str, tuple[tuple[str, ...], Paint]] = {
     "shapes": (tuple(SHAPES), _shape),

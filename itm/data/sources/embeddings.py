@@ -76,7 +76,7 @@ class Embeddings(Source):
         self.files()
         file = self._labels()
         columns = self._columns(file)
-        targets = as_whole_numbers(columns.values["target"])
+        targets = self._targets(file, columns)
         nothing = [""] * len(targets)
         groups = [None if is_missing(name) else clean(name) for name in as_whole_numbers(columns.values.get("group", nothing))]
         names = columns.values.get("split", ["train"] * len(targets))
@@ -110,6 +110,13 @@ class Embeddings(Source):
             )
         return found[0]
 
+    def _targets(self, file: Path, columns: Columns) -> Sequence[str]:
+        """Return the text of the target of each row."""
+        try:
+            return get_kind(self.task).texts(columns.targets or {"target": columns.values["target"]})
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from None
+
     def _columns(self, file: Path) -> Columns:
         if file.suffix in (".csv", ".parquet"):
             names = {
@@ -118,22 +125,26 @@ class Embeddings(Source):
                 "group": self.group or "group",
             }
             needed = ["target", *(["split"] if self.split else []), *(["group"] if self.group else [])]
-            wanted = Wanted({role: clean(name) for role, name in names.items()}, tuple(needed))
+            wanted = Wanted({role: clean(name) for role, name in names.items()}, tuple(needed), self.task == "multilabel")
             return read_csv_columns(file, wanted) if file.suffix == ".csv" else read_parquet_columns(file, wanted)
         if named := [option for option in ("target", "split", "group") if getattr(self, option)]:
             raise DataError(f"{file}: has no columns, so it has no {named[0]!r}; use labels.csv, or leave ?{named[0]}= out.")
         if file.suffix == ".npy":
-            return Columns({"target": _texts(file)})
+            targets = _texts(file, get_kind(self.task).axes)
+            return Columns({"target": next(iter(targets.values()))}, targets=targets)
         try:
             return Columns({"target": file.read_text(encoding="utf-8-sig").splitlines()})
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{file}: cannot be read as UTF-8 text; save it again, or use labels.csv.") from error
 
 
-def _texts(file: Path) -> list[str]:
+def _texts(file: Path, axes: Sequence[int]) -> dict[str, list[str]]:
+    """Return the columns of an array of labels, named by their number if there are several."""
     values = read_array(file)
-    if values.ndim != 1:
+    if values.ndim not in {1, *axes} or not values.size:
         raise DataError(f"{file}: has the shape {values.shape}; one label per row is needed.")
     if values.dtype.kind not in "fiubU":
         raise DataError(f"{file}: holds values of type {values.dtype}; text or numbers are needed.")
-    return list(map(str, values.tolist()))
+    if values.ndim == 1:
+        return {"target": list(map(str, values.tolist()))}
+    return {str(number): list(map(str, column)) for number, column in enumerate(values.T.tolist())}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from itm.core.text import join_names
 from itm.data.local_files import is_picture
 from itm.data.sources.base import OptionValue
 from itm.data.sources.csv_text import Cells, read_cells
+from itm.data.sources.target_columns import ROLE, is_list, list_texts, with_targets
 from itm.kinds import get_kind
 
 MOST_COLUMNS, LONGEST_NAME = 12, 40  # in a message
@@ -44,6 +45,7 @@ def text_options(source: str, options: Mapping[str, OptionValue]) -> dict[str, s
 class Columns:
     """The columns of an index by role, such as "path"; a missing cell is an empty text.
 
+    `targets` has the columns of the target by name, of which there can be several.
     `lines` has the line of each row in a text file. `uneven` has the number of cells of each row that has too many.
     """
 
@@ -53,14 +55,23 @@ class Columns:
     lines: Sequence[int] = ()
     uneven: Mapping[int, int] = field(default_factory=dict)
     width: int = 0
+    targets: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The names of the columns by role, and which of them must exist."""
+    """The names of the columns by role, and which of them must exist. With `lists`, the target can hold lists of labels."""
 
     names: Mapping[str, str]
     needed: tuple[str, ...]
+    lists: bool = False
+
+    def among(self, header: Sequence[str]) -> "Wanted":
+        """Return the wanted columns of a header in which several can have the target."""
+        names = with_targets(self.names, header)
+        targets = [role for role in names if role not in self.names]
+        needed = [own for role in self.needed for own in (targets if targets and role == ROLE else [role])]
+        return replace(self, names=names, needed=tuple(needed))
 
     def find(self, file: Path, header: Sequence[str]) -> dict[str, int]:
         """Return the number of each column by role. Capitals count only if two columns differ in nothing else.
@@ -83,8 +94,8 @@ class Wanted:
         return found
 
     def fits(self, header: Sequence[str]) -> bool:
-        names = {cell.casefold() for cell in header}
-        return all(self.names[role].casefold() in names for role in self.needed)
+        names, own = {cell.casefold() for cell in header}, self.among(header)
+        return all(own.names[role].casefold() in names for role in own.needed)
 
     def _missing_error(self, file: Path, header: Sequence[str], missing: list[str]) -> DataError:
         if any(map(is_picture, header)):
@@ -93,7 +104,8 @@ class Wanted:
         cut = [cell if len(cell) <= LONGEST_NAME else f"{cell[:LONGEST_NAME]}..." for cell in header[:MOST_COLUMNS]]
         cut += ["..."] * (len(header) > MOST_COLUMNS)
         near = {role: name for role in self.needed if self.names[role] in missing and (name := _usual(role, header))}
-        options = join_names([f"?{role}=COLUMN" for role in self.names], len(self.names))
+        roles = list(dict.fromkeys(role.partition(" ")[0] for role in self.names))
+        options = join_names([f"?{role}=COLUMN" for role in roles], len(roles))
         advice = f"Name other columns with {options}."
         if len(near) == len(missing):
             options = "&".join(f"{role}={quote(name)}" for role, name in near.items())
@@ -114,14 +126,17 @@ def read_csv_columns(file: Path, wanted: Wanted) -> Columns:
     """Read the columns of a CSV file."""
     cells = read_cells(file, wanted.fits)
     header = ["", *cells.header] if _has_row_names(cells) else cells.header
+    wanted = wanted.among(header)
     found, width = wanted.find(file, header), len(header)
     values = {role: [row[number] if number < len(row) else "" for row in cells.rows] for role, number in found.items()}
     uneven = {number: len(row) for number, row in enumerate(cells.rows) if any(cell.strip() for cell in row[width:])}
     notes = [*cells.notes, *_renamed(file, wanted, found, header)]
-    if cells.separator != "," and (points := _with_points(values["target"])):
-        values["target"] = points
-        notes.append(f"{file}: decimal commas are read as points")
-    return Columns(values, tuple(notes), tuple(cells.warnings), cells.lines, uneven, width)
+    for role in _target_roles(found) if cells.separator != "," else ():
+        if points := _with_points(values[role]):
+            values[role] = points
+            notes.append(f"{file}: decimal commas are read as points")
+    targets = {header[found[role]]: values[role] for role in _target_roles(found)}
+    return Columns(values, tuple(dict.fromkeys(notes)), tuple(cells.warnings), cells.lines, uneven, width, targets)
 
 
 def read_parquet_columns(file: Path, wanted: Wanted) -> Columns:
@@ -129,18 +144,30 @@ def read_parquet_columns(file: Path, wanted: Wanted) -> Columns:
     try:
         schema = pl.read_parquet_schema(file)
         names = list(schema)
+        wanted = wanted.among([clean(name) for name in names])
         found = wanted.find(file, [clean(name) for name in names])
+        lists = {names[found[role]] for role in _target_roles(found) if wanted.lists and is_list(schema[names[found[role]]])}
         for number in found.values():
+            if names[number] in lists:
+                continue
             if schema[names[number]].is_nested() or schema[names[number]] in (pl.Binary, pl.Object):
                 kind = schema[names[number]]
                 raise DataError(f"{file}: the column {names[number]!r} has the type {kind}; it must hold text or numbers.")
         table = pl.read_parquet(file, columns=list(dict.fromkeys(names[number] for number in found.values())))
-        texts = {name: table[name].cast(pl.String).fill_null("").to_list() for name in table.columns}
+        texts = {
+            name: list_texts(table[name]) if name in lists else table[name].cast(pl.String).fill_null("").to_list()
+            for name in table.columns
+        }
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = "is no Parquet file; write csv: for a text file" if _is_other(file) else f"is damaged ({_first_line(error)})"
         raise DataError(f"{file}: {reason}, or write the file again.") from error
     values = {role: texts[names[number]] for role, number in found.items()}
-    return Columns(values, tuple(_renamed(file, wanted, found, names)))
+    targets = {names[found[role]]: values[role] for role in _target_roles(found)}
+    return Columns(values, tuple(_renamed(file, wanted, found, names)), targets=targets)
+
+
+def _target_roles(found: Mapping[str, int]) -> list[str]:
+    return [role for role in found if role.partition(" ")[0] == ROLE]
 
 
 def _has_row_names(cells: Cells) -> bool:

@@ -118,6 +118,8 @@ def _parse(name: str, text: str) -> NamedSource:
         scheme = DEPRECATED[scheme]
         text = f"{scheme}:{rest}"
     known = known_sources()
+    if not colon and (alone := text.partition("?")[0]) != text and alone in known and known[alone].usage == alone:
+        scheme, rest = alone, text.removeprefix(alone)  # such as digits?target=rotation
     if scheme in known and (colon or known[scheme].usage == scheme):
         found = _of_scheme(known[scheme], rest, bool(colon))
     elif text and is_folder(expand(text)):

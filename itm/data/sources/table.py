@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -16,6 +17,7 @@ from itm.data.sources.base import OptionValue, Source, register_source
 from itm.data.sources.detection import refuse_detection
 from itm.data.sources.index_columns import Columns, Wanted, read_csv_columns, read_parquet_columns, text_options
 from itm.data.sources.index_paths import Places, as_option, is_left_by_system
+from itm.data.sources.target_columns import list_column
 from itm.kinds import get_kind
 from itm.store.layout import Store
 
@@ -27,15 +29,16 @@ USAGE = "PATH?task=TASK&path=COLUMN&target=COLUMN&split=COLUMN&group=COLUMN&root
 class IndexFile(Source):
     """An index with a column of paths, a target and, optionally, a split and a group.
 
-    `task` is the task kind. `path`, `target`, `split` and `group` name these columns if they do not have their default names:
-    the target has the name that the task kind gives it, the others that of the option. Images are below `root`, or below the
+    `task` is the task kind; without it, a column of lists is multi-label and everything else is classification. `path`,
+    `target`, `split` and `group` name these columns if they do not have their default names: the target has the name that the
+    task kind gives it, the others that of the option. `target` can name several columns. Images are below `root`, or below the
     folder of the index. For segmentation, the target is the path of a mask, which the options of `legends` explain.
     """
 
     options: ClassVar[Mapping[str, type[OptionValue]]] = {**dict.fromkeys(OPTIONS, str), **legends.OPTIONS}
 
     file: Path
-    task: str = "classification"
+    task: str | None = None
     path: str | None = None
     target: str | None = None
     split: str | None = None
@@ -51,7 +54,12 @@ class IndexFile(Source):
 
     @property
     def kind(self) -> str:
-        return self.task
+        return self.task or ("multilabel" if self._lists else "classification")
+
+    @cached_property
+    def _lists(self) -> str:
+        """Return the column that holds lists of labels, if the kind of task is to be inferred."""
+        return list_column(self.file, self.target) if self.scheme == "parquet" and self.task is None else ""
 
     @property
     def default_name(self) -> str:
@@ -78,7 +86,7 @@ class IndexFile(Source):
 
     @property
     def _has_masks(self) -> bool:
-        return get_kind(self.task).level == "patch"
+        return self.task is not None and get_kind(self.task).level == "patch"
 
     def likely_cause(self, row: Row) -> str:
         if row.rejection == "outside the folder":
@@ -94,7 +102,7 @@ class IndexFile(Source):
     def _listing(self) -> Listing:
         places, columns = self._places(), self._read()
         paths, nothing = columns.values["path"], [""] * len(columns.values["path"])
-        targets = as_whole_numbers(columns.values["target"])
+        targets = self._texts(columns)
         groups = [None if is_missing(name) else clean(name) for name in as_whole_numbers(columns.values.get("group", nothing))]
         names = columns.values.get("split", nothing)
         splits = {name: read_split(name) for name in set(names)}
@@ -121,8 +129,17 @@ class IndexFile(Source):
             )
         notes = [f"{self.file}: {pluralize(count, 'path')} read {change}" for change, count in places.changes.items() if change]
         notes += [f"{self.file}: {legend.note}"] if legend else []
+        if self._lists:
+            notes.append(f"{self.file}: the column {self._lists!r} holds lists, so the task is multilabel")
         rows = [*_with_root(rows, places)]
         return Listing(tuple(rows), notes=(*columns.notes, *notes), warnings=columns.warnings, legend=legend)
+
+    def _texts(self, columns: Columns) -> Sequence[str]:
+        """Return the text of the target of each row."""
+        try:
+            return get_kind(self.kind).texts(columns.targets or {"target": columns.values["target"]})
+        except DataError as error:
+            raise DataError(f"{self.file}: {error}") from None
 
     def _check_file(self) -> None:
         if is_folder(self.file):
@@ -135,12 +152,12 @@ class IndexFile(Source):
         self._check_file()
         names = {
             "path": self.path or "path",
-            "target": self.target or get_kind(self.task).target_column,
+            "target": self.target or self._lists or get_kind(self.kind).target_column,
             "split": self.split or "split",
             "group": self.group or "group",
         }
         needed = ["path", "target", *(["split"] if self.split else []), *(["group"] if self.group else [])]
-        wanted = Wanted({role: clean(name) for role, name in names.items()}, tuple(needed))
+        wanted = Wanted({role: clean(name) for role, name in names.items()}, tuple(needed), self.kind == "multilabel")
         try:
             return read_csv_columns(self.file, wanted) if self.scheme == "csv" else read_parquet_columns(self.file, wanted)
         except OSError as error:

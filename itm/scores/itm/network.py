@@ -8,19 +8,23 @@ import torch
 
 from itm.scores.itm.centres import Centres
 from itm.scores.itm.evolution import Evolution, unit_rows, unit_rows_backward
+from itm.scores.itm.targets import TARGETS, Targets
 
 Tensor = torch.Tensor
+CLASSES = TARGETS["classification"]
 
 
 class Network:
     """Parameters of all lanes in pairs of weight and bias, and `gradient`, the same for their gradients."""
 
-    def __init__(self, parameters: list[Tensor], gradient: list[Tensor], evolution: Evolution) -> None:
-        self.parameters, self.gradient, self.evolution = parameters, gradient, evolution
+    def __init__(
+        self, parameters: list[Tensor], gradient: list[Tensor], evolution: Evolution, targets: Targets = CLASSES
+    ) -> None:
+        self.parameters, self.gradient, self.evolution, self.targets = parameters, gradient, evolution, targets
 
     def lanes(self, own: slice) -> "Network":
         """Return some lanes; they share their parameters with this network."""
-        return Network([p[own] for p in self.parameters], [g[own] for g in self.gradient], self.evolution)
+        return Network([p[own] for p in self.parameters], [g[own] for g in self.gradient], self.evolution, self.targets)
 
     @property
     def head(self) -> tuple[Tensor, Tensor]:
@@ -31,17 +35,14 @@ class Network:
         return self._start(x)[0]
 
     def differentiate(self, x: Tensor, labels: Tensor, centres: Centres) -> Tensor:
-        """Write the gradients of the mean cross-entropy of a batch; return the probability [L, B] of each row's class.
+        """Write the gradients of the mean loss of a batch; for classes, return the probability [L, B] of each row's class.
 
-        x is [L, B, D] and labels [L, B]. The kernel of the evolution and the centres count as constants.
+        x is [L, B, D], and labels are [L, B] or [L, B, T]. The kernel of the evolution and the centres count as constants.
         """
         head, offset = self.head
         theta, norm, inputs = self._start(x)
         evolved, kept = self.evolution.forward(theta, centres.of(labels, theta))
-        gradient = torch.baddbmm(offset, evolved, head.transpose(1, 2)).softmax(dim=2)  # p; dL / dlogits = (p - one_hot) / B
-        chosen = labels[..., None]
-        probability = gradient.gather(2, chosen)[..., 0]
-        gradient.scatter_add_(2, chosen, gradient.new_full(chosen.shape, -1.0)).div_(labels.shape[1])
+        gradient, probability = self.targets.differentiate(torch.baddbmm(offset, evolved, head.transpose(1, 2)), labels)
         self._linear(-1, gradient, evolved)
         gradient = unit_rows_backward(theta, norm, self.evolution.backward(theta, torch.bmm(gradient, head), kept))
         self._linear(-2, gradient, inputs[-1])

@@ -12,7 +12,7 @@ REMEMBERED = 2**26  # numbers of the test rows' Theta that are kept (256 MB); wi
 
 
 def predictions(training: Training) -> list[Tensor]:
-    """Return the predicted classes [m] of the test rows of each lane."""
+    """Return the predictions, [m] or [m, T], for the test rows of each lane."""
     if training.options.evaluation == "labelled":
         return [_labelled(training, lane) for lane in range(len(training.test))]
     lanes = len(training.test) // training.samples
@@ -27,7 +27,7 @@ def _labelled(training: Training, lane: int) -> Tensor:
     found = []
     for theta, labels in training.theta(lane, training.test[lane], training.options.batch_size):
         evolved = training.network.evolution.forward(theta, centres.of(labels, theta))[0]
-        found.append(torch.baddbmm(offset, evolved, head.transpose(1, 2))[0].argmax(dim=1))
+        found.append(training.targets.predict(torch.baddbmm(offset, evolved, head.transpose(1, 2))[0]))
     return torch.cat(found).cpu()
 
 
@@ -48,7 +48,7 @@ def _transferred(training: Training, sample: int, lanes: int) -> Iterator[Tensor
             for kept, some, mask in zip(remembered, theta, trained[:, start:stop], strict=True):
                 if keep:
                     kept.append(some[~mask])
-            yield theta, labels[start:stop].expand(lanes, -1), trained[:, start:stop, None].to(theta.dtype)
+            yield theta, labels[start:stop].expand(lanes, *[-1] * labels.ndim), trained[:, start:stop, None].to(theta.dtype)
 
     counts = trained.sum(dim=1).view(-1, 1, 1)
     mean = std = training.centres.table.new_zeros(1, 1, 1)
@@ -64,7 +64,7 @@ def _transferred(training: Training, sample: int, lanes: int) -> Iterator[Tensor
     for lane, one in enumerate(test):
         thetas = iter(remembered[lane]) if remembered[lane] else (t[0] for t, _ in training.theta(own.start + lane, one, size))
         logits = (torch.addmm(offset[lane], evolution.with_ones(theta), layer[lane]) for theta in thetas)
-        yield torch.cat([some.argmax(dim=1) for some in logits]).cpu()
+        yield torch.cat([training.targets.predict(some) for some in logits]).cpu()
 
 
 def _moments(blocks: Iterator[tuple[Tensor, Tensor, Tensor]], counts: Tensor) -> tuple[Tensor, Tensor]:

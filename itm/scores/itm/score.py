@@ -40,18 +40,19 @@ class Itm(ProbeScore[ItmOptions]):
         "were moved a step towards its centre, as fine-tuning would do. 1 is all of them.",
         paper="Zheng et al., NeurIPS 2025",
         cost="500 short training steps per fold",
+        kinds=("classification", "multilabel", "regression"),
         version=2,
     )
 
     def predict(self, sample: Sample, folds: Sequence[Fold]) -> Sequence[Predictions]:
-        """Return the predicted classes of the test rows of each fold, computed on the CPU."""
+        """Return the predictions for the test rows of each fold, computed on the CPU."""
         (found,) = self.predict_together([sample], [folds], "cpu")
         if isinstance(found, ScoreError):
             raise found
         return found
 
     def predict_together(self, samples: Sequence[Sample], folds: Sequence[Sequence[Fold]], device: str) -> list[Found]:
-        """Return the predicted classes of the test rows of each fold of each sample, or why there are none.
+        """Return the predictions for the test rows of each fold of each sample, or why there are none.
 
         All folds of a sample are trained as one batched program. On an accelerator those of all samples, which have equal
         shapes, are trained together as far as memory allows; rounding may then differ from that of a sample alone.
@@ -82,13 +83,15 @@ class Itm(ProbeScore[ItmOptions]):
 
         from itm.scores.itm.predict import predictions
         from itm.scores.itm.rows import Rows
+        from itm.scores.itm.targets import TARGETS
         from itm.scores.itm.training import Training
 
-        options, classes = self.options, samples[0].classes
+        options, targets = self.options, TARGETS[samples[0].kind.name]
+        outputs = targets.outputs(samples[0])
         lanes = [(sample, fold) for sample, own in zip(samples, folds, strict=True) for fold in own]
-        self._check(classes, [len(fold.test) for _, fold in lanes])
-        labels = torch.from_numpy(np.concatenate([sample.labels for sample in samples]))
-        training = Training(Rows(samples, device, room), labels, classes, folds, options)
+        self._check(outputs, [len(fold.test) for _, fold in lanes], samples[0].kind.name if targets.own_centres else "")
+        labels = torch.from_numpy(np.concatenate([targets.encode(sample) for sample in samples]))
+        training = Training(Rows(samples, device, room), labels, outputs, folds, options, targets)
         metric = self.metric(samples[0].kind)
         best = [-np.inf] * len(lanes)
         predicted: list[np.ndarray] = [np.empty(0)] * len(lanes)
@@ -102,8 +105,8 @@ class Itm(ProbeScore[ItmOptions]):
             if step % options.evaluate_every:
                 continue
             for lane, ((sample, fold), one) in enumerate(zip(lanes, predictions(training), strict=True)):
-                found = one.numpy()
-                value = metric.value(found, sample.labels[fold.test])
+                found = targets.decode(one.numpy(), sample)
+                value = metric.value(found, sample.targets[fold.test])
                 if value > best[lane] or options.pick == "last":
                     best[lane], predicted[lane] = value, found
         results: list[Found] = []
@@ -115,9 +118,17 @@ class Itm(ProbeScore[ItmOptions]):
             results.append(predicted[own] if converged[own].all() else diverged)
         return results
 
-    def _check(self, classes: int, test_sizes: Sequence[int]) -> None:
-        """Raise a ScoreError if the options do not hold for so many classes and test rows per fold."""
+    def _check(self, classes: int, test_sizes: Sequence[int], own_centres: str) -> None:
+        """Raise a ScoreError if the options do not hold for so many classes and test rows per fold.
+
+        `own_centres` is the kind of task if it has the targets of each row as its centre.
+        """
         options = self.options
+        if own_centres and (options.centres != "one_hot" or options.inner_loss == "cross_entropy"):
+            raise ScoreError(
+                f"itm: the centres of {own_centres} are its targets, which are no distribution over classes; use the default "
+                "of centres, and inner_loss 'mse' or 'mae'."
+            )
         if options.evaluation == "labelled":
             last = min(size % options.batch_size or options.batch_size for size in test_sizes)
             if problem := leak(options, last):
@@ -147,6 +158,7 @@ class ItmEta0(Itm):
         "models as ITM does, the movement added nothing.",
         paper="control",
         cost="500 short training steps per fold",
+        kinds=("classification", "multilabel", "regression"),
         version=2,
     )
 

@@ -14,9 +14,10 @@ from itm.scores.folds import Fold
 from itm.scores.itm import centres as _centres
 from itm.scores.itm.centres import Centres
 from itm.scores.itm.evolution import Evolution
-from itm.scores.itm.network import Network
+from itm.scores.itm.network import CLASSES, Network
 from itm.scores.itm.options import ItmOptions
 from itm.scores.itm.rows import Rows
+from itm.scores.itm.targets import TARGETS, OwnCentres, Targets
 from itm.scores.sample import Sample
 
 Tensor = torch.Tensor
@@ -26,16 +27,33 @@ BLOCK = {"cpu": 2**21, "cuda": 2**26}
 
 def state_bytes(sample: Sample, lanes: int, options: ItmOptions) -> int:
     """Return the size in bytes of parameters, gradients, optimiser state and one batch of the lanes of one sample."""
-    features, classes = int(sample.table.shape[1]), sample.classes
-    width = options.centre_dimensions or classes
+    features, classes = int(sample.table.shape[1]), TARGETS[sample.kind.name].outputs(sample)
+    width = _width(TARGETS[sample.kind.name], classes, options)
     parameters = options.hidden_blocks * features**2 + width * features + classes * width
     return 4 * lanes * (4 * parameters + options.batch_size * (features + 4 * width))
 
 
-class Training:
-    """The state of all lanes, for `labels` in the numbering of `rows` and the `folds` of each sample."""
+def _width(targets: Targets, outputs: int, options: ItmOptions) -> int:
+    """Return the number of dimensions of the evolved space."""
+    return outputs + 1 if targets.own_centres else options.centre_dimensions or outputs
 
-    def __init__(self, rows: Rows, labels: Tensor, classes: int, folds: Sequence[Sequence[Fold]], options: ItmOptions) -> None:
+
+class Training:
+    """The state of all lanes, for encoded targets `labels` in the numbering of `rows` and the `folds` of each sample.
+
+    `classes` is the number of outputs of the head.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        labels: Tensor,
+        classes: int,
+        folds: Sequence[Sequence[Fold]],
+        options: ItmOptions,
+        targets: Targets = CLASSES,
+    ) -> None:
+        self.targets = targets
         self.rows, self.options, self.labels, self.samples = rows, options, labels.to(rows.device), len(folds)
         self.train = [torch.from_numpy(fold.train) + i * rows.count for i, own in enumerate(folds) for fold in own]
         self.test = [torch.from_numpy(fold.test) + i * rows.count for i, own in enumerate(folds) for fold in own]
@@ -43,15 +61,18 @@ class Training:
         for mask, fold in zip(self.trained, [fold for own in folds for fold in own], strict=True):
             mask[torch.from_numpy(fold.train)] = True
         self.generators = [torch.Generator().manual_seed(fold.seed) for own in folds for fold in own]
-        width = options.centre_dimensions or classes
+        width = _width(targets, classes, options)
         sizes = [*[(rows.width, rows.width)] * options.hidden_blocks, (width, rows.width), (classes, width)]
         self.state = [_packed(sizes, len(self.train), rows.device) for _ in range(4)]
         (_, parameters), (_, gradient), *_ = self.state
         _draw(parameters, self.generators)
-        self.network = Network(parameters, gradient, Evolution.of(options))
+        self.network = Network(parameters, gradient, Evolution.of(options), targets)
         self.memory = torch.empty(0, device=rows.device)
         self.block = max(1, BLOCK[rows.device.type] // max(rows.width, len(folds[0]) * width))
-        self.centres = Centres(self._table(classes, width).to(rows.device), options.centre_offset)
+        if targets.own_centres:
+            self.centres: Centres = OwnCentres(torch.empty(0), options.centre_offset)
+        else:
+            self.centres = Centres(self._table(classes, width).to(rows.device), options.centre_offset)
         self.steps, self.count = 0, torch.zeros((), device=rows.device)  # the optimiser counts on the device
 
     def batches(self) -> Iterator[Tensor]:
@@ -67,7 +88,7 @@ class Training:
             yield from order.split(self.options.batch_size, dim=1)
 
     def step(self, batch: Tensor) -> Tensor:
-        """Take one step on the rows `batch` [L, B] and return the probability [L, B] of each row's class before it."""
+        """Take one step on the rows `batch` [L, B] and return what `Network.differentiate` does, as it was before the step."""
         x = self._read(batch)
         probability = self.network.differentiate(x, self._classes(batch), self.centres)
         parameters, gradient, averages, squares = [[buffer] for buffer, _ in self.state]
@@ -91,7 +112,7 @@ class Training:
         return probability
 
     def _classes(self, batch: Tensor) -> Tensor:
-        return self.labels.index_select(0, batch.reshape(-1).to(self.labels.device)).view(batch.shape)
+        return self.labels.index_select(0, batch.reshape(-1).to(self.labels.device)).view(*batch.shape, *self.labels.shape[1:])
 
     def _read(self, batch: Tensor) -> Tensor:
         """Return the features [L, B, D] of rows `batch` [L, B], in memory that the next call reuses: allocation is slower."""
@@ -103,7 +124,7 @@ class Training:
         return x
 
     def theta(self, lane: int, rows: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield Theta [1, B, K] and the class numbers [1, B] of `rows` in one lane, `size` at a time."""
+        """Yield Theta [1, B, K] and the targets, [1, B] or [1, B, T], of `rows` in one lane, `size` at a time."""
         network = self.network.lanes(slice(lane, lane + 1))
         for some in rows.split(size):
             yield network.theta(self._read(some[None])), self._classes(some[None])

@@ -1,4 +1,4 @@
-"""kNN: a weighted vote, or the weighted mean for real-valued targets, of the nearest embeddings, on held-out rows.
+"""kNN: a weighted vote, or the weighted mean for labels and real-valued targets, of the nearest embeddings, on held-out rows.
 
 Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018, sec. 3.4.
 """
@@ -28,7 +28,8 @@ class KnnOptions(ProbeOptions):
 class Knn(ProbeScore[KnnOptions]):
     """The weighted mean target of the nearest training rows by cosine similarity; a weight is exp(similarity / temperature).
 
-    Targets are one-hot for classes, whose weighted mean is a vote, and the numbers themselves for regression.
+    Targets are one-hot for classes, whose weighted mean is a vote, multi-hot for labels, whose weighted mean is a probability,
+    and the numbers themselves for regression.
     """
 
     options_type = KnnOptions
@@ -38,7 +39,7 @@ class Knn(ProbeScore[KnnOptions]):
         meaning="Whether an image's nearest neighbours in embedding space have its class or value. Nothing is trained.",
         paper="Wu et al., CVPR 2018",
         cost="n² d",
-        kinds=(*CLASSES, "regression"),
+        kinds=(*CLASSES, "multilabel", "regression"),
         version=2,
     )
 
@@ -47,9 +48,10 @@ class Knn(ProbeScore[KnnOptions]):
         features = sample.features.astype(np.float64)
         norms = np.linalg.norm(features, axis=1, keepdims=True)
         unit = features / np.where(norms > 0, norms, 1.0)
-        if sample.kind.name == "regression":
-            targets = np.stack([sample.targets, np.ones(len(unit))], axis=1)  # the second sum is that of the weights
-            return [sums[:, 0] / sums[:, 1] for sums in (self._sum(unit, targets, fold) for fold in folds)]
+        if sample.kind.name != "classification":
+            targets = np.column_stack([sample.targets, np.ones(len(unit))])  # the last sum is that of the weights
+            means = [sums[:, :-1] / sums[:, -1:] for sums in (self._sum(unit, targets, fold) for fold in folds)]
+            return [mean.reshape(len(mean), *sample.targets.shape[1:]) for mean in means]
         one_hot = np.eye(sample.classes)[sample.labels]
         return [self._sum(unit, one_hot, fold).argmax(axis=1) for fold in folds]
 

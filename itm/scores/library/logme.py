@@ -13,7 +13,7 @@ from itm.scores.sample import Sample
 
 @register
 class Logme(StatisticScore[Options]):
-    """The maximal log evidence per row of the target: the mean over one-hot classes, or that of the standardised numbers."""
+    """The maximal log evidence per row of a target: the mean over one-hot classes, labels or standardised numbers."""
 
     info = ScoreInfo(
         name="logme",
@@ -22,7 +22,7 @@ class Logme(StatisticScore[Options]):
         "Only differences between models have a meaning.",
         paper="You et al., ICML 2021",
         cost="the shared eigendecomposition",
-        kinds=(*CLASSES, "regression"),
+        kinds=(*CLASSES, "multilabel", "regression"),
     )
 
     def value(self, sample: Sample) -> float:
@@ -30,10 +30,16 @@ class Logme(StatisticScore[Options]):
         statistics = sample.statistics
         weights = mean_squares = statistics.shares
         means, products = np.ones(statistics.classes), statistics.centres
-        if sample.kind.name == "regression":  # of the standardised target: neither its unit nor its zero may matter
-            target = (sample.targets - sample.targets.mean()) / sample.targets.std()
-            weights, mean_squares, means = np.ones(1), np.ones(1), np.zeros(1)
-            products = statistics.mean_products(target[:, None])
+        if sample.kind.name == "multilabel":
+            shares = sample.targets.mean(axis=0)
+            known = (shares > 0) & (shares < 1)  # a label that all rows or none of them have says nothing
+            weights = mean_squares = shares[known]
+            means, products = np.ones(len(weights)), statistics.mean_products(sample.targets[:, known] / weights)
+        if sample.kind.name == "regression":  # of standardised targets: neither their unit nor their zero may matter
+            targets = sample.targets.reshape(statistics.n, -1)
+            targets = (targets - targets.mean(axis=0)) / targets.std(axis=0)
+            weights, mean_squares, means = np.ones(targets.shape[1]), np.ones(targets.shape[1]), np.zeros(targets.shape[1])
+            products = statistics.mean_products(targets)
         return mean_evidence(
             rows=statistics.n,
             weights=weights,

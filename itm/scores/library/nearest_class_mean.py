@@ -1,4 +1,6 @@
-"""Nearest class mean: accuracy of predicting the class with the nearest mean embedding, on held-out rows.
+"""Nearest class mean: how well the class with the nearest mean embedding is the right one, on held-out rows.
+
+A label of multi-label data has two classes: the rows with it and those without.
 
 Source: Mensink, Verbeek, Perronnin, Csurka, "Distance-Based Image Classification: Generalizing to New Classes at Near-Zero
 Cost", IEEE TPAMI 2013; with the Euclidean distance, from which they start.
@@ -23,6 +25,7 @@ class NearestClassMean(ProbeScore[ProbeOptions]):
     info = ScoreInfo(
         name="nearest_class_mean",
         summary="Accuracy of predicting the class with the nearest mean, on held-out images.",
+        kinds=("classification", "multilabel"),
         meaning="How often an image is nearer to the mean of its class than to any other: what a model is good for without "
         "any training and without options.",
         paper="Mensink et al., TPAMI 2013",
@@ -34,8 +37,10 @@ class NearestClassMean(ProbeScore[ProbeOptions]):
         """Return the class with the nearest mean for each test row.
 
         Classes without training rows are never predicted. Of several at the same distance, the one with the most training rows
-        is predicted.
+        is predicted. For labels, the probability is that of `_predict_labels`.
         """
+        if sample.kind.name == "multilabel":
+            return [_predict_labels(sample, fold) for fold in folds]
         return [_predict(sample, fold) for fold in folds]
 
 
@@ -54,6 +59,32 @@ def _predict(sample: Sample, fold: Fold) -> np.ndarray:
         classes[(block @ centres.T - half_squares).argmax(axis=1)] for _, block in _blocks(sample, fold.test, origin + mean)
     ]
     return np.concatenate(predicted)
+
+
+def _predict_labels(sample: Sample, fold: Fold) -> np.ndarray:
+    """Return a / (a + b) [m, t], where a is the distance to the mean of the rows without a label, and b to that with it.
+
+    It is above 0.5 where the rows with the label are nearer. Where all training rows have a label or none has, it is 1 or 0.
+    """
+    origin = sample.table[sample.rows[fold.train[0]]].astype(np.float64)
+    indicators = sample.targets[fold.train].astype(np.float64)
+    indicators = np.concatenate([1 - indicators, indicators], axis=1)  # [n, 2 t]
+    counts = indicators.sum(axis=0)
+    sums, total, start = np.zeros((len(counts), len(origin))), np.zeros(len(origin)), 0
+    for rows, block in _blocks(sample, fold.train, origin):
+        sums += indicators[start : start + len(rows)].T @ block
+        total, start = total + block.sum(axis=0), start + len(rows)
+    mean = total / len(fold.train)
+    means = sums / np.maximum(counts, 1)[:, None] - mean
+    squares = np.einsum("ij,ij->i", means, means)
+    found = []
+    for _, block in _blocks(sample, fold.test, origin + mean):
+        distances = np.einsum("ij,ij->i", block, block)[:, None] + squares - 2 * block @ means.T
+        without, with_label = np.split(np.sqrt(np.maximum(distances, 0.0)), 2, axis=1)
+        both = without + with_label
+        found.append(np.where(both > 0, without / np.where(both > 0, both, 1.0), 0.5))
+    shares = counts[len(counts) // 2 :] / len(fold.train)
+    return np.where((shares > 0) & (shares < 1), np.concatenate(found), shares)
 
 
 def _blocks(sample: Sample, rows: np.ndarray, origin: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
