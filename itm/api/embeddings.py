@@ -77,7 +77,8 @@ def rank_embeddings(
     expand(chosen)
     wanted = {"names": chosen, "rank_by": by or (first_of(chosen) if scores else "auto"), "splits": ALL}
     params = parse(wanted, ScoreParams, "rank_embeddings")
-    get_kind(task)
+    if get_kind(task).level != "image":
+        raise ParamsError(f"embeddings have no masks for {task}; rank those of patches as classification, grouped by image.")
     texts = _targets(labels, task)
     group_names = None if groups is None else [None if is_missing(name) else name for name in _column(groups, "groups")]
     if group_names is not None and len(group_names) != len(texts):

@@ -173,8 +173,8 @@ class Run:
     """One finished fine-tuning run. The state that is best on the validation images is tested on the test images.
 
     Accuracies are values of `metric`, shares between 0 and 1 for classification, and losses are those of the task kind, such as
-    mean cross-entropies in nats. For segmentation, `test_pixel_accuracy` is the share of pixels that are right. Of `steps` steps,
-    the state after `best_step` is kept. `image_size` is the longer side of the input in pixels.
+    mean cross-entropies in nats. For segmentation, `test_pixel_accuracy` is the share of right pixels. Of `steps` steps, the
+    state after `best_step` is kept. `image_size` is the longer side of the input in pixels.
     """
 
     data: str

@@ -130,12 +130,12 @@ def test_a_ranking_is_confirmed_by_mean_iou(project: Callable[..., Path], call: 
     shown = call("rank", source, "-m", "test_vit.*", "--score", "knn", "--confirm", "2").output
     assert "Always predicting the most frequent class of all patches reaches a patch accuracy of" in shown
     assert "The first has a patch accuracy of" in shown
-    assert "Mean IoUs in percent after fine-tuning" in shown
+    assert "Mean IoU in percent after fine-tuning" in shown
     assert "validation mean IoU" in shown
     (page,) = (folder / "kept").glob("rankings/*/reports/index.html")
     text = page.read_text(encoding="utf-8")
     assert "6 classes" in text
-    assert "Mean IoUs in percent after fine-tuning" in text
+    assert "Mean IoU in percent after fine-tuning" in text
     assert text.count("data:image/png;base64,") == 1
     (runs,) = (folder / "kept").glob("rankings/*/finetuned/*.parquet")
     assert pl.read_parquet(runs)["test_pixel_accuracy"].null_count() == 0

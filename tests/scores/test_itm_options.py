@@ -119,7 +119,7 @@ def test_the_default_is_the_published_setting() -> None:
         ({"centres": "corners"}, "centres: must be 'one_hot', 'random' or 'principal_axes' (got 'corners')"),
         ({"evaluation": "peeking"}, "evaluation: must be 'transferred' or 'labelled' (got 'peeking')"),
         ({"pick": "worst"}, "pick: must be 'best' or 'last' (got 'worst')"),
-        ({"metric": "f1"}, "metric: must be one of 'auto', 'accuracy', 'balanced_accuracy', 'average_precision', "),
+        ({"metric": "f1"}, "metric: must be one of 'auto', 'accuracy', 'balanced_accuracy', 'patch_accuracy', "),
         ({"centre_dimensions": 64}, "centre_dimensions is 64, but one_hot centres have as many as classes"),
         (
             {"inner_loss": "cross_entropy", "centres": "random"},

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from itm.core.errors import ScoreError
-from itm.scores.base import ScoreInfo
+from itm.scores.base import CLASSES, ScoreInfo
 from itm.scores.folds import Fold
 from itm.scores.itm.options import ItmOptions, leak
 from itm.scores.probe import Found, Predictions, ProbeScore
@@ -40,7 +40,7 @@ class Itm(ProbeScore[ItmOptions]):
         "were moved a step towards its centre, as fine-tuning would do. 1 is all of them.",
         paper="Zheng et al., NeurIPS 2025",
         cost="500 short training steps per fold",
-        kinds=("classification", "multilabel", "regression"),
+        kinds=(*CLASSES, "multilabel", "regression"),
         version=2,
     )
 
@@ -158,7 +158,7 @@ class ItmEta0(Itm):
         "models as ITM does, the movement added nothing.",
         paper="control",
         cost="500 short training steps per fold",
-        kinds=("classification", "multilabel", "regression"),
+        kinds=(*CLASSES, "multilabel", "regression"),
         version=2,
     )
 

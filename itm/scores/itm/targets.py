@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from itm.scores.base import CLASSES
 from itm.scores.itm.centres import Centres
 from itm.scores.sample import Sample
 
@@ -94,7 +95,7 @@ class Numbers(Targets):
         return np.asarray(predicted.reshape(len(predicted), *sample.targets.shape[1:]) * spread + mean)
 
 
-TARGETS: dict[str, Targets] = {"classification": Classes(), "multilabel": Labels(), "regression": Numbers()}
+TARGETS: dict[str, Targets] = {**dict.fromkeys(CLASSES, Classes()), "multilabel": Labels(), "regression": Numbers()}
 
 
 @dataclass(frozen=True)

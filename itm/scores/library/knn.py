@@ -48,7 +48,7 @@ class Knn(ProbeScore[KnnOptions]):
         features = sample.features.astype(np.float64)
         norms = np.linalg.norm(features, axis=1, keepdims=True)
         unit = features / np.where(norms > 0, norms, 1.0)
-        if sample.kind.name != "classification":
+        if sample.kind.name not in CLASSES:
             targets = np.column_stack([sample.targets, np.ones(len(unit))])  # the last sum is that of the weights
             means = [sums[:, :-1] / sums[:, -1:] for sums in (self._sum(unit, targets, fold) for fold in folds)]
             return [mean.reshape(len(mean), *sample.targets.shape[1:]) for mean in means]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from itm.scores.base import ScoreInfo
+from itm.scores.base import CLASSES, ScoreInfo
 from itm.scores.common.statistics import BLOCK, membership
 from itm.scores.folds import Fold
 from itm.scores.probe import Predictions, ProbeOptions, ProbeScore
@@ -25,7 +25,7 @@ class NearestClassMean(ProbeScore[ProbeOptions]):
     info = ScoreInfo(
         name="nearest_class_mean",
         summary="Accuracy of predicting the class with the nearest mean, on held-out images.",
-        kinds=("classification", "multilabel"),
+        kinds=(*CLASSES, "multilabel"),
         meaning="How often an image is nearer to the mean of its class than to any other: what a model is good for without "
         "any training and without options.",
         paper="Mensink et al., TPAMI 2013",
